@@ -9,6 +9,8 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
+use crate::files;
+
 /// Where the facts live, relative to the workspace root.
 pub(crate) const FACTS: &str = "component/bigcommerce/facts.json";
 
@@ -28,7 +30,9 @@ const PROSE: &[&str] = &[
 pub(crate) fn derive(extract: &Path, facts: &Path) -> Result<()> {
     let text = std::fs::read_to_string(extract).with_context(|| format!("cannot read {}", extract.display()))?;
     let mut extract: Value = serde_json::from_str(&text).context("the extract is not JSON")?;
-    let resources = extract["resources"].as_array_mut().context("the extract has no `resources`")?;
+    let resources = extract["resources"]
+        .as_array_mut()
+        .context("the extract has no `resources`")?;
     let mut out = String::from("[\n");
     let count = resources.len();
     for (index, resource) in resources.iter_mut().enumerate() {
@@ -37,7 +41,7 @@ pub(crate) fn derive(extract: &Path, facts: &Path) -> Result<()> {
         writeln!(out, "{resource}{comma}")?;
     }
     out.push_str("]\n");
-    std::fs::write(facts, out).with_context(|| format!("cannot write {}", facts.display()))?;
+    files::write_if_changed(facts, out.as_bytes())?;
     Ok(())
 }
 

@@ -1,13 +1,69 @@
-//! Set-up and orchestration: `cargo xtask facts`.
-mod facts;
+//! Set-up and orchestration: `cargo xtask COMMAND`. Holds nothing that the product needs at run time.
+//!
+//! Everything it makes lies below `target/`.
 
-fn main() -> anyhow::Result<()> {
-    let mut args = std::env::args().skip(1);
-    match args.next().as_deref() {
-        Some("facts") => {
-            let from = args.next().ok_or_else(|| anyhow::anyhow!("usage: cargo xtask facts EXTRACT.json"))?;
-            facts::derive(from.as_ref(), facts::FACTS.as_ref())
+mod components;
+mod debian;
+mod facts;
+mod files;
+mod process;
+mod wasm_std;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use wasm_std::Route;
+
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    about = "Set-up and orchestration",
+    disable_help_subcommand = true
+)]
+struct Arguments {
+    /// Where the standard library for wasm32 comes from.
+    #[arg(long, global = true, env = "XTASK_WASM_STD", value_enum, default_value_t = Route::Auto, value_name = "ROUTE")]
+    wasm_std: Route,
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Build the components: target/components/NAME.wasm.
+    Components {
+        /// Which; all when none is named.
+        names: Vec<String>,
+    },
+    /// Derive component/bigcommerce/facts.json from an extract of the API's documents.
+    Facts {
+        /// The extract, a JSON file.
+        extract: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
         }
-        _ => anyhow::bail!("usage: cargo xtask facts EXTRACT.json"),
     }
+}
+
+fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let root = workspace();
+    match &arguments.task {
+        Task::Components { names } => components::build(&root, &components::select(names)?, arguments.wasm_std),
+        Task::Facts { extract } => facts::derive(extract, &root.join(facts::FACTS)),
+    }
+}
+
+/// The workspace's root, which is where this crate's folder is.
+fn workspace() -> PathBuf {
+    // The variable at run time, because a checkout may have been moved since this was built.
+    let own = std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
+    own.parent().map_or(own.clone(), PathBuf::from)
 }
