@@ -1,0 +1,236 @@
+//! What a person decided after reading the API's documents, because the rules cannot see it in the facts. Each entry says why.
+//!
+//! Resources are named by their `key` in the facts, operations by method and path, objects by the name that callers use.
+
+/// Resources that go under another name than the facts give them: `(resource, object)`.
+pub(crate) const OBJECTS: &[(&str, &str)] = &[
+    // v2 reads tax classes, v3 writes them; keys and fields are the same. One object has both.
+    ("v2:/tax_classes", "tax_classes"),
+    // The flat paths lead to the records of the nested ones.
+    ("v3:/catalog/variants", "products/variants"),
+    ("v3:/catalog/variants/metafields", "products/variants/metafields"),
+    // Not the records of /catalog/trees/categories: nested nodes with another key.
+    ("v3:/catalog/trees/{tree_id}/categories", "trees/category-tree"),
+];
+
+/// Operations that are left out: `(method, path)`.
+pub(crate) const LEFT_OUT: &[(&str, &str)] = &[
+    // These look one code up, or delete it, in all promotions; the records do not tell the promotion, which is half of the key.
+    ("GET", "/v3/promotions/codes"),
+    ("DELETE", "/v3/promotions/codes"),
+    // All currencies of one variant: the collection filters by variant as well.
+    ("GET", "/v3/pricelists/{price_list_id}/records/{variant_id}"),
+    // Records hold the variant's id but not the product's, which these paths need. The flat paths do everything that these do.
+    (
+        "GET",
+        "/v3/catalog/products/{product_id}/variants/{variant_id}/metafields",
+    ),
+    (
+        "GET",
+        "/v3/catalog/products/{product_id}/variants/{variant_id}/metafields/{metafield_id}",
+    ),
+    (
+        "POST",
+        "/v3/catalog/products/{product_id}/variants/{variant_id}/metafields",
+    ),
+    (
+        "PUT",
+        "/v3/catalog/products/{product_id}/variants/{variant_id}/metafields/{metafield_id}",
+    ),
+    (
+        "DELETE",
+        "/v3/catalog/products/{product_id}/variants/{variant_id}/metafields/{metafield_id}",
+    ),
+    // A batch with a bad page is answered 422 although the good ones were saved; the path of one page has no such doubt.
+    ("PUT", "/v3/content/pages"),
+    // Names its victim in a body of its own kind.
+    ("DELETE", "/v2/shipping/carrier/connection"),
+];
+
+/// Operations that take one record or many, and are used for one: `(method, path)`.
+pub(crate) const ONE_BY_ONE: &[(&str, &str)] = &[
+    // See PUT /v3/content/pages above.
+    ("POST", "/v3/content/pages"),
+];
+
+/// Path parameters whose field is neither the parameter's own name, nor `resource_id`, nor a key field: `(resource, parameter, field)`.
+pub(crate) const PARAMETERS: &[(&str, &str, &str)] = &[
+    // The parameter is the theme's uuid; `uuid` is the configuration's.
+    ("v3:/themes/{uuid}/configurations", "uuid", "theme_uuid"),
+];
+
+/// Keys that the facts lack or have differently: `(object, fields)`.
+pub(crate) const KEYS: &[(&str, &[&str])] = &[
+    ("blog_tags", &["tag"]),
+    // One record per variant; its locations are inside.
+    ("inventory_items", &["identity.variant_id"]),
+    // v2 names a method by its code, v3 by its id.
+    ("payments_methods", &["id"]),
+    // Deleting one needs the product too, and every record holds it.
+    ("products/variants", &["product_id", "id"]),
+    ("regions", &["name"]),
+    (
+        "settings_search/filters/contexts",
+        &["context.channel_id", "context.category_id"],
+    ),
+    ("shipping_carrier/connection", &["carrier_id"]),
+    ("trees/category-tree", &["tree_id", "id"]),
+    // The `id` of their answers is the site's or the checkout's.
+    ("channels/site/checkout-url", &["channel_id"]),
+    ("checkouts/coupons", &["checkout_id", "coupon_code"]),
+    ("checkouts/discounts", &["checkout_id"]),
+];
+
+/// Parents that the path does not lead to: `(object, field, parent object)`; no parent object where the API lists none.
+pub(crate) const PARENTS: &[(&str, &str, &str)] = &[
+    ("abandoned-carts", "token", ""),
+    ("themes/custom-templates", "version_uuid", ""),
+    (
+        "orders/consignments/shipping/shipping_quotes",
+        "shipping_consignment_id",
+        "",
+    ),
+    ("tax_providers/connection", "provider_id", ""),
+    ("products/variants/metafields", "resource_id", "products/variants"),
+];
+
+/// Filters that are not named after the field which they compare: `(resource, filter's field, record's field)`.
+pub(crate) const FILTER_FIELDS: &[(&str, &str, &str)] = &[
+    ("v3:/customers/form-field-values", "field_name", "name"),
+    ("v3:/infrastructure/projects", "project_uuid", "uuid"),
+    ("v3:/inventory/items", "product_id", "identity.product_id"),
+    ("v3:/inventory/items", "sku", "identity.sku"),
+    ("v3:/inventory/items", "variant_id", "identity.variant_id"),
+    ("v3:/inventory/locations", "location_code", "code"),
+    ("v3:/inventory/locations", "location_id", "id"),
+    (
+        "v3:/inventory/locations/{location_id}/items",
+        "product_id",
+        "identity.product_id",
+    ),
+    ("v3:/inventory/locations/{location_id}/items", "sku", "identity.sku"),
+    (
+        "v3:/inventory/locations/{location_id}/items",
+        "variant_id",
+        "identity.variant_id",
+    ),
+    ("v3:/orders/pickups", "pickup_id", "id"),
+    (
+        "v3:/settings/search/filters/contexts",
+        "category_id",
+        "context.category_id",
+    ),
+    (
+        "v3:/settings/search/filters/contexts",
+        "channel_id",
+        "context.channel_id",
+    ),
+    ("v3:/storefront/custom-template-associations", "type", "entity_type"),
+];
+
+/// v2 collections that come in the order of their ids, by their own documents.
+pub(crate) const IN_ORDER_OF_ID: &[&str] = &[
+    "v2:/banners",
+    "v2:/coupons",
+    "v2:/customers",
+    "v2:/gift_certificates",
+    "v2:/orders",
+];
+
+/// Writes that answer with something else than the record that was written: `(method, path)`.
+pub(crate) const ANSWERS_SOMETHING_ELSE: &[(&str, &str)] = &[
+    // The cart.
+    ("POST", "/v3/carts/{cartId}/items"),
+    ("PUT", "/v3/carts/{cartId}/items/{itemId}"),
+    // The site.
+    ("PUT", "/v3/channels/{channel_id}/site/checkout-url"),
+    // The checkout.
+    ("POST", "/v3/checkouts/{checkoutId}/billing-address"),
+    ("PUT", "/v3/checkouts/{checkoutId}/billing-address/{addressId}"),
+    ("PUT", "/v3/checkouts/{checkoutId}/consignments/{consignmentId}"),
+    ("POST", "/v3/checkouts/{checkoutId}/coupons"),
+    ("POST", "/v3/checkouts/{checkoutId}/discounts"),
+    ("POST", "/v3/checkouts/{checkoutId}/fees"),
+    ("PUT", "/v3/checkouts/{checkoutId}/fees"),
+    // The wishlist.
+    ("POST", "/v3/wishlists/{wishlist_id}/items"),
+    // `{data: {}}`.
+    (
+        "PUT",
+        "/v3/pricelists/{price_list_id}/records/{variant_id}/{currency_code}",
+    ),
+];
+
+/// Fields by which an upsert finds its record, where that is not the key: `(method, path, fields)`.
+pub(crate) const MATCH_ON: &[(&str, &str, &[&str])] = &[
+    ("PUT", "/v3/catalog/variants", &["id"]),
+    (
+        "PUT",
+        "/v3/customers/attribute-values",
+        &["customer_id", "attribute_id"],
+    ),
+    (
+        "PUT",
+        "/v3/pricelists/{price_list_id}/assignments",
+        &["price_list_id", "customer_group_id", "channel_id"],
+    ),
+    ("PUT", "/v3/sites/{site_id}/routes", &["id"]),
+    (
+        "PUT",
+        "/v3/storefront/custom-template-associations",
+        &["channel_id", "entity_id", "entity_type"],
+    ),
+    ("PUT", "/v3/storefront/redirects", &["site_id", "from_path"]),
+];
+
+/// What creating needs, where the schema does not say so: `(method, path, fields)`.
+pub(crate) const CREATE_NEEDS: &[(&str, &str, &[&str])] = &[
+    ("POST", "/v2/shipping/carrier/connection", &["carrier_id"]),
+    ("POST", "/v3/pricelists/records", &["price_list_id", "currency"]),
+    ("PUT", "/v3/catalog/variants", &["product_id", "sku", "option_values"]),
+];
+
+/// Fields of which one stands for the other, so that neither is required: `(method, path, fields)`.
+pub(crate) const ALTERNATIVES: &[(&str, &str, &[&str])] = &[
+    ("POST", "/v3/pricelists/{price_list_id}/records", &["variant_id", "sku"]),
+    ("PUT", "/v3/pricelists/records", &["variant_id", "sku"]),
+    ("PUT", "/v3/pricelists/{price_list_id}/records", &["variant_id", "sku"]),
+    ("PUT", "/v3/customers/form-field-values", &["customer_id", "address_id"]),
+];
+
+/// Titles that the rules would spell badly: `(object, title)`.
+pub(crate) const TITLES: &[(&str, &str)] = &[
+    ("abandoned-cart-emails/default", "Abandoned cart email default"),
+    ("categories", "Categories (older endpoints)"),
+    ("channels/channel-menus", "Channel menus"),
+    ("channels/site/checkout-url", "Channel site checkout URL"),
+    ("hooks", "Webhooks"),
+    ("hooks/admin", "Webhook notifications"),
+    (
+        "orders/consignments/shipping/shipping_quotes",
+        "Order consignment shipping quotes",
+    ),
+    ("orders/payment_actions/refunds", "Order refunds"),
+    ("payments_methods", "Payment methods accepted for an order or checkout"),
+    ("projects", "Infrastructure projects"),
+    ("redirects/imex/jobs", "Redirect import and export jobs"),
+    ("settings_email-statuses", "Email status settings"),
+    ("settings_inventory/notifications", "Inventory notification settings"),
+    ("settings_search/filters", "Search filter settings"),
+    ("settings_search/filters/available", "Available search filters"),
+    ("settings_search/filters/contexts", "Search filter contexts"),
+    ("settings_storefront/robotstxt", "Storefront robots.txt settings"),
+    ("settings_storefront/seo", "Storefront SEO settings"),
+    ("shipping_carrier/connection", "Shipping carrier connections"),
+    ("shipping_products/customs-information", "Product customs information"),
+    ("shipping_settings/channels", "Shipping channel settings"),
+    ("store/systemlogs", "System logs"),
+    ("tax_customers", "Customer tax properties"),
+    ("tax_products/properties", "Product tax properties"),
+    ("themes/custom-templates", "Theme custom templates"),
+    ("time", "Server time"),
+    ("trees", "Category trees"),
+    ("trees/categories", "Categories"),
+    ("trees/category-tree", "Category tree nodes"),
+    ("v2/payments_methods", "Payment methods (v2)"),
+];
