@@ -1,0 +1,183 @@
+//! What can go wrong, one type per moment: making a host, loading a component, opening a connection, making a call.
+//! A connector's own failure is data ([`contract::Error`]); what the host finds has types of its own. None carries a secret.
+
+use std::time::Duration;
+
+use crate::contract;
+
+/// The host itself cannot be set up.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HostError {
+    /// The WebAssembly runtime does not start here.
+    #[error("cannot start the WebAssembly runtime: {0}")]
+    Engine(String),
+}
+
+/// A file is not a connector that this host can run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// The bytes are not WebAssembly.
+    #[error("this is not a WebAssembly file: it does not begin with the bytes `\\0asm`")]
+    NotWasm,
+    /// The bytes begin like WebAssembly and then make no sense: cut off, damaged, or of an unknown version.
+    #[error("this WebAssembly file is damaged or cut off: {0}")]
+    Corrupt(String),
+    /// A core module, not a component.
+    #[error("this is a WebAssembly module, not a component: encode it with `wasm-tools component new` or wit-component")]
+    CoreModule,
+    /// A component, but not a connector.
+    #[error("this component is no connector: it does not export {missing}; it exports {}", list(.exports))]
+    NotAConnector {
+        /// The export that a connector must have.
+        missing: String,
+        /// What it exports instead.
+        exports: Vec<String>,
+    },
+    /// A connector of a world that this host does not speak.
+    #[error("this connector is built for {found}, this host runs {supported}")]
+    WorldVersion {
+        /// The interface that it exports, with its version.
+        found: String,
+        /// The interface that this host knows.
+        supported: String,
+    },
+    /// The connector wants what this host does not offer.
+    #[error("this connector imports what this host does not offer: {}", list(.0))]
+    UnknownImports(Vec<String>),
+    /// Names fit, types do not.
+    #[error("this connector's interfaces do not fit this host: {0}")]
+    Interface(String),
+    /// `metadata.describe` failed, or its answer makes no sense.
+    #[error("this connector does not describe itself: {0}")]
+    Describe(String),
+}
+
+/// A connection cannot be opened. Nothing was sent.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The name of the connection is empty, or holds `/`, `:` or a control character.
+    #[error("a connection cannot be named {name:?}: {reason}")]
+    Name {
+        /// The name.
+        name: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The settings are wrong. All that is wrong with them, each with a pointer into the settings where one applies.
+    #[error("the settings are not valid: {}", messages(.0))]
+    Settings(Vec<contract::Error>),
+    /// A certificate authority that was passed in cannot be read.
+    #[error("the additional certificate authorities cannot be read: {0}")]
+    Certificates(String),
+    /// The host ended `configure`.
+    #[error(transparent)]
+    Ended(#[from] Ended),
+}
+
+/// A call did not succeed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallError {
+    /// The connector's answer: a failure, as data.
+    #[error("{}", .0.message)]
+    Connector(contract::Error),
+    /// The settings are not valid any more (a variable changed or vanished since the connection was opened). Nothing was sent.
+    #[error("the settings are not valid any more: {}", messages(.0))]
+    Settings(Vec<contract::Error>),
+    /// The host ended the call. The activity is over; make a new one.
+    #[error(transparent)]
+    Ended(#[from] Ended),
+}
+
+impl CallError {
+    /// Whether the call was cancelled, orderly or not.
+    pub fn is_cancelled(&self) -> bool {
+        match self {
+            Self::Connector(error) => error.code.as_deref() == Some("cancelled"),
+            Self::Settings(_) => false,
+            Self::Ended(ended) => matches!(ended.cause, Cause::Cancelled | Cause::CancelGrace(_)),
+        }
+    }
+}
+
+/// The host's finding about a call that it ended, or that ended in a trap.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{connector} {version}: {call} {cause}{}", effect.sentence())]
+pub struct Ended {
+    /// The connector's name.
+    pub connector: String,
+    /// The connector's version.
+    pub version: String,
+    /// The function that was called (`query`).
+    pub call: &'static str,
+    /// Why it ended.
+    pub cause: Cause,
+    /// What that means for the remote.
+    pub effect: Effect,
+}
+
+/// Why the host ended a call.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Cause {
+    /// The connector crashed. A bug in it.
+    #[error("crashed: {0}")]
+    Trap(String),
+    /// [`crate::Limits::memory`], in bytes.
+    #[error("needed more than its {} MiB of memory (limit `memory`)", .0 >> 20)]
+    Memory(usize),
+    /// [`crate::Limits::call_time`].
+    #[error("took longer than {} s (limit `call_time`)", .0.as_secs_f64())]
+    CallTime(Duration),
+    /// [`crate::Limits::compute_time`].
+    #[error("computed for more than {} s without calling the host (limit `compute_time`)", .0.as_secs_f64())]
+    ComputeTime(Duration),
+    /// Cancelled, and not at an end after [`crate::Limits::cancel_grace`].
+    #[error("was cancelled and did not end within {} s (limit `cancel_grace`)", .0.as_secs_f64())]
+    CancelGrace(Duration),
+    /// The activity was cancelled before this call began.
+    #[error("was not started, because its activity is cancelled")]
+    Cancelled,
+    /// The activity ended earlier, or the host shuts down.
+    #[error("was not started, because its activity has ended")]
+    Over,
+    /// There was no room for another instance ([`crate::HostConfig::activities`]), or it could not be made.
+    #[error("was not started, because no instance could be made: {0}")]
+    Instance(String),
+}
+
+/// What an ended call means for the remote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// The call had not begun: nothing was sent.
+    NotStarted,
+    /// The call only reads: repeat it.
+    Read,
+    /// The call writes, and may have sent all, some or none of its records. **Every** record of the call is unknown: look them up
+    /// with [`crate::Activity::resolve`].
+    EveryRecordUnknown,
+}
+
+impl Effect {
+    fn sentence(self) -> &'static str {
+        match self {
+            Self::NotStarted | Self::Read => "",
+            Self::EveryRecordUnknown => "; what became of its records is unknown",
+        }
+    }
+}
+
+fn list(items: &[String]) -> String {
+    if items.is_empty() { "nothing".to_owned() } else { items.join(", ") }
+}
+
+fn messages(errors: &[contract::Error]) -> String {
+    let line = |error: &contract::Error| match &error.pointer {
+        Some(pointer) if !pointer.is_empty() => format!("{pointer}: {}", error.message),
+        _ => error.message.clone(),
+    };
+    errors.iter().map(line).collect::<Vec<_>>().join("; ")
+}

@@ -1,0 +1,91 @@
+//! What one connection may use, all defaults in one place. Limits are the host's: a connector cannot raise them, and one that
+//! reaches a limit costs its own activity a clear error and nobody else anything.
+
+use std::time::Duration;
+
+/// Bounds of one connection. The comments name the defaults; a test holds them against [`Limits::default`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Linear memory of one activity, in bytes. Default 256 MiB.
+    pub memory: usize,
+    /// Wall time of one call (one page, one batch of records, one test). Default 10 minutes.
+    pub call_time: Duration,
+    /// Time that a connector may compute without calling the host, told in steps of 10 ms. Default 10 seconds.
+    pub compute_time: Duration,
+    /// Time that a cancelled call has to come to an orderly end. Default 30 seconds.
+    pub cancel_grace: Duration,
+    /// Body of one answer, in bytes. Default 64 MiB.
+    pub response_body: u64,
+    /// Body of one request, in bytes. Default 16 MiB.
+    pub request_body: u64,
+    /// Requests under way at once, over all activities of the connection; more of them wait. Default 16.
+    pub requests_in_flight: usize,
+    /// Log lines of one call; further ones are counted and dropped. Default 1000.
+    pub log_lines: u32,
+    /// Length of one log line with its fields, in bytes; the rest is cut. Default 4 KiB.
+    pub log_line_bytes: usize,
+    /// Time to resolve a name, connect and agree on TLS, where the request says nothing else. Default 10 seconds.
+    pub connect_timeout: Duration,
+    /// Time until the head of the answer is there, where the request says nothing else. Default 60 seconds.
+    pub first_byte_timeout: Duration,
+    /// Time between two pieces of an answer's body, where the request says nothing else. Default 30 seconds.
+    pub between_bytes_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory: 256 << 20,
+            call_time: Duration::from_secs(600),
+            compute_time: Duration::from_secs(10),
+            cancel_grace: Duration::from_secs(30),
+            response_body: 64 << 20,
+            request_body: 16 << 20,
+            requests_in_flight: 16,
+            log_lines: 1000,
+            log_line_bytes: 4 << 10,
+            connect_timeout: Duration::from_secs(10),
+            first_byte_timeout: Duration::from_secs(60),
+            between_bytes_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_documented_default_is_the_real_one() {
+        let source = include_str!("limits.rs");
+        let limits = Limits::default();
+        let told: Vec<&str> = source
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("/// "))
+            .filter_map(|line| line.split_once("Default ").map(|(_, default)| default.trim_end_matches('.')))
+            .collect();
+        let seconds = |time: Duration| match time.as_secs() {
+            s if s % 60 == 0 && s >= 120 => format!("{} minutes", s / 60),
+            s => format!("{s} seconds"),
+        };
+        let bytes = |size: u64| match size {
+            s if s % (1 << 20) == 0 => format!("{} MiB", s >> 20),
+            s => format!("{} KiB", s >> 10),
+        };
+        let real = [
+            bytes(limits.memory as u64),
+            seconds(limits.call_time),
+            seconds(limits.compute_time),
+            seconds(limits.cancel_grace),
+            bytes(limits.response_body),
+            bytes(limits.request_body),
+            limits.requests_in_flight.to_string(),
+            limits.log_lines.to_string(),
+            bytes(limits.log_line_bytes as u64),
+            seconds(limits.connect_timeout),
+            seconds(limits.first_byte_timeout),
+            seconds(limits.between_bytes_timeout),
+        ];
+        assert_eq!(told, real);
+    }
+}

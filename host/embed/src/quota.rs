@@ -1,0 +1,5 @@
+//! Placeholder.
+
+/// Leave to send one request.
+#[derive(Debug)]
+pub struct Permit;
