@@ -223,24 +223,28 @@ impl<'b> Cutter<'b> {
         }
     }
 
+    /// Starts the element at `at`. Says whether it has brackets, so that its end can be found by them.
+    #[inline]
+    fn open(&mut self, at: usize) -> bool {
+        let first = byte(self.body, at);
+        self.objects &= first == Some(b'{');
+        self.read = at;
+        self.resume = at;
+        matches!(first, Some(b'{' | b'['))
+    }
+
     /// Cuts off elements that are neither objects nor arrays, up to the first that is.
     fn begin(&mut self, mut at: usize, depth: usize) -> Result<Next, Malformed> {
-        loop {
-            let first = byte(self.body, at);
-            self.objects &= first == Some(b'{');
-            self.read = at;
-            self.resume = at;
-            if let Some(b'{' | b'[') = first {
-                return Ok(Next::Element(at));
-            }
+        self.high = false;
+        while !self.open(at) {
             let end = scan::value_end(self.body, at, depth)?;
-            self.high = false;
             self.flush(end)?;
             match self.separate(end)? {
                 Next::Element(next) => at = next,
                 end => return Ok(end),
             }
         }
+        Ok(Next::Element(at))
     }
 
     /// Walks from the element that starts at `start` to the array's end; of a lone object, to its own end.
@@ -251,7 +255,7 @@ impl<'b> Cutter<'b> {
         let mut depth = outer;
         let mut base = start;
         self.resume = start;
-        while base < self.body.len() {
+        'blocks: while base < self.body.len() {
             let classes = match self.body.get(base..).and_then(|rest| rest.first_chunk::<64>()) {
                 Some(block) => C::classify(block),
                 None => {
@@ -308,13 +312,20 @@ impl<'b> Cutter<'b> {
                             return Ok(at + 1);
                         }
                         let next = match self.separate(at + 1)? {
-                            Next::Element(next) => self.begin(next, outer)?,
-                            end => end,
+                            Next::Element(next) => next,
+                            Next::End(end) => return Ok(end),
                         };
-                        if let Next::End(end) = next {
-                            return Ok(end);
-                        }
                         self.high = high;
+                        if self.open(next) {
+                            continue;
+                        }
+                        // Moving other elements may overwrite what no block has seen yet: begin anew behind them.
+                        match self.begin(next, outer)? {
+                            Next::Element(next) => base = next,
+                            Next::End(end) => return Ok(end),
+                        }
+                        strings = Strings::default();
+                        continue 'blocks;
                     }
                     b'\n' | b'\r' => {
                         self.line_break(at)?;
