@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result, bail};
 use wasm_encoder::{ComponentSection as _, CustomSection};
 use wasm_metadata::{AddMetadata, AddMetadataField};
 
+use crate::hosts::Ran;
 use crate::wasm_std::{self, Route, TARGET, WasmStd};
 use crate::{files, process};
 
@@ -18,6 +19,12 @@ const PROFILE: &str = "component";
 
 /// Every runtime that knows components has SIMD, and slicing a page into records is two to three times faster with it.
 const FEATURES: &str = "-Ctarget-feature=+simd128";
+
+/// Where cargo builds guests.
+const TARGET_FOLDER: &str = "target/guest";
+
+/// Where a compiler with the library's sources goes, if one must be fetched.
+const WASM_RUST: &str = "target/wasm-rust";
 
 /// A guest of the workspace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +82,7 @@ pub(crate) fn select(names: &[String]) -> Result<Vec<Guest>> {
 
 /// Builds `guests` and prints a line about each.
 pub(crate) fn build(root: &Path, guests: &[Guest], route: Route) -> Result<()> {
-    let std = wasm_std::ensure(route, &root.join("target/wasm-rust"))?;
+    let std = wasm_std::ensure(route, &root.join(WASM_RUST))?;
     for guest in guests {
         let component = componentize(&compile(root, *guest, &std)?, *guest)?;
         let path = guest.component(root);
@@ -88,7 +95,7 @@ pub(crate) fn build(root: &Path, guests: &[Guest], route: Route) -> Result<()> {
 
 /// Runs cargo and reads the core module. One run per guest: what a guest is built from does not depend on the others.
 fn compile(root: &Path, guest: Guest, std: &WasmStd) -> Result<Vec<u8>> {
-    let target = root.join("target/guest");
+    let target = root.join(TARGET_FOLDER);
     let mut cargo = process::cargo();
     cargo
         .current_dir(root)
@@ -105,6 +112,25 @@ fn compile(root: &Path, guest: Guest, std: &WasmStd) -> Result<Vec<u8>> {
     process::show(&mut cargo)?;
     let module = guest.module(&target);
     std::fs::read(&module).with_context(|| format!("cannot read {}", module.display()))
+}
+
+/// Lints what is compiled for wasm32 alone. clippy knows the library of its own toolchain only.
+pub(crate) fn lint(root: &Path, route: Route) -> Result<Ran> {
+    let std = wasm_std::ensure(route, &root.join(WASM_RUST))?;
+    if !matches!(std, WasmStd::Installed) {
+        return Ok(Ran::Skipped("the toolchain of clippy has no wasm32 library".into()));
+    }
+    let mut cargo = process::cargo();
+    cargo
+        .current_dir(root)
+        .args(["clippy", "--profile", PROFILE, "--target-dir"])
+        .arg(root.join(TARGET_FOLDER));
+    for guest in GUESTS {
+        cargo.args(["--package", guest.package]);
+    }
+    std.configure(&mut cargo, &flags(root));
+    process::show(cargo.args(["--", "-D", "warnings"]))?;
+    Ok(Ran::Yes)
 }
 
 /// Compiler flags: SIMD, and names instead of the folders of this machine.

@@ -6,13 +6,18 @@ mod components;
 mod debian;
 mod facts;
 mod files;
+mod hosts;
 mod process;
+mod test;
+mod vendor_wit;
 mod wasm_std;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use hosts::Ran;
+use vendor_wit::Checked;
 use wasm_std::Route;
 
 #[derive(Parser)]
@@ -41,6 +46,16 @@ enum Task {
         /// The extract, a JSON file.
         extract: PathBuf,
     },
+    /// Take the WASI interfaces over into wit/deps.
+    VendorWit {
+        /// Change nothing; fail if they differ.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Run the component in Node and in Python.
+    Hosts,
+    /// Run what CI runs.
+    Test,
 }
 
 fn main() -> ExitCode {
@@ -58,6 +73,23 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
     match &arguments.task {
         Task::Components { names } => components::build(&root, &components::select(names)?, arguments.wasm_std),
         Task::Facts { extract } => facts::derive(extract, &root.join(facts::FACTS)),
+        Task::VendorWit { check: false } => vendor_wit::vendor(&root),
+        Task::VendorWit { check: true } => match vendor_wit::check(&root)? {
+            Checked::Same => {
+                println!("wit/deps is current");
+                Ok(())
+            }
+            Checked::Offline => anyhow::bail!("the crate that holds the WASI interfaces cannot be fetched"),
+        },
+        Task::Hosts => {
+            for (name, ran) in [("Node", hosts::node(&root)?), ("Python", hosts::python(&root)?)] {
+                if let Ran::Skipped(reason) = ran {
+                    eprintln!("{name}: skipped: {reason}");
+                }
+            }
+            Ok(())
+        }
+        Task::Test => test::run(&root, arguments.wasm_std),
     }
 }
 

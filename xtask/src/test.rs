@@ -1,0 +1,205 @@
+//! `cargo xtask test`: the steps that decide whether a change is good, the same on a desk and in CI.
+//!
+//! They run one after another and stop at the first that fails. All in the dev profile: what one step compiles the next ones use.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use crate::components::{self, GUESTS};
+use crate::hosts::Ran;
+use crate::vendor_wit::Checked;
+use crate::wasm_std::Route;
+use crate::{hosts, process, vendor_wit};
+
+/// What the steps need to know.
+struct Context<'a> {
+    root: &'a Path,
+    route: Route,
+}
+
+/// A step by name.
+struct Step {
+    name: &'static str,
+    run: fn(&Context<'_>) -> Result<Ran>,
+}
+
+const STEPS: [Step; 10] = [
+    Step {
+        name: "fmt",
+        run: |context| cargo(context, &["fmt", "--all", "--check"]),
+    },
+    Step {
+        name: "components",
+        run: build_components,
+    },
+    Step {
+        name: "clippy",
+        run: |context| cargo(context, CLIPPY),
+    },
+    Step {
+        name: "clippy for wasm32",
+        run: |context| components::lint(context.root, context.route),
+    },
+    Step {
+        name: "test",
+        run: |context| cargo(context, &["test", "--workspace"]),
+    },
+    Step {
+        name: "doc",
+        run: |context| cargo(context, &["doc", "--workspace", "--no-deps"]),
+    },
+    Step {
+        name: "vendored WIT",
+        run: vendored_wit,
+    },
+    Step {
+        name: "Node host",
+        run: |context| hosts::node(context.root),
+    },
+    Step {
+        name: "Python host",
+        run: |context| hosts::python(context.root),
+    },
+    Step {
+        name: "deny",
+        run: deny,
+    },
+];
+
+const CLIPPY: &[&str] = &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
+
+/// How a step ended.
+struct Ended {
+    name: &'static str,
+    took: Duration,
+    ran: Ran,
+}
+
+/// Runs every step. The error names the one that failed.
+pub(crate) fn run(root: &Path, route: Route) -> Result<()> {
+    let context = Context { root, route };
+    let started = Instant::now();
+    let mut ended = Vec::new();
+    for step in &STEPS {
+        eprintln!("\n=== {} ({} of {})", step.name, ended.len() + 1, STEPS.len());
+        let step_started = Instant::now();
+        let outcome = (step.run)(&context);
+        let took = step_started.elapsed();
+        match outcome {
+            Ok(ran) => {
+                if let Ran::Skipped(reason) = &ran {
+                    eprintln!("skipped: {reason}");
+                }
+                ended.push(Ended {
+                    name: step.name,
+                    took,
+                    ran,
+                });
+            }
+            Err(error) => {
+                eprintln!("\n{}", summary(&ended));
+                return Err(error.context(format!("`{}` failed after {}", step.name, seconds(took))));
+            }
+        }
+    }
+    eprintln!("\n{}all good in {}", summary(&ended), seconds(started.elapsed()));
+    Ok(())
+}
+
+fn cargo(context: &Context<'_>, arguments: &[&str]) -> Result<Ran> {
+    let mut cargo = process::cargo();
+    cargo
+        .current_dir(context.root)
+        .args(arguments)
+        .env("RUSTDOCFLAGS", "-D warnings");
+    process::show(&mut cargo)?;
+    Ok(Ran::Yes)
+}
+
+fn build_components(context: &Context<'_>) -> Result<Ran> {
+    components::build(context.root, &GUESTS, context.route)?;
+    Ok(Ran::Yes)
+}
+
+fn vendored_wit(context: &Context<'_>) -> Result<Ran> {
+    Ok(match vendor_wit::check(context.root)? {
+        Checked::Same => Ran::Yes,
+        Checked::Offline => Ran::Skipped("the crate that holds the WASI interfaces cannot be fetched".into()),
+    })
+}
+
+fn deny(context: &Context<'_>) -> Result<Ran> {
+    if process::find("cargo-deny").is_none() {
+        return Ok(Ran::Skipped("no cargo-deny".into()));
+    }
+    cargo(context, &["deny", "check"])
+}
+
+/// One line per step: name, time, outcome.
+fn summary(ended: &[Ended]) -> String {
+    let mut text = String::new();
+    for Ended { name, took, ran } in ended {
+        let outcome = match ran {
+            Ran::Yes => "ok".to_owned(),
+            Ran::Skipped(reason) => format!("skipped: {reason}"),
+        };
+        let _ = writeln!(text, "{name:<18} {:>9}  {outcome}", seconds(*took));
+    }
+    text
+}
+
+/// A time for people: `0.4 s`, `83 s`, `12 min 5 s`.
+pub(crate) fn seconds(time: Duration) -> String {
+    let whole = time.as_secs();
+    match whole {
+        0..10 => format!("{:.1} s", time.as_secs_f64()),
+        10..120 => format!("{whole} s"),
+        _ => format!("{} min {} s", whole / 60, whole % 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_readable() {
+        assert_eq!(seconds(Duration::from_millis(420)), "0.4 s");
+        assert_eq!(seconds(Duration::from_secs(83)), "83 s");
+        assert_eq!(seconds(Duration::from_secs(725)), "12 min 5 s");
+    }
+
+    #[test]
+    fn a_skipped_step_does_not_pass_for_a_good_one() {
+        let ended = [
+            Ended {
+                name: "fmt",
+                took: Duration::from_secs(1),
+                ran: Ran::Yes,
+            },
+            Ended {
+                name: "Node host",
+                took: Duration::ZERO,
+                ran: Ran::Skipped("no node".into()),
+            },
+        ];
+        let text = summary(&ended);
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines[0].starts_with("fmt") && lines[0].ends_with("ok"), "{text}");
+        assert!(
+            lines[1].starts_with("Node host") && lines[1].ends_with("skipped: no node"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn no_two_steps_share_a_name() {
+        let mut names = STEPS.map(|step| step.name).to_vec();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), STEPS.len());
+    }
+}
