@@ -1,23 +1,115 @@
 //! An activity: one instance of a connector, owned by one task that takes calls as messages.
 
+use std::fmt;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use wasmtime::Store;
+
 use crate::contract::{
-    Identity, ObjectInfo, ObjectSchema, Outcome, Page, Plan, QueryRequest, WriteRequest, WrittenBy,
+    Error, Guest, Identity, ObjectInfo, ObjectSchema, Outcome, Page, Plan, QueryRequest, WriteRequest, WrittenBy,
 };
-use crate::error::CallError;
+use crate::error::{CallError, Cause, Effect, Ended};
+use crate::instance::{BoxFuture, Live, Program};
+use crate::state::State;
+
+/// A call on its way to the task. Answers whether the instance may serve another one.
+type Job = Box<dyn for<'a> FnOnce(&'a mut Live) -> BoxFuture<'a, bool> + Send>;
 
 /// One instance at work for one connection. It serves one call at a time (hence `&mut self`); make more activities to work side
 /// by side. Dropping it, or the future of a call, ends a call under way at once: use [`Activity::canceller`] for an orderly end.
 ///
 /// After [`CallError::Ended`] the activity is over and every further call says so.
-pub struct Activity {}
+pub struct Activity {
+    jobs: mpsc::Sender<Job>,
+    task: JoinHandle<()>,
+    canceller: Canceller,
+    program: Arc<Program>,
+}
+
+impl fmt::Debug for Activity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Activity({} {})", self.program.name, self.program.version)
+    }
+}
+
+impl Drop for Activity {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
 
 impl Activity {
+    /// Hands a configured instance to a task of its own.
+    pub(crate) fn start(mut live: Live, canceller: Canceller, program: &Arc<Program>) -> Self {
+        let (jobs, mut inbox) = mpsc::channel::<Job>(1);
+        let task = tokio::spawn(async move {
+            while let Some(job) = inbox.recv().await {
+                if !job(&mut live).await {
+                    break;
+                }
+            }
+        });
+        Self {
+            jobs,
+            task,
+            canceller,
+            program: Arc::clone(program),
+        }
+    }
+
+    async fn call<T: Clean + Send + 'static>(
+        &mut self,
+        call: &'static str,
+        effect: Effect,
+        function: impl for<'a> FnOnce(&'a mut Store<State>, &'a Guest) -> BoxFuture<'a, wasmtime::Result<Result<T, Error>>>
+        + Send
+        + 'static,
+    ) -> Result<T, CallError> {
+        let (mut reply, answer) = oneshot::channel();
+        let job: Job = Box::new(move |live| {
+            Box::pin(async move {
+                let answer = live
+                    .run(call, effect, reply.closed(), |store, instance| {
+                        function(store, instance.ipaas_connector_connection())
+                    })
+                    .await;
+                let usable = answer.is_ok();
+                let answer = match answer {
+                    Ok(mut answer) => {
+                        let redactor = live.state().redactor();
+                        match &mut answer {
+                            Ok(answer) => answer.clean(&mut |text| redactor.clean(text)),
+                            Err(error) => redactor.clean(&mut error.message),
+                        }
+                        answer.map_err(CallError::Connector)
+                    }
+                    Err(ended) => Err(ended.into()),
+                };
+                // Whoever does not wait any more has dropped the activity or given it up.
+                let _ = reply.send(answer);
+                usable
+            })
+        });
+        if self.jobs.send(job).await.is_err() {
+            return Err(self.over(call, Effect::NothingSent).into());
+        }
+        // Without an answer the task was torn down in the middle, with the runtime around it.
+        answer.await.unwrap_or_else(|_| Err(self.over(call, effect).into()))
+    }
+
+    fn over(&self, call: &'static str, effect: Effect) -> Ended {
+        self.program.ended(call, Cause::Over, effect)
+    }
+
     /// See [`crate::Connection::test`].
     ///
     /// # Errors
     /// [`CallError`].
     pub async fn test(&mut self) -> Result<Identity, CallError> {
-        todo!()
+        self.call("test", Effect::Read, |store, guest| Box::pin(guest.call_test(store)))
+            .await
     }
 
     /// See [`crate::Connection::list_objects`].
@@ -25,7 +117,10 @@ impl Activity {
     /// # Errors
     /// [`CallError`].
     pub async fn list_objects(&mut self) -> Result<Vec<ObjectInfo>, CallError> {
-        todo!()
+        self.call("list-objects", Effect::Read, |store, guest| {
+            Box::pin(guest.call_list_objects(store))
+        })
+        .await
     }
 
     /// See [`crate::Connection::describe_object`].
@@ -33,8 +128,11 @@ impl Activity {
     /// # Errors
     /// [`CallError`].
     pub async fn describe_object(&mut self, name: &str) -> Result<ObjectSchema, CallError> {
-        let _ = name;
-        todo!()
+        let name = name.to_owned();
+        self.call("describe-object", Effect::Read, move |store, guest| {
+            Box::pin(async move { guest.call_describe_object(store, &name).await })
+        })
+        .await
     }
 
     /// One page of a query; for the next, pass [`Page::next`] as [`QueryRequest::cursor`], to this or any other activity.
@@ -42,8 +140,11 @@ impl Activity {
     /// # Errors
     /// [`CallError`].
     pub async fn query(&mut self, request: &QueryRequest) -> Result<Page, CallError> {
-        let _ = request;
-        todo!()
+        let request = request.clone();
+        self.call("query", Effect::Read, move |store, guest| {
+            Box::pin(async move { guest.call_query(store, &request).await })
+        })
+        .await
     }
 
     /// See [`crate::Connection::explain`].
@@ -51,18 +152,25 @@ impl Activity {
     /// # Errors
     /// [`CallError`].
     pub async fn explain(&mut self, request: &QueryRequest) -> Result<Plan, CallError> {
-        let _ = request;
-        todo!()
+        let request = request.clone();
+        self.call("explain", Effect::Read, move |store, guest| {
+            Box::pin(async move { guest.call_explain(store, &request).await })
+        })
+        .await
     }
 
     /// Creates records: one outcome per record, in order. Pass moderate batches and note them before the call, because
-    /// [`CallError::Ended`] makes **every** record of the call unknown; [`CallError::Connector`] means that nothing was sent.
+    /// [`CallError::Ended`] makes **every** record of the call unknown (its [`Effect`] says so); [`CallError::Connector`] means that
+    /// nothing was sent.
     ///
     /// # Errors
     /// [`CallError`].
     pub async fn create(&mut self, request: &WriteRequest) -> Result<Vec<Outcome>, CallError> {
-        let _ = request;
-        todo!()
+        let request = request.clone();
+        self.call("create", Effect::EveryRecordUnknown, move |store, guest| {
+            Box::pin(async move { guest.call_create(store, &request).await })
+        })
+        .await
     }
 
     /// Updates records; outcomes and errors as for [`Activity::create`].
@@ -70,8 +178,11 @@ impl Activity {
     /// # Errors
     /// [`CallError`].
     pub async fn update(&mut self, request: &WriteRequest) -> Result<Vec<Outcome>, CallError> {
-        let _ = request;
-        todo!()
+        let request = request.clone();
+        self.call("update", Effect::EveryRecordUnknown, move |store, guest| {
+            Box::pin(async move { guest.call_update(store, &request).await })
+        })
+        .await
     }
 
     /// Deletes the records that are named; outcomes and errors as for [`Activity::create`].
@@ -79,8 +190,11 @@ impl Activity {
     /// # Errors
     /// [`CallError`].
     pub async fn delete(&mut self, request: &WriteRequest) -> Result<Vec<Outcome>, CallError> {
-        let _ = request;
-        todo!()
+        let request = request.clone();
+        self.call("delete", Effect::EveryRecordUnknown, move |store, guest| {
+            Box::pin(async move { guest.call_delete(store, &request).await })
+        })
+        .await
     }
 
     /// Looks up what became of records whose outcome is unknown. Changes nothing.
@@ -88,24 +202,73 @@ impl Activity {
     /// # Errors
     /// [`CallError`].
     pub async fn resolve(&mut self, written_by: WrittenBy, request: &WriteRequest) -> Result<Vec<Outcome>, CallError> {
-        let _ = (written_by, request);
-        todo!()
+        let request = request.clone();
+        self.call("resolve", Effect::Read, move |store, guest| {
+            Box::pin(async move { guest.call_resolve(store, written_by, &request).await })
+        })
+        .await
     }
 
     /// A handle that ends this activity from elsewhere.
     pub fn canceller(&self) -> Canceller {
-        todo!()
+        self.canceller.clone()
     }
 }
 
 /// Ends an activity in an orderly way: the connector sends nothing more, waits briefly for writes under way and returns what it
 /// has. After [`crate::Limits::cancel_grace`] the call is ended hard. The activity takes no calls afterwards.
-#[derive(Clone)]
-pub struct Canceller {}
+#[derive(Clone, Debug)]
+pub struct Canceller {
+    cancelled: Arc<watch::Sender<bool>>,
+}
 
 impl Canceller {
+    pub(crate) fn new() -> (Self, watch::Receiver<bool>) {
+        let (cancelled, receiver) = watch::channel(false);
+        (
+            Self {
+                cancelled: Arc::new(cancelled),
+            },
+            receiver,
+        )
+    }
+
     /// Asks for the end; returns at once. A second time does nothing.
     pub fn cancel(&self) {
-        todo!()
+        self.cancelled.send_replace(true);
     }
 }
+
+/// Answers whose messages are for people, and so hold no hidden values.
+pub(crate) trait Clean {
+    fn clean(&mut self, clean: &mut dyn FnMut(&mut String));
+}
+
+impl Clean for Identity {
+    fn clean(&mut self, clean: &mut dyn FnMut(&mut String)) {
+        clean(&mut self.account);
+        self.warnings.iter_mut().for_each(clean);
+    }
+}
+
+impl Clean for Vec<Outcome> {
+    fn clean(&mut self, clean: &mut dyn FnMut(&mut String)) {
+        for outcome in self {
+            if let Outcome::Failed(error) | Outcome::Unknown(error) = outcome {
+                clean(&mut error.message);
+            }
+        }
+    }
+}
+
+impl Clean for Plan {
+    fn clean(&mut self, clean: &mut dyn FnMut(&mut String)) {
+        self.steps.iter_mut().for_each(clean);
+    }
+}
+
+/// Pages are data, the rest is fixed: none is searched.
+macro_rules! as_it_is {
+    ($($answer:ty),*) => { $(impl Clean for $answer { fn clean(&mut self, _: &mut dyn FnMut(&mut String)) {} })* };
+}
+as_it_is!(Page, ObjectSchema, Vec<ObjectInfo>);

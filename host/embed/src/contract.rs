@@ -33,12 +33,12 @@ mod bindings {
 }
 
 pub use bindings::exports::ipaas::connector::connection::{
-    Activities, ActivitySchema, Comparison, Comparisons, Condition, Consistency, Field, Identity, ObjectInfo, ObjectSchema, Order,
-    Outcome, Page, Plan, QueryRequest, WriteMode, WriteRequest, WrittenBy,
+    Activities, ActivitySchema, Comparison, Comparisons, Condition, Consistency, Field, Identity, ObjectInfo,
+    ObjectSchema, Order, Outcome, Page, Plan, QueryRequest, WriteMode, WriteRequest, WrittenBy,
 };
 pub use bindings::exports::ipaas::connector::metadata::Info;
 pub use bindings::ipaas::connector::types::{Error, ErrorKind, Retry};
 
 pub(crate) use bindings::exports::ipaas::connector::connection::Guest;
-pub(crate) use bindings::ipaas::connector::{control, logging, quota, transport, types, variables};
+pub(crate) use bindings::ipaas::connector::{control, logging, quota, transport, variables};
 pub(crate) use bindings::{Served as Instance, ServedPre as InstancePre};

@@ -1,10 +1,18 @@
 //! The host: runtime, compile cache and what connections share.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use wasmtime::component::Linker;
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+
+use crate::cache::Cache;
 use crate::connection::{Connection, ConnectionConfig};
 use crate::connector::Connector;
 use crate::error::{HostError, LoadError, OpenError};
+use crate::quota::Registry;
+use crate::state::{State, link};
+use crate::ticker::Ticker;
 
 /// How a host is set up.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,21 +21,44 @@ pub struct HostConfig {
     pub cache_dir: Option<PathBuf>,
     /// Room for instances, that is for activities at once, of all connections. Default 512.
     pub activities: u32,
-    /// Whether room for instances is set aside in advance, which makes them faster to start; needs address space, not memory.
-    /// Where there is too little of it, instances are made on demand. Default true.
+    /// Whether room for instances is set aside in advance, which makes them faster to start; needs address space (4 GiB each), not
+    /// memory. Where there is too little of it, instances are made on demand. Default true.
     pub pooling: bool,
 }
 
 impl Default for HostConfig {
     fn default() -> Self {
-        Self { cache_dir: None, activities: 512, pooling: true }
+        Self {
+            cache_dir: None,
+            activities: 512,
+            pooling: true,
+        }
     }
+}
+
+/// What all connectors of a host run on.
+pub(crate) struct Runtime {
+    pub(crate) engine: Engine,
+    pub(crate) linker: Linker<State>,
+    pub(crate) ticker: Ticker,
+    pub(crate) cache: Cache,
 }
 
 /// Loads connectors and opens connections. One per process is enough; clones share everything: runtime, compile cache, TLS roots
 /// and the quota registry, by which all connections that draw on one allowance of a remote know of each other.
+///
+/// Works within a Tokio runtime with time and network enabled, best a multi-threaded one.
 #[derive(Clone)]
-pub struct Host {}
+pub struct Host {
+    runtime: Arc<Runtime>,
+    quotas: Arc<Registry>,
+}
+
+impl std::fmt::Debug for Host {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Host").finish_non_exhaustive()
+    }
+}
 
 impl Host {
     /// Starts the runtime.
@@ -35,8 +66,31 @@ impl Host {
     /// # Errors
     /// [`HostError`] if this machine cannot run it.
     pub fn new(config: HostConfig) -> Result<Self, HostError> {
-        let _ = config;
-        todo!()
+        let engine = config
+            .pooling
+            .then(|| Engine::new(&wasmtime_config(Some(config.activities))));
+        let engine = match engine {
+            Some(Ok(engine)) => engine,
+            other => {
+                if let Some(Err(error)) = other {
+                    tracing::warn!(target: "connector_host", %error, "no room to set aside for instances; making them on demand");
+                }
+                Engine::new(&wasmtime_config(None)).map_err(|error| HostError::Engine(format!("{error:#}")))?
+            }
+        };
+        let mut linker = Linker::new(&engine);
+        link(&mut linker).map_err(|error| HostError::Engine(format!("{error:#}")))?;
+        let ticker = Ticker::start(&engine).map_err(|error| HostError::Engine(error.to_string()))?;
+        let cache = Cache::new(config.cache_dir);
+        Ok(Self {
+            runtime: Arc::new(Runtime {
+                engine,
+                linker,
+                ticker,
+                cache,
+            }),
+            quotas: Arc::default(),
+        })
     }
 
     /// Checks and compiles a component, or takes it from the cache.
@@ -44,8 +98,7 @@ impl Host {
     /// # Errors
     /// [`LoadError`] tells apart what is not WebAssembly, not a component, not a connector, or one that wants more than there is.
     pub async fn load(&self, wasm: &[u8]) -> Result<Connector, LoadError> {
-        let _ = wasm;
-        todo!()
+        Connector::load(&self.runtime, wasm).await
     }
 
     /// Opens a connection: checks name, settings and grants. Makes no request.
@@ -53,7 +106,27 @@ impl Host {
     /// # Errors
     /// [`OpenError`], with everything that is wrong with the settings at once.
     pub async fn open(&self, connector: &Connector, config: ConnectionConfig) -> Result<Connection, OpenError> {
-        let _ = (connector, config);
-        todo!()
+        Connection::open(connector, config, Arc::clone(&self.quotas)).await
     }
+}
+
+/// `pool`: instances to set aside room for.
+fn wasmtime_config(pool: Option<u32>) -> Config {
+    let mut config = Config::new();
+    config.epoch_interruption(true);
+    // Connectors are stripped: addresses would name nothing, and make compiled files a third larger.
+    config.generate_address_map(false);
+    if let Some(instances) = pool {
+        let mut pooling = PoolingAllocationConfig::default();
+        // One component holds its program and a few adapter modules, with a table each.
+        let parts = instances.saturating_mul(4);
+        pooling
+            .total_component_instances(instances)
+            .total_core_instances(parts)
+            .total_memories(instances)
+            .total_tables(parts)
+            .total_stacks(instances);
+        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pooling));
+    }
+    config
 }

@@ -25,7 +25,9 @@ pub enum LoadError {
     #[error("this WebAssembly file is damaged or cut off: {0}")]
     Corrupt(String),
     /// A core module, not a component.
-    #[error("this is a WebAssembly module, not a component: encode it with `wasm-tools component new` or wit-component")]
+    #[error(
+        "this is a WebAssembly module, not a component: encode it with `wasm-tools component new` or wit-component"
+    )]
     CoreModule,
     /// A component, but not a connector.
     #[error("this component is no connector: it does not export {missing}; it exports {}", list(.exports))]
@@ -152,8 +154,8 @@ pub enum Cause {
 /// What an ended call means for the remote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// The call had not begun: nothing was sent.
-    NotStarted,
+    /// Nothing was sent: the call had not begun, or is one that sends nothing.
+    NothingSent,
     /// The call only reads: repeat it.
     Read,
     /// The call writes, and may have sent all, some or none of its records. **Every** record of the call is unknown: look them up
@@ -164,14 +166,18 @@ pub enum Effect {
 impl Effect {
     fn sentence(self) -> &'static str {
         match self {
-            Self::NotStarted | Self::Read => "",
+            Self::NothingSent | Self::Read => "",
             Self::EveryRecordUnknown => "; what became of its records is unknown",
         }
     }
 }
 
 fn list(items: &[String]) -> String {
-    if items.is_empty() { "nothing".to_owned() } else { items.join(", ") }
+    if items.is_empty() {
+        "nothing".to_owned()
+    } else {
+        items.join(", ")
+    }
 }
 
 fn messages(errors: &[contract::Error]) -> String {

@@ -1,17 +1,22 @@
 //! Embeds connector components: engine, capabilities, egress, connections.
 
-#![allow(clippy::todo)]
-
 mod activity;
+mod cache;
 mod connection;
 mod connector;
 pub mod contract;
 mod egress;
 mod engine;
 mod error;
+mod hooks;
+mod instance;
 mod limits;
+mod logging;
 mod quota;
+mod state;
 mod status;
+mod ticker;
+mod transport;
 mod variables;
 
 pub use activity::{Activity, Canceller};

@@ -1,5 +1,279 @@
-//! Placeholder.
+//! Leave to send. Remotes allow so many requests per window and tell with each answer how many are left; everybody who draws on
+//! one such allowance, over all activities and connections of the host, shares one bucket here and waits in one line.
+//!
+//! A request may go while more is left than is under way. When nothing is left, everybody waits for the window's end; then one
+//! request goes ahead to learn what the new window holds. Where nothing is known yet a few may go, and more with each answer that
+//! says nothing. Nothing runs in the background: whoever waits moves the line on.
 
-/// Leave to send one request.
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::status::QuotaStatus;
+
+/// Requests that may be under way at first, before any answer has told the allowance.
+const UNKNOWN_IN_FLIGHT: u32 = 4;
+/// How long a window is taken to last if the remote does not say.
+const DEFAULT_WINDOW: Duration = Duration::from_secs(1);
+/// Longest wait that a remote can impose; what is longer is cut to it and asked again.
+const LONGEST_WINDOW: Duration = Duration::from_secs(24 * 3600);
+/// Answers of one window arrive at different times and so name its end a little differently; a later end than this is a new window.
+const SAME_WINDOW: Duration = Duration::from_secs(1);
+/// Buckets above which those that nobody uses are forgotten.
+const MANY_BUCKETS: usize = 1000;
+
+/// All buckets of a host, by connector and the connector's name for the bucket.
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    buckets: Mutex<HashMap<(String, String), Arc<Bucket>>>,
+}
+
+impl Registry {
+    /// The bucket of this name, new if nobody drew on it yet.
+    pub(crate) fn bucket(&self, connector: &str, name: &str) -> Arc<Bucket> {
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        if buckets.len() >= MANY_BUCKETS {
+            let now = Instant::now();
+            buckets.retain(|_, bucket| Arc::strong_count(bucket) > 1 || bucket.lock().held_until(now).is_some());
+        }
+        Arc::clone(buckets.entry((connector.to_owned(), name.to_owned())).or_default())
+    }
+}
+
+/// What an answer said.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Report {
+    pub(crate) limit: Option<u32>,
+    pub(crate) left: Option<u32>,
+    pub(crate) reset: Option<Duration>,
+}
+
+/// One allowance of a remote.
+#[derive(Debug, Default)]
+pub(crate) struct Bucket {
+    line: Mutex<Line>,
+}
+
+#[derive(Debug, Default)]
+struct Line {
+    limit: Option<u32>,
+    known: Known,
+    /// Requests that have leave and are not answered yet.
+    out: u32,
+    /// Reports that came for requests which are still `out`.
+    reported: u32,
+    waiting: VecDeque<Arc<Ticket>>,
+}
+
 #[derive(Debug)]
-pub struct Permit;
+enum Known {
+    /// Nothing. `answered` requests came back without a word about the allowance.
+    Nothing { answered: u32 },
+    /// `left` at the last report, `ends` when the window does; `silent` requests came back since without a word.
+    Window { left: u32, silent: u32, ends: Instant },
+    /// The last window was used up and is over; one request, if `sent`, is finding out about the new one.
+    Probing { sent: bool },
+}
+
+impl Default for Known {
+    fn default() -> Self {
+        Self::Nothing { answered: 0 }
+    }
+}
+
+#[derive(Debug)]
+struct Ticket {
+    concurrency: Option<u32>,
+    granted: AtomicBool,
+    probe: AtomicBool,
+    wake: Notify,
+}
+
+impl Line {
+    fn held_until(&self, now: Instant) -> Option<Instant> {
+        match self.known {
+            Known::Window { left, silent, ends } if ends > now && left <= silent => Some(ends),
+            _ => None,
+        }
+    }
+
+    /// Lets those at the head of the line go who may. Answers when it is worth trying again, if time alone can change it.
+    fn advance(&mut self, now: Instant) -> Option<Instant> {
+        if let Known::Window { left, silent, ends } = self.known
+            && now >= ends
+        {
+            let used_up = left <= self.out.saturating_add(silent);
+            self.known = if used_up {
+                Known::Probing { sent: false }
+            } else {
+                Known::default()
+            };
+        }
+        while let Some(head) = self.waiting.front() {
+            if head.concurrency.is_some_and(|most| self.out >= most.max(1)) {
+                return None;
+            }
+            match &mut self.known {
+                Known::Nothing { answered } if self.out >= UNKNOWN_IN_FLIGHT.saturating_add(*answered) => return None,
+                Known::Nothing { .. } => {}
+                Known::Window { left, silent, ends } if *left <= self.out.saturating_add(*silent) => {
+                    return Some(*ends);
+                }
+                Known::Window { .. } => {}
+                Known::Probing { sent: true } => return None,
+                Known::Probing { sent } => {
+                    *sent = true;
+                    head.probe.store(true, Ordering::Relaxed);
+                }
+            }
+            let Some(head) = self.waiting.pop_front() else {
+                return None;
+            };
+            self.out = self.out.saturating_add(1);
+            head.granted.store(true, Ordering::Release);
+            head.wake.notify_one();
+        }
+        None
+    }
+
+    /// [`Line::advance`], after a change that may have set a time: whoever waits without one must learn of it, and not only the
+    /// head of the line, whose owner may be busy with something else.
+    fn advance_for_all(&mut self, now: Instant) {
+        if self.advance(now).is_some() {
+            self.waiting.iter().for_each(|ticket| ticket.wake.notify_one());
+        }
+    }
+
+    fn report(&mut self, report: Report, now: Instant) {
+        self.reported = self.reported.saturating_add(1).min(self.out);
+        if report.limit.is_some() {
+            self.limit = report.limit;
+        }
+        let Some(left) = report.left else { return };
+        let ends = now + report.reset.unwrap_or(DEFAULT_WINDOW).min(LONGEST_WINDOW);
+        self.known = match self.known {
+            // Answers overtake each other: within one window the lowest number is the latest.
+            Known::Window {
+                left: before,
+                ends: known,
+                ..
+            } if now < known && ends <= known + SAME_WINDOW => Known::Window {
+                left: left.min(before),
+                silent: 0,
+                ends: if left == 0 { known.max(ends) } else { known },
+            },
+            _ => Known::Window { left, silent: 0, ends },
+        };
+    }
+
+    fn returned(&mut self, was_probe: bool) {
+        self.out = self.out.saturating_sub(1);
+        if self.reported > 0 {
+            self.reported -= 1;
+            return;
+        }
+        match &mut self.known {
+            Known::Nothing { answered } => *answered = answered.saturating_add(1),
+            Known::Window { silent, .. } => *silent = silent.saturating_add(1),
+            Known::Probing { .. } if was_probe => self.known = Known::default(),
+            Known::Probing { .. } => {}
+        }
+    }
+}
+
+impl Bucket {
+    fn lock(&self) -> MutexGuard<'_, Line> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Joins the line. `concurrency` bounds the requests under way.
+    pub(crate) fn reserve(self: &Arc<Self>, concurrency: Option<u32>) -> Permit {
+        let ticket = Arc::new(Ticket {
+            concurrency,
+            granted: AtomicBool::new(false),
+            probe: AtomicBool::new(false),
+            wake: Notify::new(),
+        });
+        let mut line = self.lock();
+        line.waiting.push_back(Arc::clone(&ticket));
+        line.advance(Instant::now());
+        drop(line);
+        Permit {
+            bucket: Arc::clone(self),
+            ticket,
+        }
+    }
+
+    /// Takes note of what an answer said.
+    pub(crate) fn report(&self, report: Report) {
+        let now = Instant::now();
+        let mut line = self.lock();
+        line.report(report, now);
+        line.advance_for_all(now);
+    }
+
+    /// For people.
+    pub(crate) fn status(&self, name: &str) -> QuotaStatus {
+        let now = Instant::now();
+        let line = self.lock();
+        let left = match line.known {
+            Known::Window { left, silent, ends } if ends > now => Some(left.saturating_sub(silent)),
+            _ => None,
+        };
+        QuotaStatus {
+            bucket: name.to_owned(),
+            limit: line.limit,
+            left,
+            in_flight: line.out,
+            waiting: u32::try_from(line.waiting.len()).unwrap_or(u32::MAX),
+            held_for: line.held_until(now).map(|until| until - now),
+        }
+    }
+}
+
+/// Leave to send one request, given or still awaited. Dropping it frees its place.
+#[derive(Debug)]
+#[allow(unreachable_pub, reason = "the generated bindings name it as a public type")]
+pub struct Permit {
+    bucket: Arc<Bucket>,
+    ticket: Arc<Ticket>,
+}
+
+impl Permit {
+    /// Returns once the request may be sent.
+    pub(crate) async fn granted(&self) {
+        loop {
+            let again = self.bucket.lock().advance(Instant::now());
+            if self.ticket.granted.load(Ordering::Acquire) {
+                return;
+            }
+            match again {
+                Some(at) => tokio::select! {
+                    () = self.ticket.wake.notified() => {}
+                    () = tokio::time::sleep_until(at) => {}
+                },
+                None => self.ticket.wake.notified().await,
+            }
+        }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let mut line = self.bucket.lock();
+        if self.ticket.granted.load(Ordering::Acquire) {
+            line.returned(self.ticket.probe.load(Ordering::Relaxed));
+        } else {
+            line.waiting.retain(|ticket| !Arc::ptr_eq(ticket, &self.ticket));
+        }
+        line.advance_for_all(Instant::now());
+    }
+}
+
+#[cfg(test)]
+#[path = "quota_tests.rs"]
+mod tests;

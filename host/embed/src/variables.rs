@@ -40,17 +40,36 @@ pub enum VariableError {
 
 /// A value that may be secret. Prints as `****`, whatever the format.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
+pub struct Secret {
+    value: String,
+    hidden: bool,
+}
 
 impl Secret {
-    /// Wraps a value.
+    /// A hidden value: should a connector put it into a log line or an error message, it is taken out.
     pub fn new(value: impl Into<String>) -> Self {
-        Self(value.into())
+        Self {
+            value: value.into(),
+            hidden: true,
+        }
+    }
+
+    /// A value that log lines and messages may show (a store's name, an address).
+    pub fn public(value: impl Into<String>) -> Self {
+        Self {
+            value: value.into(),
+            hidden: false,
+        }
     }
 
     /// The value itself. Whoever calls this takes care of where it goes.
     pub fn reveal(&self) -> &str {
-        &self.0
+        &self.value
+    }
+
+    /// Whether it must not be shown.
+    pub fn is_hidden(&self) -> bool {
+        self.hidden
     }
 }
 
@@ -117,7 +136,13 @@ fn variable(inside: &str) -> Option<(Piece<'_>, &str)> {
         return Some((Piece::Variable { name, default: None }, tail));
     }
     let (default, tail) = rest.strip_prefix('{')?.split_once("}]")?;
-    Some((Piece::Variable { name, default: Some(default) }, tail))
+    Some((
+        Piece::Variable {
+            name,
+            default: Some(default),
+        },
+        tail,
+    ))
 }
 
 /// The names that the texts of `settings` mention.
@@ -161,7 +186,10 @@ pub(crate) fn each_text(value: &serde_json::Value, pointer: &mut String, visit: 
     match value {
         serde_json::Value::Object(map) => map.iter().for_each(|(key, value)| child(key, value)),
         serde_json::Value::Array(items) => {
-            items.iter().enumerate().for_each(|(index, value)| child(&index.to_string(), value));
+            items
+                .iter()
+                .enumerate()
+                .for_each(|(index, value)| child(&index.to_string(), value));
         }
         serde_json::Value::String(text) => visit(pointer, text),
         _ => {}
@@ -175,7 +203,11 @@ mod tests {
     struct Token;
     impl Variables for Token {
         fn get(&self, name: &str) -> Result<Secret, VariableError> {
-            if name == "token" { Ok("T".into()) } else { Err(VariableError::Undefined(name.to_owned())) }
+            if name == "token" {
+                Ok("T".into())
+            } else {
+                Err(VariableError::Undefined(name.to_owned()))
+            }
         }
     }
 
@@ -220,7 +252,9 @@ mod tests {
     fn pointers_escape_what_json_pointers_escape() {
         let mut seen = Vec::new();
         let value = serde_json::json!({"a/b": {"~": ["x"]}});
-        each_text(&value, &mut String::new(), &mut |pointer, text| seen.push(format!("{pointer}={text}")));
+        each_text(&value, &mut String::new(), &mut |pointer, text| {
+            seen.push(format!("{pointer}={text}"))
+        });
         assert_eq!(seen, ["/a~1b/~0/0=x"]);
     }
 }

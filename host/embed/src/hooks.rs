@@ -1,0 +1,153 @@
+//! `wasi:http` for connectors: the bridge from the runtime's hook to [`crate::transport`], and the table of failure codes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body_util::BodyExt;
+use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
+
+use crate::limits::Limits;
+use crate::transport::{Failure, Keep, Timeouts, Transport};
+
+/// The network of one instance.
+pub(crate) struct Network {
+    /// None while the instance may send nothing: before and during `configure`.
+    pub(crate) transport: Option<Arc<Transport>>,
+    pub(crate) keep: Keep,
+    defaults: Timeouts,
+}
+
+impl Network {
+    pub(crate) fn new(activity: u64, limits: &Limits) -> Self {
+        Self {
+            transport: None,
+            keep: Keep { activity, idle: None },
+            defaults: Timeouts {
+                connect: limits.connect_timeout,
+                first_byte: limits.first_byte_timeout,
+                between_bytes: limits.between_bytes_timeout,
+            },
+        }
+    }
+}
+
+type Ended = Box<dyn Future<Output = Result<(), Error>> + Send>;
+type Sent = Result<(http::Response<WasiBody>, Ended), Error>;
+
+impl WasiHttpHooks for Network {
+    fn is_supported_scheme(&mut self, _scheme: &http::uri::Scheme) -> bool {
+        // The transport refuses other schemes, with a code that proves that nothing was sent.
+        true
+    }
+
+    fn send_request(
+        &mut self,
+        request: http::Request<WasiBody>,
+        options: Option<RequestOptions>,
+        _read: Ended,
+    ) -> Box<dyn Future<Output = Sent> + Send> {
+        let transport = self.transport.clone();
+        let keep = self.keep;
+        let options = options.unwrap_or_default();
+        let or = |asked: Option<Duration>, default: Duration| asked.filter(|time| !time.is_zero()).unwrap_or(default);
+        let timeouts = Timeouts {
+            connect: or(options.connect_timeout, self.defaults.connect),
+            first_byte: or(options.first_byte_timeout, self.defaults.first_byte),
+            between_bytes: or(options.between_bytes_timeout, self.defaults.between_bytes),
+        };
+        Box::new(async move {
+            let transport = transport.ok_or(Error::HttpRequestDenied)?;
+            let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
+            let answer = transport.send(request, timeouts, keep).await.map_err(code)?;
+            let answer = answer.map(|body| body.map_err(code).boxed_unsync());
+            Ok((answer, Box::new(std::future::ready(Ok(()))) as Ended))
+        })
+    }
+}
+
+/// The code that a connector sees. [`Failure`] says which codes prove that nothing was sent.
+fn code(failure: Failure) -> Error {
+    match failure {
+        Failure::DnsTimeout => Error::DnsTimeout,
+        Failure::Dns(reason) => Error::DnsError {
+            rcode: Some(reason),
+            info_code: None,
+        },
+        Failure::NotFound => Error::DestinationNotFound,
+        Failure::Unavailable => Error::DestinationUnavailable,
+        Failure::AddressProhibited => Error::DestinationIpProhibited,
+        Failure::Unroutable => Error::DestinationIpUnroutable,
+        Failure::Refused => Error::ConnectionRefused,
+        Failure::ConnectTimeout => Error::ConnectionTimeout,
+        Failure::Certificate(_) => Error::TlsCertificateError,
+        Failure::TlsAlert { code, description } => Error::TlsAlertReceived {
+            alert_id: Some(code),
+            alert_message: Some(description),
+        },
+        Failure::Tls(_) => Error::TlsProtocolError,
+        Failure::Denied(_) => Error::HttpRequestDenied,
+        Failure::AddressInvalid => Error::HttpRequestUriInvalid,
+        Failure::RequestTooLarge(limit) => Error::HttpRequestBodySize(Some(limit)),
+        Failure::Terminated => Error::ConnectionTerminated,
+        Failure::ReadTimeout => Error::ConnectionReadTimeout,
+        Failure::Incomplete => Error::HttpResponseIncomplete,
+        Failure::HeadTooLarge => Error::HttpResponseHeaderSectionSize(None),
+        Failure::AnswerTooLarge(limit) => Error::HttpResponseBodySize(Some(limit)),
+        Failure::Protocol(_) => Error::HttpProtocolError,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether a code, by its name, proves that nothing was sent: the rule that connectors go by.
+    fn proof(error: &Error) -> bool {
+        let name = format!("{error:?}");
+        [
+            "Dns",
+            "Destination",
+            "ConnectionRefused",
+            "ConnectionTimeout",
+            "Tls",
+            "HttpRequestDenied",
+            "HttpRequestUri",
+        ]
+        .iter()
+        .any(|prefix| name.starts_with(prefix))
+    }
+
+    #[test]
+    fn a_code_proves_exactly_what_the_failure_proves() {
+        let text = || "x".to_owned();
+        for failure in [
+            Failure::DnsTimeout,
+            Failure::Dns(text()),
+            Failure::NotFound,
+            Failure::Unavailable,
+            Failure::AddressProhibited,
+            Failure::Unroutable,
+            Failure::Refused,
+            Failure::ConnectTimeout,
+            Failure::Certificate(text()),
+            Failure::TlsAlert {
+                code: 1,
+                description: text(),
+            },
+            Failure::Tls(text()),
+            Failure::Denied(text()),
+            Failure::AddressInvalid,
+            Failure::RequestTooLarge(1),
+            Failure::Terminated,
+            Failure::ReadTimeout,
+            Failure::Incomplete,
+            Failure::HeadTooLarge,
+            Failure::AnswerTooLarge(1),
+            Failure::Protocol(text()),
+        ] {
+            let unsent = failure.proves_unsent();
+            let name = failure.to_string();
+            assert_eq!(proof(&code(failure)), unsent, "{name}");
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! The body of an answer. A task takes it off the wire while the connector is busy, into a bounded buffer, and hands it over in
+//! large pieces: every piece costs the connector a call and a copy, so few large ones are cheaper than many small ones.
+
+use std::pin::Pin;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::Counters;
+use super::failure::Failure;
+use super::pool::{Lane, Pool};
+use crate::egress::Origin;
+
+/// A piece is handed over when it is this large, ...
+const PIECE: usize = 1 << 20;
+/// ... or the body is complete, or nothing more came for this long.
+const LULL: Duration = Duration::from_millis(5);
+/// Bytes that wait for the connector at most, give or take one read; the wire waits then.
+const BUFFER: usize = 2 << 20;
+
+/// What becomes of the socket once the body is off the wire.
+#[derive(Debug)]
+pub(super) struct GiveBack {
+    pub(super) pool: Arc<Pool>,
+    pub(super) origin: Origin,
+    pub(super) lane: Lane,
+    pub(super) activity: Option<u64>,
+    pub(super) idle: Duration,
+    /// The place among the requests under way.
+    pub(super) _slot: OwnedSemaphorePermit,
+}
+
+impl GiveBack {
+    fn give(self) {
+        self.pool.put(self.origin, self.lane, self.activity, self.idle);
+    }
+}
+
+/// Bounds of a body.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct BodyLimits {
+    pub(super) bytes: u64,
+    pub(super) between: Duration,
+    pub(super) length: Option<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Buffer {
+    bytes: Vec<u8>,
+    /// What there is may be handed over, little as it may be.
+    release: bool,
+    end: Option<Result<(), Failure>>,
+    reader: Option<Waker>,
+}
+
+#[derive(Debug, Default)]
+struct Pipe {
+    buffer: Mutex<Buffer>,
+    room: Notify,
+}
+
+impl Pipe {
+    fn lock(&self) -> MutexGuard<'_, Buffer> {
+        self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Buffer)) {
+        let mut buffer = self.lock();
+        change(&mut buffer);
+        let ready = buffer.end.is_some() || buffer.release || buffer.bytes.len() >= PIECE;
+        let reader = if ready { buffer.reader.take() } else { None };
+        drop(buffer);
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+    }
+
+    async fn wait_for_room(&self) {
+        while self.lock().bytes.len() >= BUFFER {
+            self.room.notified().await;
+        }
+    }
+}
+
+/// The body of an answer, in large pieces. Dropping it before its end closes the socket.
+#[derive(Debug)]
+pub(crate) struct AnswerBody {
+    pipe: Arc<Pipe>,
+    pump: Option<JoinHandle<()>>,
+}
+
+impl AnswerBody {
+    pub(super) fn start(incoming: Incoming, back: GiveBack, limits: BodyLimits, counters: Arc<Counters>) -> Self {
+        let pipe = Arc::<Pipe>::default();
+        if incoming.is_end_stream() {
+            back.give();
+            pipe.change(|buffer| buffer.end = Some(Ok(())));
+            return Self { pipe, pump: None };
+        }
+        if let Some(length) = limits.length {
+            let expected = usize::try_from(length).unwrap_or(usize::MAX).min(BUFFER);
+            pipe.lock().bytes.reserve_exact(expected);
+        }
+        let pump = tokio::spawn(pump(incoming, Arc::clone(&pipe), back, limits, counters));
+        Self { pipe, pump: Some(pump) }
+    }
+}
+
+impl Drop for AnswerBody {
+    fn drop(&mut self) {
+        if let Some(pump) = &self.pump {
+            pump.abort();
+        }
+    }
+}
+
+async fn pump(incoming: Incoming, pipe: Arc<Pipe>, back: GiveBack, limits: BodyLimits, counters: Arc<Counters>) {
+    let end = take_off(incoming, &pipe, limits, &counters).await;
+    if end.is_ok() {
+        // Before the reader learns of the end, so that its next request finds the socket.
+        back.give();
+    }
+    pipe.change(|buffer| buffer.end = Some(end));
+}
+
+async fn take_off(mut incoming: Incoming, pipe: &Pipe, limits: BodyLimits, counters: &Counters) -> Result<(), Failure> {
+    let mut total: u64 = 0;
+    loop {
+        pipe.wait_for_room().await;
+        let frame = match timeout(LULL, incoming.frame()).await {
+            Ok(frame) => frame,
+            Err(_elapsed) => {
+                pipe.change(|buffer| buffer.release = !buffer.bytes.is_empty());
+                let rest = limits.between.saturating_sub(LULL);
+                timeout(rest, incoming.frame())
+                    .await
+                    .map_err(|_| Failure::ReadTimeout)?
+            }
+        };
+        let Some(frame) = frame else { return Ok(()) };
+        let frame = frame.map_err(|error| Failure::of_body(&error))?;
+        let Ok(data) = frame.into_data() else { continue };
+        total = total.saturating_add(data.len() as u64);
+        if total > limits.bytes {
+            return Err(Failure::AnswerTooLarge(limits.bytes));
+        }
+        counters.bytes_read.fetch_add(data.len() as u64, Ordering::Relaxed);
+        pipe.change(|buffer| buffer.bytes.extend_from_slice(&data));
+    }
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = Failure;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+        let mut buffer = self.pipe.lock();
+        if !buffer.bytes.is_empty() && (buffer.end.is_some() || buffer.release || buffer.bytes.len() >= PIECE) {
+            let piece = std::mem::take(&mut buffer.bytes);
+            buffer.release = false;
+            drop(buffer);
+            self.pipe.room.notify_one();
+            return Poll::Ready(Some(Ok(Frame::data(Bytes::from(piece)))));
+        }
+        match &mut buffer.end {
+            None => {
+                buffer.reader = Some(cx.waker().clone());
+                Poll::Pending
+            }
+            Some(end) => match std::mem::replace(end, Ok(())) {
+                Ok(()) => Poll::Ready(None),
+                Err(failure) => Poll::Ready(Some(Err(failure))),
+            },
+        }
+    }
+}
