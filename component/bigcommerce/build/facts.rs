@@ -51,6 +51,10 @@ pub(crate) struct Pagination {
 pub(crate) struct QueryParam {
     pub(crate) name: String,
     pub(crate) role: String,
+    #[serde(rename = "type")]
+    pub(crate) ty: String,
+    /// Type of the elements, if `ty` is `array`.
+    pub(crate) items: Option<String>,
     #[serde(default)]
     pub(crate) field: String,
     #[serde(default)]

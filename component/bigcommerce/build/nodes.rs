@@ -32,15 +32,7 @@ impl Nodes {
 
     fn node(&mut self, schema: &Schema, version: &str) -> String {
         let ty = schema.ty.as_deref().unwrap_or("object");
-        let kind = match ty {
-            "string" => "String",
-            "integer" => "Integer",
-            "number" => "Number",
-            "boolean" => "Boolean",
-            "object" => "Object",
-            "array" => "Array",
-            _ => "Any",
-        };
+        let kind = type_name(ty);
         let mut fields = String::new();
         for field in &schema.fields {
             let node = self.add(field, version);
@@ -71,6 +63,19 @@ impl Nodes {
             schema.minimum.as_ref().map(ToString::to_string),
             schema.maximum.as_ref().map(ToString::to_string),
         )
+    }
+}
+
+/// The variant of the table's `Type`.
+pub(crate) fn type_name(ty: &str) -> &'static str {
+    match ty {
+        "string" => "String",
+        "integer" => "Integer",
+        "number" => "Number",
+        "boolean" => "Boolean",
+        "object" => "Object",
+        "array" => "Array",
+        _ => "Any",
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::facts::{Operation, QueryParam, Resource};
 use crate::objects::{Access, Group, option, writes_or_reads};
-use crate::overrides;
+use crate::{nodes, overrides};
 
 /// Query parameters that choose whose record is meant, on single records and writes. Others that the documents list there are
 /// copies of those of the collection.
@@ -107,9 +107,10 @@ fn filter(resource: &Resource, param: &QueryParam) -> Result<String, String> {
     };
     let values: Vec<String> = param.values.iter().map(ToString::to_string).collect();
     Ok(format!(
-        "Filter{{param:{:?},field:{:?},op:Op::{op},values:&{values:?},required:{}}}",
+        "Filter{{param:{:?},field:{:?},op:Op::{op},ty:Type::{},values:&{values:?},required:{}}}",
         param.name,
         filter_field(resource, &param.field),
+        nodes::type_name(param.items.as_deref().unwrap_or(&param.ty)),
         param.required
     ))
 }

@@ -133,6 +133,8 @@ pub struct Filter {
     pub field: &'static str,
     /// How it compares.
     pub op: Op,
+    /// Type of one value. Filters on flags that are no `Boolean` take `1` and `0`.
+    pub ty: Type,
     /// Values that it takes as JSON texts, where the API lists them.
     pub values: &'static [&'static str],
     /// Whether the collection cannot be read without it.
