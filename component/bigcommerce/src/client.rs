@@ -1,0 +1,253 @@
+//! One request to the store: quota, credentials, timeouts, retries. Everything above asks for answers and gets them or the
+//! reason why not; everything below is the host.
+
+use std::rc::Rc;
+
+use futures_util::future::{Either, select};
+
+use crate::error::Error;
+use crate::host::{Allowance, Answer, Host, Level, Local, Request};
+use crate::remote;
+use crate::retry::{Attempt, Decision, Effect, decide};
+use crate::settings::Settings;
+
+/// What is asked of the store.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// `GET`, `POST`, `PUT` or `DELETE`.
+    pub method: &'static str,
+    /// Path and query below `/stores/{hash}`.
+    pub target: String,
+    /// Path template, and the documented limit of simultaneous requests to it.
+    pub endpoint: (&'static str, Option<u32>),
+    /// JSON body.
+    pub body: Option<Vec<u8>>,
+    /// For messages: `read products`.
+    pub what: String,
+}
+
+impl Call {
+    fn effect(&self) -> Effect {
+        if self.method == "GET" {
+            Effect::Read
+        } else {
+            Effect::Write
+        }
+    }
+}
+
+/// How long a request may be repeated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// As long as the settings' retry budget lasts.
+    Budget,
+    /// One attempt: somebody waits for the verdict of `test`.
+    None,
+}
+
+/// Sends calls.
+#[derive(Clone)]
+pub struct Client {
+    host: Rc<dyn Host>,
+    settings: Rc<Settings>,
+}
+
+impl Client {
+    /// A client for one store.
+    pub fn new(host: Rc<dyn Host>, settings: Rc<Settings>) -> Self {
+        Self { host, settings }
+    }
+
+    /// The settings in force.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The host.
+    pub fn host(&self) -> &dyn Host {
+        &*self.host
+    }
+
+    /// Reads, and understands the answer with `parse`; an answer that makes no sense is asked for again.
+    ///
+    /// # Errors
+    /// A refusal, no answer, no sense, or a cancelled call.
+    pub async fn read<T>(
+        &self,
+        call: Call,
+        patience: Patience,
+        parse: impl Fn(Answer) -> Result<T, String>,
+    ) -> Result<T, Error> {
+        self.attempts(&call, patience, |answer| match answer.status {
+            200..=299 => parse(answer).map(Ok),
+            _ => Ok(Err(remote::refusal(&call.what, &answer))),
+        })
+        .await?
+    }
+
+    /// Writes; the answer may have any status. It is sent again only where the store provably did not act.
+    ///
+    /// # Errors
+    /// No answer, or a call cancelled before it was sent. `retry` says whether the store may have acted.
+    pub async fn write(&self, call: &Call) -> Result<Answer, Error> {
+        self.attempts(call, Patience::Budget, Ok).await
+    }
+
+    /// Repeats as `retry::decide` says, until `understand` takes an answer.
+    async fn attempts<T>(
+        &self,
+        call: &Call,
+        patience: Patience,
+        understand: impl Fn(Answer) -> Result<T, String>,
+    ) -> Result<T, Error> {
+        let effect = call.effect();
+        let budget = match patience {
+            Patience::Budget => self.settings.retry_budget_ms,
+            Patience::None => 0,
+        };
+        let (mut waited, mut attempt) = (0, 0);
+        loop {
+            attempt += 1;
+            let decide = |ended| decide(effect, ended, attempt, waited, budget, self.host.now());
+            let (decision, failure) = match self.once(call).await? {
+                Ok(answer) => {
+                    let decision = decide(Attempt::Status(answer.status, asked_wait(&answer)));
+                    if decision == Decision::Stop {
+                        match understand(answer) {
+                            Ok(value) => return Ok(value),
+                            Err(reason) => (decide(Attempt::Garbled), remote::nonsense(&call.what, &reason)),
+                        }
+                    } else {
+                        (decision, remote::refusal(&call.what, &answer))
+                    }
+                }
+                Err(failure) => {
+                    let decision = decide(Attempt::NoAnswer {
+                        unsent: failure.unsent,
+                        cause: failure.cause,
+                    });
+                    (
+                        decision,
+                        remote::no_answer(&call.what, &self.settings.base.authority, effect, &failure),
+                    )
+                }
+            };
+            let Decision::Wait(wait) = decision else {
+                return Err(failure);
+            };
+            waited += wait;
+            self.hold(call, &failure, wait);
+            if let Either::Right(_) = select(self.host.sleep(wait), self.host.cancelled()).await {
+                return Err(Error::cancelled());
+            }
+        }
+    }
+
+    /// Tells the operator about a wait, and keeps others on the same quota from running into the same wall.
+    fn hold(&self, call: &Call, failure: &Error, wait: u64) {
+        if failure.status == Some(429) {
+            self.host.report(
+                &self.bucket(),
+                Allowance {
+                    limit: None,
+                    left: Some(0),
+                    reset_ms: Some(wait),
+                },
+            );
+        }
+        let fields = [
+            ("wait_ms", wait.to_string()),
+            ("method", call.method.to_owned()),
+            ("path", call.endpoint.0.to_owned()),
+            ("reason", failure.message.clone()),
+        ];
+        self.host.log(Level::Info, "waiting before the next attempt", &fields);
+    }
+
+    fn bucket(&self) -> String {
+        format!("stores/{}", self.settings.store_hash)
+    }
+
+    /// One attempt. The outer error is ours (variables, cancellation), the inner one the network's.
+    async fn once(&self, call: &Call) -> Result<Result<Answer, crate::host::SendError>, Error> {
+        let bucket = self.bucket();
+        // The endpoint's place first: whoever waits for one must not sit on the store's quota meanwhile.
+        let endpoint = match call.endpoint.1 {
+            Some(limit) => {
+                let name = format!("{bucket} {} {}", call.method, call.endpoint.0);
+                Some(self.or_cancelled(self.host.permit(&name, Some(limit))).await?)
+            }
+            None => None,
+        };
+        let store = self.or_cancelled(self.host.permit(&bucket, None)).await?;
+        let settings = &self.settings;
+        let mut headers = vec![("accept", "application/json".to_owned())];
+        headers.push((
+            "x-auth-token",
+            settings.access_token.resolve(|name| self.host.variable(name))?,
+        ));
+        if let Some(client) = &settings.client_id {
+            headers.push(("x-auth-client", client.resolve(|name| self.host.variable(name))?));
+        }
+        if let Some(body) = &call.body {
+            headers.push(("content-type", "application/json".to_owned()));
+            headers.push(("content-length", body.len().to_string()));
+        }
+        let request = Request {
+            method: call.method,
+            https: settings.base.https,
+            authority: settings.base.authority.clone(),
+            target: format!("{}/{bucket}{}", settings.base.prefix, call.target),
+            headers,
+            body: call.body.clone(),
+            connect_timeout: settings.connect_timeout_ms,
+            answer_timeout: settings.answer_timeout_ms,
+        };
+        let sending = self.host.send(request);
+        // A read may be dropped at any time. A write that is on its way is waited for: dropping it would lose its outcome.
+        let result = match call.effect() {
+            Effect::Read => self.or_cancelled(sending).await?,
+            Effect::Write => sending.await,
+        };
+        drop((endpoint, store));
+        if let Ok(answer) = &result {
+            let number = |name| answer.number(name);
+            let narrow = |value: Option<u64>| value.and_then(|value| u32::try_from(value).ok());
+            let allowance = Allowance {
+                limit: narrow(number("x-rate-limit-requests-quota")),
+                left: narrow(number("x-rate-limit-requests-left")),
+                reset_ms: number("x-rate-limit-time-reset-ms"),
+            };
+            if allowance != Allowance::default() {
+                self.host.report(&bucket, allowance);
+            }
+        }
+        Ok(result)
+    }
+
+    async fn or_cancelled<T: 'static>(&self, future: Local<'static, T>) -> Result<T, Error> {
+        match select(future, self.host.cancelled()).await {
+            Either::Left((value, _)) => Ok(value),
+            Either::Right(_) => Err(Error::cancelled()),
+        }
+    }
+}
+
+/// The wait in milliseconds that a 429 or 503 asks for.
+fn asked_wait(answer: &Answer) -> Option<u64> {
+    match answer.status {
+        429 => answer.number("x-rate-limit-time-reset-ms").or_else(|| {
+            answer
+                .number("x-retry-after")
+                .or_else(|| answer.number("retry-after"))
+                .map(|s| s.saturating_mul(1000))
+        }),
+        503 => {
+            let body: serde_json::Value = serde_json::from_slice(&answer.body).ok()?;
+            body.pointer("/error/retry_after_seconds")?
+                .as_u64()
+                .map(|s| s.saturating_mul(1000))
+        }
+        _ => None,
+    }
+}

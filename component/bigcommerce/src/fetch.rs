@@ -1,0 +1,288 @@
+//! One request of a query: from a target to a call, from an answer to records, from records to what the caller asked for.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+
+use crate::client::{Call, Client, Patience};
+use crate::cursor::Fnv;
+use crate::error::{Error, Kind};
+use crate::host::Answer;
+use crate::parents;
+use crate::plan::{Access, List, Pages, Plan};
+use crate::scan;
+use crate::slice::{self, Sliced};
+use crate::source::{Seen, Target};
+use crate::table::Paging;
+use crate::types::Page;
+use crate::url;
+
+/// An answer, cut into records.
+pub struct Fetched {
+    /// The records.
+    pub sliced: Sliced,
+    /// What they and the envelope tell about paging.
+    pub seen: Seen,
+}
+
+/// The call for a target. `wanted` bounds the records asked for.
+///
+/// # Errors
+/// A parent's key that cannot stand in a path.
+pub fn call(plan: &Plan, parent: &[String], target: &Target, wanted: Option<u64>) -> Result<Call, Error> {
+    let (template, concurrency, query) = match &plan.access {
+        Access::Items { item, query, .. } => (item.path, item.concurrency, query),
+        Access::List(list) => (list.read.path, list.read.concurrency, &list.query),
+    };
+    let names: Vec<&str> = match &plan.access {
+        Access::Items { .. } => plan.object.key.to_vec(),
+        Access::List(_) => url::parameters(template).collect(),
+    };
+    let path = url::fill(template, |name| {
+        names
+            .iter()
+            .position(|n| *n == name)
+            .and_then(|index| parent.get(index))
+            .cloned()
+    })?;
+    let limit = wanted
+        .map_or(u64::from(plan.limit()), |wanted| {
+            wanted.clamp(1, u64::from(plan.limit()))
+        })
+        .to_string();
+    let mut own: Vec<(&str, String)> = Vec::new();
+    match (target, &plan.access) {
+        (Target::Range { from, to }, Access::List(list)) => {
+            if let Pages::Keyset { keyset, to: most, .. } = &list.paging {
+                own.push((keyset.from, from.to_string()));
+                if let Some(to) = to.or((*most != u128::MAX).then_some(*most)) {
+                    own.push((keyset.to, to.to_string()));
+                }
+            }
+            if list.read.paging != Paging::None {
+                own.push(("limit", limit));
+            }
+        }
+        (
+            Target::Page(page),
+            Access::List(List {
+                paging: Pages::Once, ..
+            }),
+        ) => own.push(("page", page.to_string())),
+        (Target::Page(page), _) => own.extend([("page", page.to_string()), ("limit", limit)]),
+        (Target::After(after), _) => {
+            own.extend(after.clone().map(|after| ("after", after)));
+            own.push(("limit", limit));
+        }
+        _ => {}
+    }
+    let pairs = query
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .chain(own.iter().map(|(name, value)| (*name, value.as_str())));
+    Ok(Call {
+        method: "GET",
+        target: url::with_query(&path, pairs),
+        endpoint: (template, concurrency),
+        body: None,
+        what: plan.what(),
+    })
+}
+
+/// Sends a call and cuts the answer.
+///
+/// # Errors
+/// See [`Client::read`].
+pub async fn fetch(client: &Client, plan: &Plan, call: Call) -> Result<Fetched, Error> {
+    // A collection below a parent, or a single record, that is not there holds no records.
+    let optional = match &plan.access {
+        Access::Items { .. } => true,
+        Access::List(list) => url::parameters(list.read.path).next().is_some(),
+    };
+    match client
+        .read(call, Patience::Budget, |answer| cut_answer(plan, answer))
+        .await
+    {
+        Err(error) if optional && error.kind == Kind::NotFound => {
+            let sliced = slice::split(b"[]".to_vec(), crate::table::Envelope::Bare);
+            let sliced = sliced.map_err(|malformed| Error::new(Kind::Internal, malformed.to_string()))?;
+            Ok(Fetched {
+                sliced,
+                seen: Seen::default(),
+            })
+        }
+        other => other,
+    }
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Meta {
+    pagination: Option<Pagination>,
+    cursor_pagination: Option<CursorPagination>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Pagination {
+    total: Option<u64>,
+    per_page: Option<u64>,
+    total_pages: Option<u64>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct CursorPagination {
+    end_cursor: Option<String>,
+    links: Option<Links>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Links {
+    next: Option<String>,
+}
+
+fn cut_answer(plan: &Plan, answer: Answer) -> Result<Fetched, String> {
+    let (envelope, paging) = match &plan.access {
+        Access::Items { item, .. } => (item.envelope, &Pages::Once),
+        Access::List(list) => (list.read.envelope, &list.paging),
+    };
+    // 204, and an empty body, are how some endpoints say that there is nothing.
+    let blank = answer.status == 204 || answer.body.iter().all(u8::is_ascii_whitespace);
+    let (body, envelope) = if blank {
+        (b"[]".to_vec(), crate::table::Envelope::Bare)
+    } else {
+        (answer.body, envelope)
+    };
+    let sliced = slice::split(body, envelope).map_err(|malformed| malformed.to_string())?;
+    if !sliced.objects {
+        return Err("the records are not objects".to_owned());
+    }
+    if matches!(sliced.payload, slice::Payload::Absent) {
+        return Err("it has no `data`".to_owned());
+    }
+    let mut seen = Seen {
+        count: sliced.count,
+        ..Seen::default()
+    };
+    let meta: Meta = sliced
+        .meta
+        .as_deref()
+        .and_then(|meta| serde_json::from_str(meta).ok())
+        .unwrap_or_default();
+    if let Some(pagination) = meta.pagination {
+        seen.total = pagination.total;
+        seen.per_page = pagination.per_page;
+        seen.total_pages = pagination.total_pages;
+    }
+    match paging {
+        Pages::Keyset { keyset, .. } => {
+            let key = |record: Option<&[u8]>| match record {
+                None => Ok(None),
+                Some(record) => parents::text(record, keyset.field)
+                    .and_then(|text| text.parse().ok())
+                    .map(Some)
+                    .ok_or_else(|| format!("a record has no whole number as `{}`", keyset.field)),
+            };
+            seen.first = key(sliced.first())?;
+            seen.last = key(sliced.last())?;
+            // Where the endpoint cannot be told to sort by the key, every record is looked at.
+            seen.ordered = keyset.ordered || {
+                let keys = scan::lines(&sliced.records)
+                    .map(|line| key(Some(line)))
+                    .collect::<Result<Vec<_>, _>>()?;
+                if let (Some(least), Some(greatest)) = (keys.iter().min(), keys.iter().max()) {
+                    (seen.first, seen.last) = (*least, *greatest);
+                }
+                keys.is_sorted()
+            };
+        }
+        Pages::Cursor => {
+            if let Some(cursor) = meta.cursor_pagination {
+                seen.has_cursor = true;
+                // `links.next` is what all endpoints agree on; what they say about `end_cursor` contradicts itself.
+                seen.next = match cursor.links {
+                    Some(links) => links.next.as_deref().and_then(after_of),
+                    None => cursor.end_cursor.filter(|_| sliced.count > 0),
+                };
+            }
+        }
+        Pages::After(key) => seen.last_text = sliced.last().and_then(|record| parents::text(record, key)),
+        Pages::Once | Pages::Numbers => {}
+    }
+    if matches!(paging, Pages::Numbers | Pages::Cursor | Pages::After(_)) {
+        let mut digest = Fnv::default();
+        // The ends of a page tell it from every other; hashing all of it would cost more than cutting it.
+        for record in [sliced.first(), sliced.last()].into_iter().flatten() {
+            digest.bytes(record);
+        }
+        digest.bytes(&sliced.count.to_le_bytes());
+        seen.digest = digest.0;
+    }
+    Ok(Fetched { sliced, seen })
+}
+
+/// The `after` parameter of a link like `?after=abc&limit=50`.
+fn after_of(link: &str) -> Option<String> {
+    let query = link.split_once('?').map_or(link, |(_, query)| query);
+    let value = query.split('&').find_map(|pair| pair.strip_prefix("after="))?;
+    url::decode(value).filter(|value| !value.is_empty())
+}
+
+/// Applies what the remote did not: conditions, fields, and the parent's key where records lack it.
+///
+/// # Errors
+/// A record that is no JSON.
+pub fn finish(plan: &Plan, fetched: Fetched, parent: &[String]) -> Result<Page, Error> {
+    let sliced = fetched.sliced;
+    let inject = plan.injected(parent);
+    if plan.local.is_empty() && plan.keep.is_none() && inject.is_empty() {
+        return Ok(Page {
+            records: sliced.records,
+            count: sliced.count,
+            ..Page::default()
+        });
+    }
+    let malformed = |malformed: scan::Malformed| crate::remote::nonsense(&plan.what(), &malformed.to_string());
+    let mut page = Page {
+        records: Vec::with_capacity(sliced.records.len()),
+        ..Page::default()
+    };
+    for line in scan::lines(&sliced.records) {
+        let mut record = Cow::Borrowed(line);
+        for (name, raw) in &inject {
+            let mut out = Vec::with_capacity(record.len() + 32);
+            scan::inject(&record, name, raw.as_bytes(), &mut out).map_err(malformed)?;
+            record = Cow::Owned(out);
+        }
+        let mut holds = true;
+        for (path, prepared) in &plan.local {
+            if !prepared.holds(scan::get(&record, path).map_err(malformed)?) {
+                holds = false;
+                break;
+            }
+        }
+        if !holds {
+            continue;
+        }
+        match &plan.keep {
+            Some(names) => scan::trim(&record, names, &mut page.records).map_err(malformed)?,
+            None => page.records.extend_from_slice(&record),
+        }
+        page.records.push(b'\n');
+        page.count += 1;
+    }
+    Ok(page)
+}
+
+/// Cuts a page after so many records.
+pub fn cut(page: &mut Page, most: u64) {
+    if u64::from(page.count) <= most {
+        return;
+    }
+    let keep = usize::try_from(most).unwrap_or(usize::MAX);
+    let end = scan::lines(&page.records).take(keep).map(|line| line.len() + 1).sum();
+    page.records.truncate(end);
+    page.count = u32::try_from(most).unwrap_or(u32::MAX);
+}

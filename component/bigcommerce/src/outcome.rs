@@ -1,0 +1,182 @@
+//! What the answer to a write means for each of its records.
+
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::error::{Error, Kind, Retry};
+use crate::host::Answer;
+use crate::record;
+use crate::remote::{self, Said};
+use crate::slice::{self, Payload};
+use crate::table::{Envelope, Object};
+use crate::types::{Outcome, Verb};
+use crate::write::Way;
+
+/// What an answer means.
+#[derive(Debug, PartialEq)]
+pub enum Verdict {
+    /// One outcome per record, in order.
+    Each(Vec<Outcome>),
+    /// None of several records was applied, and the answer does not tell which of them is to blame.
+    RefusedAsAWhole,
+}
+
+/// Reads the answer to a write of `sent` records.
+pub fn read(object: &'static Object, verb: Verb, way: Way, sent: &[&[u8]], answer: &Answer) -> Verdict {
+    let what = format!("{} {}", verb.name(), object.name);
+    match (answer.status, verb) {
+        (200..=299, Verb::Delete) => Verdict::Each(
+            sent.iter()
+                .map(|line| Outcome::Applied(record::key_of(object, line)))
+                .collect(),
+        ),
+        // What is gone already is what was asked for. Of a list, it is not known which one is meant.
+        (404, Verb::Delete) if sent.len() == 1 => Verdict::Each(
+            sent.iter()
+                .map(|line| Outcome::Applied(record::key_of(object, line)))
+                .collect(),
+        ),
+        (200..=299, _) => saved(object, verb, way, sent, answer, &what),
+        _ => refused(object, verb, way, sent, answer, &what),
+    }
+}
+
+/// A success, which may hold fewer records than were sent, or say that some part of it failed (207).
+fn saved(object: &'static Object, verb: Verb, way: Way, sent: &[&[u8]], answer: &Answer, what: &str) -> Verdict {
+    let (envelope, answers_records) = match way {
+        Way::Put(write) => (write.envelope, write.answers_records),
+        Way::Delete(_) => (Envelope::Bare, false),
+    };
+    let keys = || {
+        sent.iter()
+            .map(|line| Outcome::Applied(record::key_of(object, line)))
+            .collect()
+    };
+    if answer.body.iter().all(u8::is_ascii_whitespace) || (!answers_records && answer.status != 207) {
+        return Verdict::Each(keys());
+    }
+    let sliced = match slice::split(answer.body.clone(), envelope) {
+        Ok(sliced) if sliced.objects => sliced,
+        // The status says that the store acted; what it made of the records, nobody knows.
+        Ok(_) | Err(_) => {
+            let error = remote::nonsense(
+                what,
+                "the store said that it is done, and its answer is cut off or malformed",
+            );
+            return Verdict::Each(sent.iter().map(|_| Outcome::Unknown(error.clone())).collect());
+        }
+    };
+    let records: Vec<&[u8]> = (0..sliced.count as usize)
+        .filter_map(|index| sliced.record(index))
+        .collect();
+    if let ([_], [record], 200..=299) = (sent, records.as_slice(), answer.status) {
+        return Verdict::Each(vec![Outcome::Applied(as_text(record))]);
+    }
+    if records.is_empty() && !matches!(sliced.payload, Payload::Array) && sliced.errors.is_none() {
+        return Verdict::Each(keys());
+    }
+    let errors = sliced.errors.as_deref().map(each_error).unwrap_or_default();
+    pair_up(object, verb, sent, &records, answer.status, &errors, what)
+}
+
+/// A refusal. Some of them (422 of metafields, 409 of segments) hold the records that were saved all the same.
+fn refused(object: &'static Object, verb: Verb, way: Way, sent: &[&[u8]], answer: &Answer, what: &str) -> Verdict {
+    let error = remote::refusal(what, answer);
+    if error.retry == Retry::OutcomeUnknown {
+        return Verdict::Each(sent.iter().map(|_| Outcome::Unknown(error.clone())).collect());
+    }
+    if let (Way::Put(_), 409 | 422) = (way, answer.status)
+        && let Ok(sliced) = slice::split(answer.body.clone(), Envelope::Data)
+        && sliced.payload == Payload::Array
+        && sliced.objects
+    {
+        let records: Vec<&[u8]> = (0..sliced.count as usize)
+            .filter_map(|index| sliced.record(index))
+            .collect();
+        let errors = sliced.errors.as_deref().map(each_error).unwrap_or_default();
+        return pair_up(object, verb, sent, &records, answer.status, &errors, what);
+    }
+    match (sent.len(), answer.status) {
+        // A wrong token or a used-up quota concerns no single record.
+        (0 | 1, _) | (_, 401 | 403 | 405 | 406 | 415 | 429 | 501) => {
+            Verdict::Each(sent.iter().map(|_| Outcome::Failed(error.clone())).collect())
+        }
+        _ => Verdict::RefusedAsAWhole,
+    }
+}
+
+/// Pairs sent records with those that came back; one without is not in the store.
+fn pair_up(
+    object: &'static Object,
+    verb: Verb,
+    sent: &[&[u8]],
+    records: &[&[u8]],
+    status: u16,
+    errors: &[Said],
+    what: &str,
+) -> Verdict {
+    let pairs = record::pair(object, verb, sent, records);
+    let mut unmatched = errors.iter();
+    let outcomes = pairs.into_iter().enumerate().map(|(index, pair)| match pair {
+        Some(record) => Outcome::Applied(as_text(record)),
+        None => {
+            let own = errors
+                .iter()
+                .find(|said| index_of(said) == Some(index))
+                .or_else(|| unmatched.next());
+            let kind = match (status, verb) {
+                (409 | 200 | 201, Verb::Create) => Kind::Conflict,
+                (200 | 201, _) => Kind::NotFound,
+                _ => Kind::Rejected,
+            };
+            let reason = own.and_then(|said| said.text.clone()).unwrap_or_else(|| {
+                let guess = if verb == Verb::Create {
+                    "an equal record may exist already"
+                } else {
+                    "there may be no such record, or nothing to change"
+                };
+                format!("the store's answer does not hold it; {guess}")
+            });
+            let mut error = Error::new(kind, format!("cannot {what}: {reason} (HTTP {status})"));
+            error.status = Some(status);
+            error.code = own.and_then(|said| said.code.clone());
+            Outcome::Failed(error)
+        }
+    });
+    Verdict::Each(outcomes.collect())
+}
+
+/// The index in a pointer like `/0/constraint`, by which some answers name the record.
+fn index_of(said: &Said) -> Option<usize> {
+    said.pointer
+        .as_deref()?
+        .strip_prefix('/')?
+        .split('/')
+        .next()?
+        .parse()
+        .ok()
+}
+
+/// The errors of an envelope, as one list.
+fn each_error(raw: &str) -> Vec<Said> {
+    match serde_json::from_str(raw) {
+        Ok(Value::Array(items)) => items.iter().map(Said::from_value).collect(),
+        Ok(Value::Object(map)) if !map.is_empty() => {
+            let mut fields: Vec<Said> = Vec::new();
+            for (field, message) in &map {
+                let one = serde_json::json!({ "errors": { field: message } });
+                fields.push(Said::from_value(&one));
+            }
+            fields
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn as_text(record: &[u8]) -> String {
+    // Records are lines of a checked answer; a record that is no JSON inside is handed on as what it is known by.
+    match core::str::from_utf8(record) {
+        Ok(text) if serde_json::from_str::<&RawValue>(text).is_ok() => text.to_owned(),
+        _ => "{}".to_owned(),
+    }
+}

@@ -1,0 +1,280 @@
+//! The host's side of the component: `Host` over the WIT imports.
+
+use std::any::Any;
+use std::cell::RefCell;
+
+use crate::error::{Error, Kind};
+use crate::executor::wait;
+use crate::guest::ipaas::connector::{control, logging, quota, transport, variables};
+use crate::guest::wasi::clocks::monotonic_clock;
+use crate::guest::wasi::http::outgoing_handler;
+use crate::guest::wasi::http::types::{
+    ErrorCode, Fields, IncomingBody, IncomingResponse, Method, OutgoingBody, OutgoingRequest, RequestOptions, Scheme,
+    http_error_code,
+};
+use crate::guest::wasi::io::streams::StreamError;
+use crate::host::{Allowance, Answer, Cause, Host, Level, Local, Request, SendError};
+
+/// Bytes asked for at once when a body is read. Hosts that buffer bodies hand out this much in one call.
+const READ: u64 = 1 << 20;
+/// Bytes that `blocking-write-and-flush` takes at most.
+const WRITE: usize = 4096;
+/// The headers that are read; the others stay with the host.
+const HEADERS: [&str; 6] = [
+    "x-rate-limit-requests-quota",
+    "x-rate-limit-requests-left",
+    "x-rate-limit-time-reset-ms",
+    "x-retry-after",
+    "retry-after",
+    "content-length",
+];
+
+/// The host behind the imports.
+pub(crate) struct Imports;
+
+impl Host for Imports {
+    fn variable(&self, name: &str) -> Result<String, Error> {
+        variables::get(name).map_err(|error| {
+            let message = match error {
+                variables::Error::InvalidName(name) => format!("`{name}` is no name of a variable"),
+                variables::Error::Undefined(name) => {
+                    format!("the variable `{name}` is not defined: define it, or write `[{name}{{default}}]`")
+                }
+                variables::Error::Provider(why) => format!("the variable `{name}` cannot be read: {why}"),
+            };
+            Error::new(Kind::Configuration, message).code("undefined-variable")
+        })
+    }
+
+    fn transport(&self, use_proxy: bool, keep_alive_seconds: Option<u32>) -> Result<(), Error> {
+        transport::apply(use_proxy, keep_alive_seconds).map_err(|error| match error {
+            transport::Error::NoProxy => {
+                let message = "the proxy settings are to be used, and this host has none: configure a proxy there (private agents only), or switch `use_proxy` off";
+                Error::new(Kind::Configuration, message).code("no-proxy").at("/use_proxy")
+            }
+            transport::Error::Refused(why) => Error::new(Kind::Configuration, format!("the host refuses these transport settings: {why}")).at("/keep_alive_seconds"),
+        })
+    }
+
+    fn permit(&self, bucket: &str, concurrency: Option<u32>) -> Local<'static, Box<dyn Any>> {
+        let permit = quota::reserve(bucket, concurrency);
+        Box::pin(async move {
+            wait(permit.ready()).await;
+            Box::new(permit) as Box<dyn Any>
+        })
+    }
+
+    fn report(&self, bucket: &str, allowance: Allowance) {
+        quota::report(
+            bucket,
+            quota::Allowance {
+                limit: allowance.limit,
+                left: allowance.left,
+                reset_ms: allowance.reset_ms,
+            },
+        );
+    }
+
+    fn send(&self, request: Request) -> Local<'static, Result<Answer, SendError>> {
+        Box::pin(async move { send(request).await.map_err(|code| failure(&code)) })
+    }
+
+    fn sleep(&self, milliseconds: u64) -> Local<'static, ()> {
+        Box::pin(wait(monotonic_clock::subscribe_duration(
+            milliseconds.saturating_mul(1_000_000),
+        )))
+    }
+
+    fn cancelled(&self) -> Local<'static, ()> {
+        Box::pin(wait(control::cancelled()))
+    }
+
+    fn now(&self) -> u64 {
+        monotonic_clock::now()
+    }
+
+    fn log(&self, level: Level, message: &str, fields: &[(&str, String)]) {
+        let level = match level {
+            Level::Debug => logging::Level::Debug,
+            Level::Info => logging::Level::Info,
+            Level::Warn => logging::Level::Warn,
+        };
+        let fields: Vec<(String, String)> = fields
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone()))
+            .collect();
+        logging::log(level, message, &fields);
+    }
+}
+
+async fn send(request: Request) -> Result<Answer, ErrorCode> {
+    let broken = |what: &str| ErrorCode::InternalError(Some(what.to_owned()));
+    let headers = Fields::new();
+    for (name, value) in &request.headers {
+        headers
+            .append(&(*name).to_owned(), &value.clone().into_bytes())
+            .map_err(|_| broken("a header was refused"))?;
+    }
+    let outgoing = OutgoingRequest::new(headers);
+    let method = match request.method {
+        "GET" => Method::Get,
+        "POST" => Method::Post,
+        "PUT" => Method::Put,
+        "DELETE" => Method::Delete,
+        other => Method::Other(other.to_owned()),
+    };
+    let scheme = if request.https { Scheme::Https } else { Scheme::Http };
+    outgoing
+        .set_method(&method)
+        .map_err(|()| ErrorCode::HttpRequestMethodInvalid)?;
+    outgoing
+        .set_scheme(Some(&scheme))
+        .map_err(|()| ErrorCode::HttpRequestUriInvalid)?;
+    outgoing
+        .set_authority(Some(&request.authority))
+        .map_err(|()| ErrorCode::HttpRequestUriInvalid)?;
+    outgoing
+        .set_path_with_query(Some(&request.target))
+        .map_err(|()| ErrorCode::HttpRequestUriInvalid)?;
+    let options = RequestOptions::new();
+    let nanoseconds = |milliseconds: u64| Some(milliseconds.saturating_mul(1_000_000));
+    // A host without such a timeout says so by an error; its own defaults hold then.
+    let _ = options.set_connect_timeout(nanoseconds(request.connect_timeout));
+    let _ = options.set_first_byte_timeout(nanoseconds(request.answer_timeout));
+    let _ = options.set_between_bytes_timeout(nanoseconds(request.answer_timeout));
+
+    let body = outgoing.body().map_err(|()| broken("the request takes no body"))?;
+    let future = match request.body {
+        None => {
+            OutgoingBody::finish(body, None)?;
+            outgoing_handler::handle(outgoing, Some(options))?
+        }
+        Some(bytes) => {
+            let stream = body.write().map_err(|()| broken("the body cannot be written"))?;
+            let future = outgoing_handler::handle(outgoing, Some(options))?;
+            let mut written = Ok(());
+            for piece in bytes.chunks(WRITE) {
+                wait(stream.subscribe()).await;
+                written = stream.blocking_write_and_flush(piece);
+                if written.is_err() {
+                    break;
+                }
+            }
+            drop(stream);
+            // When the body could not be written, the answer's error says why, and whether a byte left.
+            if written.is_ok() {
+                OutgoingBody::finish(body, None)?;
+            } else {
+                drop(body);
+            }
+            future
+        }
+    };
+    wait(future.subscribe()).await;
+    let response = match future.get() {
+        Some(Ok(result)) => result?,
+        _ => return Err(broken("the host gave no answer")),
+    };
+    drop(future);
+    receive(response).await
+}
+
+async fn receive(response: IncomingResponse) -> Result<Answer, ErrorCode> {
+    let mut answer = Answer {
+        status: response.status(),
+        ..Answer::default()
+    };
+    let headers = response.headers();
+    for name in HEADERS {
+        for value in headers.get(&name.to_owned()) {
+            answer
+                .headers
+                .push((name.to_owned(), String::from_utf8_lossy(&value).into_owned()));
+        }
+    }
+    drop(headers);
+    let body = response
+        .consume()
+        .map_err(|()| ErrorCode::InternalError(Some("the answer has no body".into())))?;
+    let stream = body
+        .stream()
+        .map_err(|()| ErrorCode::InternalError(Some("the answer's body cannot be read".into())))?;
+    let expected = answer
+        .number("content-length")
+        .and_then(|length| usize::try_from(length).ok())
+        .filter(|length| *length < 1 << 26);
+    loop {
+        wait(stream.subscribe()).await;
+        match stream.read(READ) {
+            Ok(piece) if answer.body.is_empty() => {
+                answer.body = piece;
+                // Nothing to add in the common case; otherwise grown once.
+                if let Some(expected) = expected.filter(|expected| *expected > answer.body.len()) {
+                    answer.body.reserve_exact(expected - answer.body.len());
+                }
+            }
+            Ok(piece) => answer.body.extend_from_slice(&piece),
+            Err(StreamError::Closed) => break,
+            Err(StreamError::LastOperationFailed(error)) => {
+                return Err(http_error_code(&error).unwrap_or(ErrorCode::HttpResponseIncomplete));
+            }
+        }
+    }
+    drop(stream);
+    drop(IncomingBody::finish(body));
+    Ok(answer)
+}
+
+/// What an error code means. A code of the first group is a host's word that no byte of the request left.
+fn failure(code: &ErrorCode) -> SendError {
+    let (unsent, cause) = match code {
+        ErrorCode::DnsTimeout | ErrorCode::DnsError(_) => (true, Cause::Name),
+        ErrorCode::DestinationNotFound | ErrorCode::DestinationUnavailable | ErrorCode::DestinationIpUnroutable => {
+            (true, Cause::Connect)
+        }
+        ErrorCode::ConnectionRefused | ErrorCode::ConnectionTimeout | ErrorCode::ConnectionLimitReached => {
+            (true, Cause::Connect)
+        }
+        ErrorCode::TlsCertificateError => (true, Cause::Certificate),
+        ErrorCode::TlsProtocolError | ErrorCode::TlsAlertReceived(_) => (true, Cause::Tls),
+        ErrorCode::DestinationIpProhibited | ErrorCode::HttpRequestDenied => (true, Cause::Denied),
+        ErrorCode::HttpRequestMethodInvalid | ErrorCode::HttpRequestUriInvalid | ErrorCode::HttpRequestUriTooLong => {
+            (true, Cause::Other)
+        }
+        ErrorCode::ConnectionReadTimeout | ErrorCode::ConnectionWriteTimeout | ErrorCode::HttpResponseTimeout => {
+            (false, Cause::Timeout)
+        }
+        ErrorCode::ConnectionTerminated | ErrorCode::HttpResponseIncomplete => (false, Cause::Broken),
+        ErrorCode::HttpResponseBodySize(_) => (false, Cause::TooLarge),
+        _ => (false, Cause::Other),
+    };
+    let detail = match code {
+        ErrorCode::InternalError(Some(text)) => text.clone(),
+        ErrorCode::DnsError(payload) => payload.rcode.clone().unwrap_or_default(),
+        ErrorCode::TlsAlertReceived(payload) => payload.alert_message.clone().unwrap_or_default(),
+        other => name(other),
+    };
+    SendError { unsent, cause, detail }
+}
+
+/// The code's name as a person reads it: `connection refused`.
+fn name(code: &ErrorCode) -> String {
+    let debug = format!("{code:?}");
+    let variant = debug
+        .split(['(', ' ', ':'])
+        .find(|word| !word.is_empty() && *word != "ErrorCode")
+        .unwrap_or_default();
+    let mut out = String::new();
+    for c in variant.chars() {
+        if c.is_ascii_uppercase() && !out.is_empty() {
+            out.push(' ');
+        }
+        out.push(c.to_ascii_lowercase());
+    }
+    out
+}
+
+thread_local! {
+    /// The connection that `configure` made.
+    pub(crate) static CONNECTOR: RefCell<Option<std::rc::Rc<crate::connector::Connector>>> = const { RefCell::new(None) };
+}
