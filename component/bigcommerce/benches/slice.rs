@@ -40,11 +40,7 @@ fn product(id: usize) -> String {
          \"sku\":\"CH-{id:06}\",\"price\":null,\"option_values\":[{{\"id\":146,\"label\":\"Eiche\"}}]}}]}}",
         id % 40,
         id % 900,
-        if id.is_multiple_of(5) {
-            "zwei Jahre Gewähr – geprüft"
-        } else {
-            "two years"
-        },
+        if id.is_multiple_of(5) { "zwei Jahre Gewähr – geprüft" } else { "two years" },
         id + 300,
     )
 }
@@ -85,11 +81,7 @@ fn measure(name: &str, bodies: &[Vec<u8>], slice: impl Fn(Vec<u8>) -> Option<Sli
     times.sort_unstable();
     let median = times.get(ROUNDS / 2).copied().unwrap_or_default();
     let rate = bytes as f64 / median.as_secs_f64() / 1e9;
-    println!(
-        "{name:<28} {:>8.1} MB {:>8.2} ms {rate:>7.2} GB/s",
-        bytes as f64 / 1e6,
-        median.as_secs_f64() * 1e3
-    );
+    println!("{name:<28} {:>8.1} MB {:>8.2} ms {rate:>7.2} GB/s", bytes as f64 / 1e6, median.as_secs_f64() * 1e3);
 }
 
 fn with<C: Classify>(body: Vec<u8>) -> Option<Sliced> {

@@ -159,10 +159,7 @@ impl Resource {
 impl Operation {
     /// The best documented success. A 207 is left out: its body holds errors too.
     pub(crate) fn answer(&self) -> Option<&Success> {
-        self.success
-            .iter()
-            .find(|(code, _)| *code != "207")
-            .map(|(_, answer)| answer)
+        self.success.iter().find(|(code, _)| *code != "207").map(|(_, answer)| answer)
     }
 }
 
@@ -170,10 +167,7 @@ impl Operation {
 pub(crate) fn data_resources(text: &str) -> Result<Vec<Resource>, String> {
     let mut resources: Vec<Resource> = serde_json::from_str(text).map_err(|error| format!("facts: {error}"))?;
     resources.retain(|resource| {
-        matches!(
-            resource.kind.as_str(),
-            "collection" | "singleton" | "keyed_singleton" | "write_only"
-        )
+        matches!(resource.kind.as_str(), "collection" | "singleton" | "keyed_singleton" | "write_only")
     });
     Ok(resources)
 }

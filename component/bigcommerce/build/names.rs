@@ -8,14 +8,8 @@ pub(crate) fn object_name(resource: &Resource, all: &[Resource]) -> String {
     if let Some((_, name)) = overrides::OBJECTS.iter().find(|(key, _)| *key == resource.key) {
         return (*name).to_owned();
     }
-    let clash = all
-        .iter()
-        .any(|other| other.name == resource.name && other.version == "v3");
-    if resource.version == "v2" && clash {
-        format!("v2/{}", resource.name)
-    } else {
-        resource.name.clone()
-    }
+    let clash = all.iter().any(|other| other.name == resource.name && other.version == "v3");
+    if resource.version == "v2" && clash { format!("v2/{}", resource.name) } else { resource.name.clone() }
 }
 
 /// The title for people: `products/images` is `Product images`.
@@ -50,9 +44,7 @@ pub(crate) fn title(name: &str) -> String {
     }
     let text = words.join(" ") + suffix;
     let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| {
-        first.to_uppercase().collect::<String>() + letters.as_str()
-    })
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().collect::<String>() + letters.as_str())
 }
 
 fn singular(words: &str) -> String {

@@ -46,12 +46,8 @@ impl Nodes {
             Some(items) if kind == "Array" => format!("Some({})", self.add(items, version)),
             _ => "None".to_owned(),
         };
-        let values: Vec<String> = schema
-            .values
-            .iter()
-            .filter(|value| !value.is_null())
-            .map(ToString::to_string)
-            .collect();
+        let values: Vec<String> =
+            schema.values.iter().filter(|value| !value.is_null()).map(ToString::to_string).collect();
         let nullable = schema.nullable || schema.values.iter().any(serde_json::Value::is_null);
         let max_length = schema.max_length.as_ref().and_then(serde_json::Number::as_u64);
         format!(
@@ -83,11 +79,7 @@ pub(crate) fn type_name(ty: &str) -> &'static str {
 fn meaning(schema: &Schema, ty: &str) -> &'static str {
     if ty.contains('|') {
         // `string|number`: money. With an array among the types it is the value of a form field.
-        return if ty.contains("number") && !ty.contains("array") {
-            "Decimal"
-        } else {
-            "Plain"
-        };
+        return if ty.contains("number") && !ty.contains("array") { "Decimal" } else { "Plain" };
     }
     if ty != "string" {
         return "Plain";
@@ -132,17 +124,8 @@ fn is_decimal(name: &str) -> bool {
         "weight",
         "width",
     ];
-    const ENDS: &[&str] = &[
-        "_amount",
-        "_cost",
-        "_credit",
-        "_discount",
-        "_price",
-        "_rate",
-        "_surcharge",
-        "_tax",
-        "_total",
-    ];
+    const ENDS: &[&str] =
+        &["_amount", "_cost", "_credit", "_discount", "_price", "_rate", "_surcharge", "_tax", "_total"];
     NAMES.contains(&name) || ENDS.iter().any(|end| name.ends_with(end))
 }
 

@@ -21,26 +21,11 @@ pub(crate) const LEFT_OUT: &[(&str, &str)] = &[
     // All currencies of one variant: the collection filters by variant as well.
     ("GET", "/v3/pricelists/{price_list_id}/records/{variant_id}"),
     // Records hold the variant's id but not the product's, which these paths need. The flat paths do everything that these do.
-    (
-        "GET",
-        "/v3/catalog/products/{product_id}/variants/{variant_id}/metafields",
-    ),
-    (
-        "GET",
-        "/v3/catalog/products/{product_id}/variants/{variant_id}/metafields/{metafield_id}",
-    ),
-    (
-        "POST",
-        "/v3/catalog/products/{product_id}/variants/{variant_id}/metafields",
-    ),
-    (
-        "PUT",
-        "/v3/catalog/products/{product_id}/variants/{variant_id}/metafields/{metafield_id}",
-    ),
-    (
-        "DELETE",
-        "/v3/catalog/products/{product_id}/variants/{variant_id}/metafields/{metafield_id}",
-    ),
+    ("GET", "/v3/catalog/products/{product_id}/variants/{variant_id}/metafields"),
+    ("GET", "/v3/catalog/products/{product_id}/variants/{variant_id}/metafields/{metafield_id}"),
+    ("POST", "/v3/catalog/products/{product_id}/variants/{variant_id}/metafields"),
+    ("PUT", "/v3/catalog/products/{product_id}/variants/{variant_id}/metafields/{metafield_id}"),
+    ("DELETE", "/v3/catalog/products/{product_id}/variants/{variant_id}/metafields/{metafield_id}"),
     // A batch with a bad page is answered 422 although the good ones were saved; the path of one page has no such doubt.
     ("PUT", "/v3/content/pages"),
     // Names its victim in a body of its own kind.
@@ -69,10 +54,7 @@ pub(crate) const KEYS: &[(&str, &[&str])] = &[
     // Deleting one needs the product too, and every record holds it.
     ("products/variants", &["product_id", "id"]),
     ("regions", &["name"]),
-    (
-        "settings_search/filters/contexts",
-        &["context.channel_id", "context.category_id"],
-    ),
+    ("settings_search/filters/contexts", &["context.channel_id", "context.category_id"]),
     ("shipping_carrier/connection", &["carrier_id"]),
     ("trees/category-tree", &["tree_id", "id"]),
     // The `id` of their answers is the site's or the checkout's.
@@ -85,11 +67,7 @@ pub(crate) const KEYS: &[(&str, &[&str])] = &[
 pub(crate) const PARENTS: &[(&str, &str, &str)] = &[
     ("abandoned-carts", "token", ""),
     ("themes/custom-templates", "version_uuid", ""),
-    (
-        "orders/consignments/shipping/shipping_quotes",
-        "shipping_consignment_id",
-        "",
-    ),
+    ("orders/consignments/shipping/shipping_quotes", "shipping_consignment_id", ""),
     ("tax_providers/connection", "provider_id", ""),
     ("products/variants/metafields", "resource_id", "products/variants"),
 ];
@@ -103,39 +81,18 @@ pub(crate) const FILTER_FIELDS: &[(&str, &str, &str)] = &[
     ("v3:/inventory/items", "variant_id", "identity.variant_id"),
     ("v3:/inventory/locations", "location_code", "code"),
     ("v3:/inventory/locations", "location_id", "id"),
-    (
-        "v3:/inventory/locations/{location_id}/items",
-        "product_id",
-        "identity.product_id",
-    ),
+    ("v3:/inventory/locations/{location_id}/items", "product_id", "identity.product_id"),
     ("v3:/inventory/locations/{location_id}/items", "sku", "identity.sku"),
-    (
-        "v3:/inventory/locations/{location_id}/items",
-        "variant_id",
-        "identity.variant_id",
-    ),
+    ("v3:/inventory/locations/{location_id}/items", "variant_id", "identity.variant_id"),
     ("v3:/orders/pickups", "pickup_id", "id"),
-    (
-        "v3:/settings/search/filters/contexts",
-        "category_id",
-        "context.category_id",
-    ),
-    (
-        "v3:/settings/search/filters/contexts",
-        "channel_id",
-        "context.channel_id",
-    ),
+    ("v3:/settings/search/filters/contexts", "category_id", "context.category_id"),
+    ("v3:/settings/search/filters/contexts", "channel_id", "context.channel_id"),
     ("v3:/storefront/custom-template-associations", "type", "entity_type"),
 ];
 
 /// v2 collections that come in the order of their ids, by their own documents.
-pub(crate) const IN_ORDER_OF_ID: &[&str] = &[
-    "v2:/banners",
-    "v2:/coupons",
-    "v2:/customers",
-    "v2:/gift_certificates",
-    "v2:/orders",
-];
+pub(crate) const IN_ORDER_OF_ID: &[&str] =
+    &["v2:/banners", "v2:/coupons", "v2:/customers", "v2:/gift_certificates", "v2:/orders"];
 
 /// Writes that answer with something else than the record that was written: `(method, path)`.
 pub(crate) const ANSWERS_SOMETHING_ELSE: &[(&str, &str)] = &[
@@ -155,31 +112,16 @@ pub(crate) const ANSWERS_SOMETHING_ELSE: &[(&str, &str)] = &[
     // The wishlist.
     ("POST", "/v3/wishlists/{wishlist_id}/items"),
     // `{data: {}}`.
-    (
-        "PUT",
-        "/v3/pricelists/{price_list_id}/records/{variant_id}/{currency_code}",
-    ),
+    ("PUT", "/v3/pricelists/{price_list_id}/records/{variant_id}/{currency_code}"),
 ];
 
 /// Fields by which an upsert finds its record, where that is not the key: `(method, path, fields)`.
 pub(crate) const MATCH_ON: &[(&str, &str, &[&str])] = &[
     ("PUT", "/v3/catalog/variants", &["id"]),
-    (
-        "PUT",
-        "/v3/customers/attribute-values",
-        &["customer_id", "attribute_id"],
-    ),
-    (
-        "PUT",
-        "/v3/pricelists/{price_list_id}/assignments",
-        &["price_list_id", "customer_group_id", "channel_id"],
-    ),
+    ("PUT", "/v3/customers/attribute-values", &["customer_id", "attribute_id"]),
+    ("PUT", "/v3/pricelists/{price_list_id}/assignments", &["price_list_id", "customer_group_id", "channel_id"]),
     ("PUT", "/v3/sites/{site_id}/routes", &["id"]),
-    (
-        "PUT",
-        "/v3/storefront/custom-template-associations",
-        &["channel_id", "entity_id", "entity_type"],
-    ),
+    ("PUT", "/v3/storefront/custom-template-associations", &["channel_id", "entity_id", "entity_type"]),
     ("PUT", "/v3/storefront/redirects", &["site_id", "from_path"]),
 ];
 
@@ -206,10 +148,7 @@ pub(crate) const TITLES: &[(&str, &str)] = &[
     ("channels/site/checkout-url", "Channel site checkout URL"),
     ("hooks", "Webhooks"),
     ("hooks/admin", "Webhook notifications"),
-    (
-        "orders/consignments/shipping/shipping_quotes",
-        "Order consignment shipping quotes",
-    ),
+    ("orders/consignments/shipping/shipping_quotes", "Order consignment shipping quotes"),
     ("orders/payment_actions/refunds", "Order refunds"),
     ("payments_methods", "Payment methods accepted for an order or checkout"),
     ("projects", "Infrastructure projects"),

@@ -14,12 +14,7 @@ const CONTEXT: &[&str] = &["channel_id"];
 pub(crate) fn reads(group: &Group<'_>) -> Result<Vec<String>, String> {
     let mut out = Vec::new();
     for access in &group.accesses {
-        for operation in access
-            .resource
-            .operations
-            .iter()
-            .filter(|operation| writes_or_reads(operation))
-        {
+        for operation in access.resource.operations.iter().filter(|operation| writes_or_reads(operation)) {
             if let Some(single) = reads_all(group, access.resource, operation) {
                 out.push(read(group, access, operation, single)?);
             }
@@ -56,10 +51,7 @@ fn read(group: &Group<'_>, access: &Access<'_>, operation: &Operation, single: b
         "v3_page_or_cursor" => "V3Cursor",
         // Only `after`: it takes the last key, not an opaque cursor.
         "v3_cursor"
-            if resource
-                .pagination
-                .as_ref()
-                .is_some_and(|p| !p.params.iter().any(|param| param == "before")) =>
+            if resource.pagination.as_ref().is_some_and(|p| !p.params.iter().any(|param| param == "before")) =>
         {
             "V3After"
         }
@@ -73,11 +65,7 @@ fn read(group: &Group<'_>, access: &Access<'_>, operation: &Operation, single: b
         let _ = write!(filters, "{},", self::filter(resource, filter)?);
     }
     let sort = sort(resource);
-    let keyset = if paging == "V3Cursor" {
-        None
-    } else {
-        keyset(group, resource, sort.as_ref())
-    };
+    let keyset = if paging == "V3Cursor" { None } else { keyset(group, resource, sort.as_ref()) };
     Ok(format!(
         "Read{{path:{:?},envelope:{},single:{single},paging:Paging::{paging},max_limit:{max_limit:?},default_limit:{default_limit:?},\
          keyset:{},filters:&[{filters}],sort:{},includes:&{:?},include_with:{},select:{},concurrency:{:?}}},\n",
@@ -117,9 +105,7 @@ fn filter(resource: &Resource, param: &QueryParam) -> Result<String, String> {
 
 /// The record's field that a filter compares.
 pub(crate) fn filter_field<'a>(resource: &Resource, field: &'a str) -> &'a str {
-    let found = overrides::FILTER_FIELDS
-        .iter()
-        .find(|(key, named, _)| *key == resource.key && *named == field);
+    let found = overrides::FILTER_FIELDS.iter().find(|(key, named, _)| *key == resource.key && *named == field);
     found.map_or(field, |(_, _, field)| field)
 }
 
@@ -131,10 +117,7 @@ struct Sort {
 
 impl Sort {
     fn code(&self) -> String {
-        format!(
-            "Sort{{joined:{},direction:{},fields:&{:?}}}",
-            self.joined, self.direction, self.fields
-        )
+        format!("Sort{{joined:{},direction:{},fields:&{:?}}}", self.joined, self.direction, self.fields)
     }
 }
 
@@ -150,20 +133,14 @@ fn sort(resource: &Resource) -> Option<Sort> {
             fields.push(field.to_owned());
         }
     }
-    Some(Sort {
-        joined,
-        direction: joined || has_direction,
-        fields,
-    })
+    Some(Sort { joined, direction: joined || has_direction, fields })
 }
 
 fn keyset(group: &Group<'_>, resource: &Resource, sort: Option<&Sort>) -> Option<String> {
     let key = *group.own_key().last()?;
     let bound = |op: &str| {
-        let found = resource
-            .query
-            .iter()
-            .find(|param| param.role == "filter" && param.operator == op && param.field == key);
+        let found =
+            resource.query.iter().find(|param| param.role == "filter" && param.operator == op && param.field == key);
         found.map(|param| param.name.as_str())
     };
     let (from, to) = (bound("min")?, bound("max")?);
@@ -172,25 +149,16 @@ fn keyset(group: &Group<'_>, resource: &Resource, sort: Option<&Sort>) -> Option
         Some(sort) if sort.joined => (format!("(\"sort\",\"{key}:asc\")"), true),
         Some(sort) if sort.direction => (format!("(\"sort\",{key:?}),(\"direction\",\"asc\")"), true),
         Some(_) => (format!("(\"sort\",{key:?})"), true),
-        None => (
-            String::new(),
-            overrides::IN_ORDER_OF_ID.contains(&resource.key.as_str()),
-        ),
+        None => (String::new(), overrides::IN_ORDER_OF_ID.contains(&resource.key.as_str())),
     };
-    Some(format!(
-        "Keyset{{field:{key:?},from:{from:?},to:{to:?},sort:&[{pairs}],ordered:{ordered}}}"
-    ))
+    Some(format!("Keyset{{field:{key:?},from:{from:?},to:{to:?},sort:&[{pairs}],ordered:{ordered}}}"))
 }
 
 /// The endpoint of one record.
 pub(crate) fn item(group: &Group<'_>) -> Result<Option<String>, String> {
     for access in &group.accesses {
         let resource = access.resource;
-        for operation in resource
-            .operations
-            .iter()
-            .filter(|operation| writes_or_reads(operation))
-        {
+        for operation in resource.operations.iter().filter(|operation| writes_or_reads(operation)) {
             let at_item = resource.item_path.as_ref() == Some(&operation.path);
             let of_flat = resource.singleton() && group.accesses.len() > 1;
             if operation.verb == "get" && (at_item || of_flat) && !keyed_from_outside(group, resource) {
@@ -198,11 +166,7 @@ pub(crate) fn item(group: &Group<'_>) -> Result<Option<String>, String> {
                     "Item{{path:{:?},envelope:{},includes:&{:?},include_with:{},query:&[{}],select:{},concurrency:{:?}}}",
                     access.path(&operation.path),
                     envelope(operation),
-                    if declares(operation, "include") {
-                        includes(resource)
-                    } else {
-                        Vec::new()
-                    },
+                    if declares(operation, "include") { includes(resource) } else { Vec::new() },
                     include_with(resource),
                     params(operation),
                     declares(operation, "include_fields"),
@@ -220,20 +184,13 @@ fn declares(operation: &Operation, name: &str) -> bool {
 
 fn includes(resource: &Resource) -> Vec<&str> {
     let params = resource.query.iter().filter(|param| param.name == "include");
-    params
-        .flat_map(|param| &param.values)
-        .filter_map(|value| value.as_str())
-        .collect()
+    params.flat_map(|param| &param.values).filter_map(|value| value.as_str()).collect()
 }
 
 fn include_with(resource: &Resource) -> &'static str {
     // Consignments are embedded only in this form; the older form is a link.
     let structured = resource.query.iter().any(|param| param.name == "consignment_structure");
-    if structured {
-        "&[(\"consignment_structure\",\"object\")]"
-    } else {
-        "&[]"
-    }
+    if structured { "&[(\"consignment_structure\",\"object\")]" } else { "&[]" }
 }
 
 /// The query parameters of a single record, a write or a delete that the table keeps.

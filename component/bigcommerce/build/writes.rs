@@ -24,27 +24,15 @@ pub(crate) fn creates(group: &Group<'_>, nodes: &mut Nodes) -> Result<Vec<String
         found.retain(|(_, operation)| operation.verb == "create");
     }
     found.sort_by_key(|(_, operation)| (operation.verb == "upsert", !is_batch(operation)));
-    found
-        .into_iter()
-        .map(|(access, operation)| write(group, access, operation, Purpose::Create, nodes))
-        .collect()
+    found.into_iter().map(|(access, operation)| write(group, access, operation, Purpose::Create, nodes)).collect()
 }
 
 /// Ways to update: many records before one, the larger batch first.
 pub(crate) fn updates(group: &Group<'_>, nodes: &mut Nodes) -> Result<Vec<String>, String> {
     let mut found = ways(group, &["update", "upsert"]);
-    let max = |operation: &Operation| {
-        operation
-            .body
-            .as_ref()
-            .and_then(|body| body.max_items)
-            .unwrap_or_default()
-    };
+    let max = |operation: &Operation| operation.body.as_ref().and_then(|body| body.max_items).unwrap_or_default();
     found.sort_by_key(|(_, operation)| (!is_batch(operation), Reverse(max(operation))));
-    found
-        .into_iter()
-        .map(|(access, operation)| write(group, access, operation, Purpose::Update, nodes))
-        .collect()
+    found.into_iter().map(|(access, operation)| write(group, access, operation, Purpose::Update, nodes)).collect()
 }
 
 fn ways<'a, 'g>(group: &'g Group<'a>, verbs: &[&str]) -> Vec<(&'g Access<'a>, &'a Operation)> {
@@ -61,11 +49,7 @@ fn ways<'a, 'g>(group: &'g Group<'a>, verbs: &[&str]) -> Vec<(&'g Access<'a>, &'
 
 fn shape(operation: &Operation) -> &str {
     let one = overrides::ONE_BY_ONE.contains(&(operation.method.as_str(), operation.path.as_str()));
-    operation
-        .body
-        .as_ref()
-        .filter(|_| !one)
-        .map_or("object", |body| body.shape.as_str())
+    operation.body.as_ref().filter(|_| !one).map_or("object", |body| body.shape.as_str())
 }
 
 fn is_batch(operation: &Operation) -> bool {
@@ -74,8 +58,7 @@ fn is_batch(operation: &Operation) -> bool {
 
 /// Path parameters of a path that is named after fields.
 fn path_fields(path: &str) -> impl Iterator<Item = &str> {
-    path.split('/')
-        .filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
+    path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
 }
 
 /// The member of a record in which a field lies.
@@ -130,11 +113,7 @@ fn write(
          envelope:{},answers_records:{},concurrency:{:?},required:&{required:?},path_only:&{:?},model:{}}},\n",
         if operation.method == "POST" { "Post" } else { "Put" },
         reads::params(operation),
-        if many {
-            operation.body.as_ref().and_then(|body| body.max_items)
-        } else {
-            Some(1)
-        },
+        if many { operation.body.as_ref().and_then(|body| body.max_items) } else { Some(1) },
         reads::envelope(operation),
         answers_records(operation, many),
         operation.concurrency_limit,
@@ -151,24 +130,16 @@ fn list_in_object(name: &str, item: &Schema) -> Schema {
         items: Some(Box::new(item.clone())),
         ..Schema::default()
     };
-    Schema {
-        ty: Some("object".to_owned()),
-        fields: vec![list],
-        ..Schema::default()
-    }
+    Schema { ty: Some("object".to_owned()), fields: vec![list], ..Schema::default() }
 }
 
 fn match_on(group: &Group<'_>, operation: &Operation) -> Vec<String> {
     if operation.verb != "upsert" {
         return Vec::new();
     }
-    let known = overrides::MATCH_ON
-        .iter()
-        .find(|(method, path, _)| *method == operation.method && *path == operation.path);
-    known.map_or_else(
-        || group.key.clone(),
-        |(_, _, fields)| fields.iter().map(|field| (*field).to_owned()).collect(),
-    )
+    let known =
+        overrides::MATCH_ON.iter().find(|(method, path, _)| *method == operation.method && *path == operation.path);
+    known.map_or_else(|| group.key.clone(), |(_, _, fields)| fields.iter().map(|field| (*field).to_owned()).collect())
 }
 
 fn required(
@@ -182,16 +153,12 @@ fn required(
 ) -> Vec<String> {
     let upsert = operation.verb == "upsert";
     let listed = |table: &'static [(&str, &str, &[&str])]| {
-        let found = table
-            .iter()
-            .find(|(method, path, _)| *method == operation.method && *path == operation.path);
+        let found = table.iter().find(|(method, path, _)| *method == operation.method && *path == operation.path);
         found.map_or(&[][..], |(_, _, fields)| *fields)
     };
     let mut out: Vec<String> = Vec::new();
     path_fields(path).for_each(|field| add(&mut out, field));
-    reads::context(operation)
-        .filter(|(_, required)| *required)
-        .for_each(|(field, _)| add(&mut out, field));
+    reads::context(operation).filter(|(_, required)| *required).for_each(|(field, _)| add(&mut out, field));
     // What names the record; for an upsert that creates, unless the remote makes the key.
     let named = if upsert { match_on } else { &group.key };
     if purpose == Purpose::Update || (upsert && match_on != ["id"]) {
@@ -199,14 +166,10 @@ fn required(
     }
     if purpose == Purpose::Create || upsert {
         let fields = model.iter().flat_map(|model| &model.fields);
-        fields
-            .filter(|field| field.required && !field.read_only)
-            .for_each(|field| add(&mut out, &field.name));
+        fields.filter(|field| field.required && !field.read_only).for_each(|field| add(&mut out, &field.name));
     }
     if purpose == Purpose::Create {
-        listed(overrides::CREATE_NEEDS)
-            .iter()
-            .for_each(|field| add(&mut out, field));
+        listed(overrides::CREATE_NEEDS).iter().for_each(|field| add(&mut out, field));
     }
     // The text of an upsert lists what updating needs.
     if purpose == Purpose::Update || !upsert {
@@ -238,11 +201,8 @@ fn complete(model: &mut Schema, group: &Group<'_>, required: &[String], path: &s
             continue;
         }
         let known = group.model.and_then(|model| model.field(field)).cloned();
-        let mut added = known.unwrap_or_else(|| Schema {
-            name: field.clone(),
-            ty: Some("any".into()),
-            ..Schema::default()
-        });
+        let mut added =
+            known.unwrap_or_else(|| Schema { name: field.clone(), ty: Some("any".into()), ..Schema::default() });
         added.required = true;
         added.read_only = false;
         model.fields.insert(0, added);
@@ -299,9 +259,8 @@ fn answers_records(operation: &Operation, many: bool) -> bool {
 pub(crate) fn deletes(group: &Group<'_>) -> Result<Vec<String>, String> {
     let mut out = Vec::new();
     let ways = ways(group, &["delete"]);
-    let by_path = ways
-        .iter()
-        .any(|(_, operation)| operation.delete.as_ref().is_some_and(|delete| delete.by == "id_path"));
+    let by_path =
+        ways.iter().any(|(_, operation)| operation.delete.as_ref().is_some_and(|delete| delete.by == "id_path"));
     for (access, operation) in ways {
         let Some(delete) = &operation.delete else { continue };
         let path = access.path(&operation.path);
@@ -316,17 +275,9 @@ pub(crate) fn deletes(group: &Group<'_>) -> Result<Vec<String>, String> {
         };
         let Some(by) = named else { continue };
         let one = by == "DeleteBy::Path" || by.starts_with("DeleteBy::Fields");
-        let max_items = if one {
-            1
-        } else {
-            delete.max_items.unwrap_or(DELETED_AT_ONCE)
-        };
+        let max_items = if one { 1 } else { delete.max_items.unwrap_or(DELETED_AT_ONCE) };
         // Beside a filter that names records, a second one would be a condition.
-        let query = if by == "DeleteBy::Path" {
-            reads::params(operation)
-        } else {
-            String::new()
-        };
+        let query = if by == "DeleteBy::Path" { reads::params(operation) } else { String::new() };
         let code = format!(
             "Delete{{path:{path:?},by:{by},query:&[{query}],max_items:Some({max_items}),concurrency:{:?},archives:{}}},\n",
             operation.concurrency_limit,
@@ -341,11 +292,7 @@ pub(crate) fn deletes(group: &Group<'_>) -> Result<Vec<String>, String> {
 /// The way to name records by filters. None where filters can only describe records.
 fn by_filter(group: &Group<'_>, resource: &Resource, filters: &[String], path: &str, by_path: bool) -> Option<String> {
     let in_path: Vec<&str> = path_fields(path).collect();
-    let open: Vec<&String> = group
-        .key
-        .iter()
-        .filter(|field| !in_path.contains(&field.as_str()))
-        .collect();
+    let open: Vec<&String> = group.key.iter().filter(|field| !in_path.contains(&field.as_str())).collect();
     let filter = |field: &str, operator: &str| {
         filters.iter().find(|param| {
             let (name, op) = param.split_once(':').unwrap_or((param.as_str(), ""));
@@ -362,11 +309,7 @@ fn by_filter(group: &Group<'_>, resource: &Resource, filters: &[String], path: &
     }
     let pairs: Option<Vec<String>> = open
         .iter()
-        .map(|field| {
-            filter(field, "")
-                .or_else(|| filter(field, "in"))
-                .map(|param| format!("({field:?},{param:?})"))
-        })
+        .map(|field| filter(field, "").or_else(|| filter(field, "in")).map(|param| format!("({field:?},{param:?})")))
         .collect();
     pairs.map(|pairs| format!("DeleteBy::Fields(&[{}])", pairs.join(",")))
 }

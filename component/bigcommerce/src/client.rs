@@ -28,11 +28,7 @@ pub struct Call {
 
 impl Call {
     fn effect(&self) -> Effect {
-        if self.method == "GET" {
-            Effect::Read
-        } else {
-            Effect::Write
-        }
+        if self.method == "GET" { Effect::Read } else { Effect::Write }
     }
 }
 
@@ -122,14 +118,8 @@ impl Client {
                     }
                 }
                 Err(failure) => {
-                    let decision = decide(Attempt::NoAnswer {
-                        unsent: failure.unsent,
-                        cause: failure.cause,
-                    });
-                    (
-                        decision,
-                        remote::no_answer(&call.what, &self.settings.base.authority, effect, &failure),
-                    )
+                    let decision = decide(Attempt::NoAnswer { unsent: failure.unsent, cause: failure.cause });
+                    (decision, remote::no_answer(&call.what, &self.settings.base.authority, effect, &failure))
                 }
             };
             let Decision::Wait(wait) = decision else {
@@ -146,14 +136,7 @@ impl Client {
     /// Tells the operator about a wait, and keeps others on the same quota from running into the same wall.
     fn hold(&self, call: &Call, failure: &Error, wait: u64) {
         if failure.status == Some(429) {
-            self.host.report(
-                &self.bucket(),
-                Allowance {
-                    limit: None,
-                    left: Some(0),
-                    reset_ms: Some(wait),
-                },
-            );
+            self.host.report(&self.bucket(), Allowance { limit: None, left: Some(0), reset_ms: Some(wait) });
         }
         let fields = [
             ("wait_ms", wait.to_string()),
@@ -182,10 +165,7 @@ impl Client {
         let store = self.or_cancelled(self.host.permit(&bucket, None)).await?;
         let settings = &self.settings;
         let mut headers = vec![("accept", "application/json".to_owned())];
-        headers.push((
-            "x-auth-token",
-            settings.access_token.resolve(|name| self.host.variable(name))?,
-        ));
+        headers.push(("x-auth-token", settings.access_token.resolve(|name| self.host.variable(name))?));
         if let Some(client) = &settings.client_id {
             headers.push(("x-auth-client", client.resolve(|name| self.host.variable(name))?));
         }
@@ -237,16 +217,11 @@ impl Client {
 fn asked_wait(answer: &Answer) -> Option<u64> {
     match answer.status {
         429 => answer.number("x-rate-limit-time-reset-ms").or_else(|| {
-            answer
-                .number("x-retry-after")
-                .or_else(|| answer.number("retry-after"))
-                .map(|s| s.saturating_mul(1000))
+            answer.number("x-retry-after").or_else(|| answer.number("retry-after")).map(|s| s.saturating_mul(1000))
         }),
         503 => {
             let body: serde_json::Value = serde_json::from_slice(&answer.body).ok()?;
-            body.pointer("/error/retry_after_seconds")?
-                .as_u64()
-                .map(|s| s.saturating_mul(1000))
+            body.pointer("/error/retry_after_seconds")?.as_u64().map(|s| s.saturating_mul(1000))
         }
         _ => None,
     }

@@ -176,9 +176,7 @@ impl Prepared {
                     Scalar::Null => return refuse("null"),
                     Scalar::Boolean(_) => return refuse(Kind::Boolean.name()),
                     Scalar::Text(_) if kind == Kind::Date => {
-                        return Err(BadCondition::Value {
-                            expected: kind.expected(),
-                        });
+                        return Err(BadCondition::Value { expected: kind.expected() });
                     }
                     value => Test::Order(value, op),
                 }
@@ -254,10 +252,7 @@ impl Set {
             Scalar::Number(number) => self.numbers.binary_search_by(|other| other.cmp(number)).is_ok(),
             Scalar::Text(text) => self.texts.binary_search_by(|other| other.as_ref().cmp(text)).is_ok(),
             // Numbers equal truth values if they are 0 or 1.
-            Scalar::Boolean(_) => self
-                .numbers
-                .iter()
-                .any(|number| value.equals(&Scalar::Number(number.clone()))),
+            Scalar::Boolean(_) => self.numbers.iter().any(|number| value.equals(&Scalar::Number(number.clone()))),
             _ => false,
         };
         sorted || self.others.iter().any(|other| value.equals(other))
@@ -304,18 +299,12 @@ fn operand(kind: Kind, raw: &[u8]) -> Result<Scalar<'static>, BadCondition> {
         (Scalar::Text(_), Kind::Text) | (Scalar::Number(_), Kind::Number) | (Scalar::Date(_), Kind::Date) => true,
         (Scalar::Text(text), Kind::Date) => text.is_empty(),
         (Scalar::Boolean(_), Kind::Boolean) => true,
-        (Scalar::Number(_), Kind::Boolean) => [false, true]
-            .into_iter()
-            .any(|truth| value.equals(&Scalar::Boolean(truth))),
+        (Scalar::Number(_), Kind::Boolean) => {
+            [false, true].into_iter().any(|truth| value.equals(&Scalar::Boolean(truth)))
+        }
         _ => false,
     };
-    if fits {
-        Ok(value.into_owned())
-    } else {
-        Err(BadCondition::Value {
-            expected: kind.expected(),
-        })
-    }
+    if fits { Ok(value.into_owned()) } else { Err(BadCondition::Value { expected: kind.expected() }) }
 }
 
 /// Reads a raw value as what a field of this kind holds.
@@ -342,11 +331,7 @@ fn read(kind: Kind, raw: &[u8]) -> Scalar<'_> {
             let text = scan::text(raw);
             match kind {
                 Kind::Text => Scalar::Text(Cow::Borrowed(text)),
-                Kind::Date => text
-                    .parse()
-                    .ok()
-                    .and_then(Instant::from_unix)
-                    .map_or(Scalar::Other, Scalar::Date),
+                Kind::Date => text.parse().ok().and_then(Instant::from_unix).map_or(Scalar::Other, Scalar::Date),
                 _ => Decimal::parse(text).map_or(Scalar::Other, Scalar::Number),
             }
         }
@@ -370,8 +355,6 @@ fn holds_text(text: &str, folded: &str) -> bool {
     let text = text.as_bytes();
     text.iter().enumerate().any(|(at, byte)| {
         byte.to_ascii_lowercase() == *first
-            && text
-                .get(at + 1..at + 1 + rest.len())
-                .is_some_and(|part| part.eq_ignore_ascii_case(rest))
+            && text.get(at + 1..at + 1 + rest.len()).is_some_and(|part| part.eq_ignore_ascii_case(rest))
     })
 }

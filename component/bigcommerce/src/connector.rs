@@ -35,12 +35,8 @@ impl Connector {
     /// Everything that is wrong with them.
     pub fn configure(host: Rc<dyn Host>, settings: &str) -> Result<Self, Vec<Error>> {
         let settings = Settings::parse(settings, &*host)?;
-        host.transport(settings.use_proxy, settings.keep_alive_seconds)
-            .map_err(|error| vec![error])?;
-        Ok(Self {
-            client: Client::new(host, Rc::new(settings)),
-            reading: RefCell::new(None),
-        })
+        host.transport(settings.use_proxy, settings.keep_alive_seconds).map_err(|error| vec![error])?;
+        Ok(Self { client: Client::new(host, Rc::new(settings)), reading: RefCell::new(None) })
     }
 
     /// Tests the connection.
@@ -72,12 +68,7 @@ impl Connector {
         };
         let page = reader.page().await?;
         if page.next.is_some() {
-            let reading = Reading {
-                reader,
-                digest,
-                max_records: request.max_records,
-                expects: page.next.clone(),
-            };
+            let reading = Reading { reader, digest, max_records: request.max_records, expects: page.next.clone() };
             *self.reading.borrow_mut() = Some(reading);
         }
         Ok(page)
@@ -92,11 +83,7 @@ impl Connector {
         if let Some(cursor) = &request.cursor {
             crate::cursor::read(cursor, plan.digest)?;
         }
-        Ok(Plan {
-            requests: plan.requests(),
-            stable: plan.stable,
-            steps: plan.steps,
-        })
+        Ok(Plan { requests: plan.requests(), stable: plan.stable, steps: plan.steps })
     }
 
     /// Creates, updates or deletes.

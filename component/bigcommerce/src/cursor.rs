@@ -75,11 +75,7 @@ impl Position {
                 let (page, rest) = Self::read(rest.strip_prefix('(')?, depth - 1)?;
                 let (inner, rest) = Self::read(rest.strip_prefix(')')?, depth - 1)?;
                 Some((
-                    Position::Parent {
-                        page: Box::new(page),
-                        skip: skip.parse().ok()?,
-                        inner: Box::new(inner),
-                    },
+                    Position::Parent { page: Box::new(page), skip: skip.parse().ok()?, inner: Box::new(inner) },
                     rest,
                 ))
             }
@@ -186,19 +182,11 @@ mod tests {
             skip: 7,
             inner: Box::new(Position::Page(3)),
         };
-        let nested = Position::Parent {
-            page: Box::new(Position::Key(u128::MAX)),
-            skip: 0,
-            inner: Box::new(inner.clone()),
-        };
-        for position in [
-            Position::Start,
-            Position::Key(0),
-            Position::After("=..x".into()),
-            Position::Page(1),
-            inner,
-            nested,
-        ] {
+        let nested =
+            Position::Parent { page: Box::new(Position::Key(u128::MAX)), skip: 0, inner: Box::new(inner.clone()) };
+        for position in
+            [Position::Start, Position::Key(0), Position::After("=..x".into()), Position::Page(1), inner, nested]
+        {
             let text = write(42, 1000, &position);
             assert_eq!(read(&text, 42).unwrap(), (1000, position), "{text}");
         }

@@ -12,9 +12,7 @@ const FIRST: i64 = -62_167_219_200;
 const LAST: i64 = 253_402_300_799;
 const DAY: i64 = 86_400;
 const WEEKDAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
-const MONTHS: [&str; 12] = [
-    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-];
+const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /// A point in time, to the nanosecond.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,11 +37,7 @@ impl Instant {
     /// ```
     pub fn parse(text: &str) -> Option<Instant> {
         let text = text.as_bytes();
-        if text.get(4) == Some(&b'-') {
-            Reader(text).iso()
-        } else {
-            Reader(text).rfc2822()
-        }
+        if text.get(4) == Some(&b'-') { Reader(text).iso() } else { Reader(text).rfc2822() }
     }
 
     /// From Unix seconds; none outside of the years 0000 to 9999.
@@ -117,11 +111,7 @@ fn civil(days: i64) -> (i64, u32, u32) {
     let of_year = (of_era - (365 * year + year / 4 - year / 100)) as u32;
     let march_month = (5 * of_year + 2) / 153;
     let day = of_year - (153 * march_month + 2) / 5 + 1;
-    let month = if march_month < 10 {
-        march_month + 3
-    } else {
-        march_month - 9
-    };
+    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
     (era * 400 + year + i64::from(month <= 2), month, day)
 }
 
@@ -187,17 +177,11 @@ impl Reader<'_> {
         let hour = self.number(2, 2)?;
         self.byte(b":")?;
         let minute = self.number(2, 2)?;
-        let second = if self.byte(b":").is_some() {
-            self.number(2, 2)?
-        } else {
-            0
-        };
+        let second = if self.byte(b":").is_some() { self.number(2, 2)? } else { 0 };
         self.spaces().then_some(())?;
         let offset = if self.0.first().is_some_and(u8::is_ascii_alphabetic) {
             let zones = ["GMT", "UTC", "UT", "Z"];
-            let zone = zones
-                .into_iter()
-                .find(|zone| self.0.eq_ignore_ascii_case(zone.as_bytes()))?;
+            let zone = zones.into_iter().find(|zone| self.0.eq_ignore_ascii_case(zone.as_bytes()))?;
             self.0 = self.0.get(zone.len()..)?;
             0
         } else {
@@ -245,13 +229,7 @@ impl Reader<'_> {
         if digits.is_empty() || digits.iter().skip(9).any(|digit| *digit != b'0') {
             return None;
         }
-        Some(
-            digits
-                .iter()
-                .chain([b'0'; 9].iter())
-                .take(9)
-                .fold(0, |sum, digit| sum * 10 + u32::from(digit - b'0')),
-        )
+        Some(digits.iter().chain([b'0'; 9].iter()).take(9).fold(0, |sum, digit| sum * 10 + u32::from(digit - b'0')))
     }
 
     /// Takes `+01:00`, `+0100` or `+01`, as seconds.
@@ -273,9 +251,7 @@ impl Reader<'_> {
     /// Takes one of these names, as its position.
     fn name(&mut self, names: &[&str]) -> Option<usize> {
         let (name, rest) = self.0.split_at_checked(3)?;
-        let position = names
-            .iter()
-            .position(|known| name.eq_ignore_ascii_case(known.as_bytes()))?;
+        let position = names.iter().position(|known| name.eq_ignore_ascii_case(known.as_bytes()))?;
         self.0 = rest;
         Some(position)
     }

@@ -73,12 +73,7 @@ impl<'a> Decimal<'a> {
             });
         }
         let exponent = exponent? + position;
-        Some(Decimal {
-            negative,
-            head: Cow::Borrowed(head),
-            tail: Cow::Borrowed(tail),
-            exponent,
-        })
+        Some(Decimal { negative, head: Cow::Borrowed(head), tail: Cow::Borrowed(tail), exponent })
     }
 
     /// The same number with digits of its own.
@@ -108,14 +103,8 @@ impl<'a> Decimal<'a> {
 impl Ord for Decimal<'_> {
     fn cmp(&self, other: &Self) -> Ordering {
         // With neither leading nor trailing zeros, the order of equally scaled numbers is that of their digits as words.
-        let sizes = || {
-            self.exponent
-                .cmp(&other.exponent)
-                .then_with(|| self.digits().cmp(other.digits()))
-        };
-        self.sign()
-            .cmp(&other.sign())
-            .then_with(|| if self.negative { sizes().reverse() } else { sizes() })
+        let sizes = || self.exponent.cmp(&other.exponent).then_with(|| self.digits().cmp(other.digits()));
+        self.sign().cmp(&other.sign()).then_with(|| if self.negative { sizes().reverse() } else { sizes() })
     }
 }
 
@@ -154,9 +143,7 @@ fn exponent(text: &[u8]) -> Option<Option<i128>> {
     if significant.len() > EXPONENT_DIGITS {
         return Some(None);
     }
-    let size = significant
-        .iter()
-        .fold(0i128, |sum, digit| sum * 10 + i128::from(digit - b'0'));
+    let size = significant.iter().fold(0i128, |sum, digit| sum * 10 + i128::from(digit - b'0'));
     Some(Some(if negative { -size } else { size }))
 }
 

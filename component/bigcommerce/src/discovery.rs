@@ -44,10 +44,7 @@ impl Set {
     const ALL: Self = Self(0b1111_1111);
 
     fn of(holds: impl Fn(Comparison) -> bool) -> Self {
-        let bits = COMPARISONS
-            .iter()
-            .enumerate()
-            .filter(|(_, comparison)| holds(**comparison));
+        let bits = COMPARISONS.iter().enumerate().filter(|(_, comparison)| holds(**comparison));
         Self(bits.fold(0, |set, (bit, _)| set | 1 << bit))
     }
 
@@ -126,10 +123,7 @@ pub fn describe(object: &'static Object) -> Description {
     let named: Vec<&'static str> = object.key.iter().map(|field| member(field)).collect();
     let written = response(&named);
     let write = |ways: &'static [Write], key: &[&'static str]| {
-        ways.first().map(|way| ActivitySchema {
-            request: write_request(object, way, key),
-            response: written.clone(),
-        })
+        ways.first().map(|way| ActivitySchema { request: write_request(object, way, key), response: written.clone() })
     };
     let mut includes: Vec<&'static str> = object.item.iter().flat_map(|item| item.includes).copied().collect();
     for include in object.reads.iter().flat_map(|read| read.includes) {
@@ -142,21 +136,15 @@ pub fn describe(object: &'static Object) -> Description {
         includes,
         stable: is_stable(object),
         incremental: false,
-        query: readable.then(|| ActivitySchema {
-            request: query_request(object, &fields),
-            response: response(&[]),
-        }),
+        query: readable.then(|| ActivitySchema { request: query_request(object, &fields), response: response(&[]) }),
         create: write(object.create, &[]),
         update: write(object.update, &named),
         delete: object.delete.first().map(|way| {
             let params = way.query.iter().map(|param| param.field);
             let needed: Vec<&'static str> = object.key.iter().copied().chain(params).collect();
             let properties: Vec<Property> = needed.iter().map(|name| property(object, name)).collect();
-            let key = properties
-                .iter()
-                .filter(|property| object.key.contains(&property.name))
-                .copied()
-                .collect::<Vec<_>>();
+            let key =
+                properties.iter().filter(|property| object.key.contains(&property.name)).copied().collect::<Vec<_>>();
             ActivitySchema {
                 request: schema::record(object.title, &properties, &needed, false),
                 response: schema::record(object.title, &key, object.key, false),
@@ -188,47 +176,23 @@ fn parent_node(parent: &ParentKey) -> Option<&'static Node> {
 /// What is known about a field, wherever the table knows it from.
 fn property(object: &Object, name: &'static str) -> Property {
     let own = object.model.and_then(|model| model.field(name)).map(|field| field.node);
-    let parents = || {
-        object
-            .parents
-            .iter()
-            .find(|parent| parent.field == name)
-            .and_then(parent_node)
-    };
-    let filters = || {
-        object
-            .reads
-            .iter()
-            .flat_map(|read| read.filters)
-            .find(|filter| filter.field == name)
-    };
+    let parents = || object.parents.iter().find(|parent| parent.field == name).and_then(parent_node);
+    let filters = || object.reads.iter().flat_map(|read| read.filters).find(|filter| filter.field == name);
     let schema = match own.or_else(parents) {
         Some(node) => Schema::Node(node),
-        None => filters().map_or(Schema::Type(Type::Any, &[]), |filter| {
-            Schema::Type(filter.ty, filter.values)
-        }),
+        None => filters().map_or(Schema::Type(Type::Any, &[]), |filter| Schema::Type(filter.ty, filter.values)),
     };
-    Property {
-        name,
-        schema,
-        read_only: false,
-    }
+    Property { name, schema, read_only: false }
 }
 
 /// The properties of a record that is returned: those of the API's, and the parent's key.
 fn properties(object: &Object) -> Vec<Property> {
-    let mut out: Vec<Property> = object
-        .parents
-        .iter()
-        .filter(|parent| !parent.in_record)
-        .map(|parent| property(object, parent.field))
-        .collect();
+    let mut out: Vec<Property> =
+        object.parents.iter().filter(|parent| !parent.in_record).map(|parent| property(object, parent.field)).collect();
     out.extend(object.model.iter().flat_map(|model| model.fields).map(Property::from));
     if object.model.is_none() {
         let key = object.key.iter().map(|field| member(field));
-        let missing: Vec<_> = key
-            .filter(|field| !out.iter().any(|known| known.name == *field))
-            .collect();
+        let missing: Vec<_> = key.filter(|field| !out.iter().any(|known| known.name == *field)).collect();
         out.extend(missing.into_iter().map(|field| property(object, field)));
     }
     out
@@ -256,10 +220,7 @@ fn write_request(object: &Object, way: &Write, key: &[&'static str]) -> String {
     }
     properties.extend(way.model.iter().flat_map(|model| model.fields).map(|field| {
         // What names the record is asked of the caller, whoever sets it.
-        Property {
-            read_only: field.read_only && !required.contains(&field.name),
-            ..Property::from(field)
-        }
+        Property { read_only: field.read_only && !required.contains(&field.name), ..Property::from(field) }
     }));
     schema::record(object.title, &properties, &required, false)
 }
@@ -269,11 +230,7 @@ fn query_request(object: &'static Object, fields: &[FieldInfo]) -> String {
         .iter()
         .filter(|field| !field.comparisons.is_empty())
         .map(|field| match node(object, field.name) {
-            Some(node) => Property {
-                name: field.name,
-                schema: Schema::Node(node),
-                read_only: false,
-            },
+            Some(node) => Property { name: field.name, schema: Schema::Node(node), read_only: false },
             None => property(object, field.name),
         })
         .collect();
@@ -283,17 +240,9 @@ fn query_request(object: &'static Object, fields: &[FieldInfo]) -> String {
 /// Fields without a condition on which the object cannot be queried.
 fn needed_conditions(object: &Object) -> Vec<&'static str> {
     let Some(read) = object.reads.first() else {
-        return if object.item.is_some() {
-            object.key.to_vec()
-        } else {
-            Vec::new()
-        };
+        return if object.item.is_some() { object.key.to_vec() } else { Vec::new() };
     };
-    let unlisted = object
-        .parents
-        .iter()
-        .filter(|parent| parent.object.is_empty())
-        .map(|parent| parent.field);
+    let unlisted = object.parents.iter().filter(|parent| parent.object.is_empty()).map(|parent| parent.field);
     let mut out: Vec<&'static str> = unlisted.collect();
     for filter in read.filters.iter().filter(|filter| filter.required) {
         if !out.contains(&filter.field) {
@@ -306,16 +255,8 @@ fn needed_conditions(object: &Object) -> Vec<&'static str> {
 fn fields(object: &'static Object) -> Vec<FieldInfo> {
     let mut names: Vec<&'static str> = Vec::new();
     let parents = object.parents.iter().map(|parent| parent.field);
-    let model = object
-        .model
-        .iter()
-        .flat_map(|model| model.fields)
-        .map(|field| field.name);
-    let filters = object
-        .reads
-        .iter()
-        .flat_map(|read| read.filters)
-        .map(|filter| filter.field);
+    let model = object.model.iter().flat_map(|model| model.fields).map(|field| field.name);
+    let filters = object.reads.iter().flat_map(|read| read.filters).map(|filter| filter.field);
     for name in object.key.iter().copied().chain(parents).chain(model).chain(filters) {
         if !names.contains(&name) {
             names.push(name);
@@ -342,17 +283,13 @@ fn field(object: &'static Object, name: &'static str) -> FieldInfo {
         pushed_down: pushed_down.into_vec(),
         sortable: first.is_some_and(|read| {
             read.sort.as_ref().is_some_and(|sort| sort.fields.contains(&name))
-                || read
-                    .keyset
-                    .as_ref()
-                    .is_some_and(|keyset| keyset.ordered && keyset.field == name)
+                || read.keyset.as_ref().is_some_and(|keyset| keyset.ordered && keyset.field == name)
         }),
     }
 }
 
 fn parameters(path: &str) -> impl Iterator<Item = &str> {
-    path.split('/')
-        .filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
+    path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
 }
 
 fn takes(path: &str, name: &str) -> bool {
@@ -371,11 +308,7 @@ fn local(node: &Node) -> Set {
 
 /// What the remote evaluates, or a wider condition whose result is evaluated again on the page.
 fn filtered(object: &Object, read: &Read, name: &str) -> Set {
-    let has = |ops: &[Op]| {
-        read.filters
-            .iter()
-            .any(|filter| filter.field == name && ops.contains(&filter.op))
-    };
+    let has = |ops: &[Op]| read.filters.iter().any(|filter| filter.field == name && ops.contains(&filter.op));
     // What "equal" means for a point in time is not documented.
     let date = node(object, name).is_some_and(|node| node.format == Format::Date);
     let key = read.keyset.as_ref().is_some_and(|keyset| keyset.field == name);

@@ -67,14 +67,7 @@ pub const CURSOR_VERSION: &str = "cursor-version";
 impl Error {
     /// A failure that no repetition mends.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self {
-            kind,
-            retry: Retry::Never,
-            message: message.into(),
-            status: None,
-            code: None,
-            pointer: None,
-        }
+        Self { kind, retry: Retry::Never, message: message.into(), status: None, code: None, pointer: None }
     }
 
     /// The caller's request is malformed.
@@ -89,9 +82,7 @@ impl Error {
 
     /// The host ended the call.
     pub fn cancelled() -> Self {
-        Self::new(Kind::Denied, "the call was cancelled")
-            .code(CANCELLED)
-            .retry(Retry::After(0))
+        Self::new(Kind::Denied, "the call was cancelled").code(CANCELLED).retry(Retry::After(0))
     }
 
     /// With a code.

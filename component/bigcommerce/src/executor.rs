@@ -33,10 +33,7 @@ pub(crate) struct Wait {
 
 /// Waits for a pollable.
 pub(crate) fn wait(pollable: Pollable) -> Wait {
-    Wait {
-        slot: None,
-        pollable: Some(pollable),
-    }
+    Wait { slot: None, pollable: Some(pollable) }
 }
 
 impl Future for Wait {
@@ -48,10 +45,7 @@ impl Future for Wait {
             if pollable.ready() {
                 return Poll::Ready(());
             }
-            let slot = Rc::new(Slot {
-                pollable,
-                state: RefCell::new(SlotState::Waiting(context.waker().clone())),
-            });
+            let slot = Rc::new(Slot { pollable, state: RefCell::new(SlotState::Waiting(context.waker().clone())) });
             WAITING.with_borrow_mut(|waiting| waiting.push(slot.clone()));
             self.slot = Some(slot);
             return Poll::Pending;

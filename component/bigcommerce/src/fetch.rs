@@ -38,18 +38,9 @@ pub fn call(plan: &Plan, parent: &[String], target: &Target, wanted: Option<u64>
         Access::Items { .. } => plan.object.key.to_vec(),
         Access::List(_) => url::parameters(template).collect(),
     };
-    let path = url::fill(template, |name| {
-        names
-            .iter()
-            .position(|n| *n == name)
-            .and_then(|index| parent.get(index))
-            .cloned()
-    })?;
-    let limit = wanted
-        .map_or(u64::from(plan.limit()), |wanted| {
-            wanted.clamp(1, u64::from(plan.limit()))
-        })
-        .to_string();
+    let path =
+        url::fill(template, |name| names.iter().position(|n| *n == name).and_then(|index| parent.get(index)).cloned())?;
+    let limit = wanted.map_or(u64::from(plan.limit()), |wanted| wanted.clamp(1, u64::from(plan.limit()))).to_string();
     let mut own: Vec<(&str, String)> = Vec::new();
     match (target, &plan.access) {
         (Target::Range { from, to }, Access::List(list)) => {
@@ -63,12 +54,7 @@ pub fn call(plan: &Plan, parent: &[String], target: &Target, wanted: Option<u64>
                 own.push(("limit", limit));
             }
         }
-        (
-            Target::Page(page),
-            Access::List(List {
-                paging: Pages::Once, ..
-            }),
-        ) => own.push(("page", page.to_string())),
+        (Target::Page(page), Access::List(List { paging: Pages::Once, .. })) => own.push(("page", page.to_string())),
         (Target::Page(page), _) => own.extend([("page", page.to_string()), ("limit", limit)]),
         (Target::After(after), _) => {
             own.extend(after.clone().map(|after| ("after", after)));
@@ -99,17 +85,11 @@ pub async fn fetch(client: &Client, plan: &Plan, call: Call) -> Result<Fetched, 
         Access::Items { .. } => true,
         Access::List(list) => url::parameters(list.read.path).next().is_some(),
     };
-    match client
-        .read(call, Patience::Budget, |answer| cut_answer(plan, answer))
-        .await
-    {
+    match client.read(call, Patience::Budget, |answer| cut_answer(plan, answer)).await {
         Err(error) if optional && error.kind == Kind::NotFound => {
             let sliced = slice::split(b"[]".to_vec(), crate::table::Envelope::Bare);
             let sliced = sliced.map_err(|malformed| Error::new(Kind::Internal, malformed.to_string()))?;
-            Ok(Fetched {
-                sliced,
-                seen: Seen::default(),
-            })
+            Ok(Fetched { sliced, seen: Seen::default() })
         }
         other => other,
     }
@@ -150,11 +130,7 @@ fn cut_answer(plan: &Plan, answer: Answer) -> Result<Fetched, String> {
     };
     // 204, and an empty body, are how some endpoints say that there is nothing.
     let blank = answer.status == 204 || answer.body.iter().all(u8::is_ascii_whitespace);
-    let (body, envelope) = if blank {
-        (b"[]".to_vec(), crate::table::Envelope::Bare)
-    } else {
-        (answer.body, envelope)
-    };
+    let (body, envelope) = if blank { (b"[]".to_vec(), crate::table::Envelope::Bare) } else { (answer.body, envelope) };
     let sliced = slice::split(body, envelope).map_err(|malformed| malformed.to_string())?;
     if !sliced.objects {
         return Err("the records are not objects".to_owned());
@@ -162,15 +138,8 @@ fn cut_answer(plan: &Plan, answer: Answer) -> Result<Fetched, String> {
     if matches!(sliced.payload, slice::Payload::Absent) {
         return Err("it has no `data`".to_owned());
     }
-    let mut seen = Seen {
-        count: sliced.count,
-        ..Seen::default()
-    };
-    let meta: Meta = sliced
-        .meta
-        .as_deref()
-        .and_then(|meta| serde_json::from_str(meta).ok())
-        .unwrap_or_default();
+    let mut seen = Seen { count: sliced.count, ..Seen::default() };
+    let meta: Meta = sliced.meta.as_deref().and_then(|meta| serde_json::from_str(meta).ok()).unwrap_or_default();
     if let Some(pagination) = meta.pagination {
         seen.total = pagination.total;
         seen.per_page = pagination.per_page;
@@ -189,9 +158,7 @@ fn cut_answer(plan: &Plan, answer: Answer) -> Result<Fetched, String> {
             seen.last = key(sliced.last())?;
             // Where the endpoint cannot be told to sort by the key, every record is looked at.
             seen.ordered = keyset.ordered || {
-                let keys = scan::lines(&sliced.records)
-                    .map(|line| key(Some(line)))
-                    .collect::<Result<Vec<_>, _>>()?;
+                let keys = scan::lines(&sliced.records).map(|line| key(Some(line))).collect::<Result<Vec<_>, _>>()?;
                 if let (Some(least), Some(greatest)) = (keys.iter().min(), keys.iter().max()) {
                     (seen.first, seen.last) = (*least, *greatest);
                 }
@@ -238,17 +205,10 @@ pub fn finish(plan: &Plan, fetched: Fetched, parent: &[String]) -> Result<Page, 
     let sliced = fetched.sliced;
     let inject = plan.injected(parent);
     if plan.local.is_empty() && plan.keep.is_none() && inject.is_empty() {
-        return Ok(Page {
-            records: sliced.records,
-            count: sliced.count,
-            ..Page::default()
-        });
+        return Ok(Page { records: sliced.records, count: sliced.count, ..Page::default() });
     }
     let malformed = |malformed: scan::Malformed| crate::remote::nonsense(&plan.what(), &malformed.to_string());
-    let mut page = Page {
-        records: Vec::with_capacity(sliced.records.len()),
-        ..Page::default()
-    };
+    let mut page = Page { records: Vec::with_capacity(sliced.records.len()), ..Page::default() };
     for line in scan::lines(&sliced.records) {
         let mut record = Cow::Borrowed(line);
         for (name, raw) in &inject {

@@ -40,12 +40,7 @@ impl metadata::Guest for Component {
 /// Runs a future on the configured connection.
 fn with<T>(run: impl AsyncFnOnce(Rc<Connector>) -> Result<T, Error>) -> Result<T, shared::Error> {
     let connector = CONNECTOR.with_borrow(Clone::clone).ok_or_else(not_configured)?;
-    let stuck = || {
-        Err(Error::new(
-            Kind::Internal,
-            "the connector waits for something that cannot happen",
-        ))
-    };
+    let stuck = || Err(Error::new(Kind::Internal, "the connector waits for something that cannot happen"));
     Ok(block_on(run(connector)).unwrap_or_else(stuck)?)
 }
 
@@ -59,10 +54,7 @@ impl wit::Guest for Component {
 
     fn test() -> Result<wit::Identity, shared::Error> {
         let identity = with(async |connector| connector.test().await)?;
-        Ok(wit::Identity {
-            account: identity.account,
-            warnings: identity.warnings,
-        })
+        Ok(wit::Identity { account: identity.account, warnings: identity.warnings })
     }
 
     fn list_objects() -> Result<Vec<wit::ObjectInfo>, shared::Error> {
@@ -111,23 +103,13 @@ impl wit::Guest for Component {
     fn query(request: wit::QueryRequest) -> Result<wit::Page, shared::Error> {
         let request = query_request(request);
         let page = with(async |connector| connector.query(&request).await)?;
-        Ok(wit::Page {
-            records: page.records,
-            count: page.count,
-            next: page.next,
-            total: page.total,
-            state: None,
-        })
+        Ok(wit::Page { records: page.records, count: page.count, next: page.next, total: page.total, state: None })
     }
 
     fn explain(request: wit::QueryRequest) -> Result<wit::Plan, shared::Error> {
         let request = query_request(request);
         let plan = with(async |connector| connector.explain(&request))?;
-        Ok(wit::Plan {
-            requests: plan.requests,
-            consistency: consistency(plan.stable),
-            steps: plan.steps,
-        })
+        Ok(wit::Plan { requests: plan.requests, consistency: consistency(plan.stable), steps: plan.steps })
     }
 
     fn create(request: wit::WriteRequest) -> Result<Vec<wit::Outcome>, shared::Error> {
@@ -161,11 +143,7 @@ fn write(verb: Verb, request: wit::WriteRequest) -> Result<Vec<wit::Outcome>, sh
 }
 
 fn consistency(stable: bool) -> wit::Consistency {
-    if stable {
-        wit::Consistency::Stable
-    } else {
-        wit::Consistency::BestEffort
-    }
+    if stable { wit::Consistency::Stable } else { wit::Consistency::BestEffort }
 }
 
 fn comparisons(all: &[types::Comparison]) -> wit::Comparisons {
@@ -206,10 +184,7 @@ fn query_request(request: wit::QueryRequest) -> types::QueryRequest {
         order_by: request
             .order_by
             .into_iter()
-            .map(|order| types::Order {
-                field: order.field,
-                descending: order.descending,
-            })
+            .map(|order| types::Order { field: order.field, descending: order.descending })
             .collect(),
         include: request.include,
         page_size: request.page_size,

@@ -43,10 +43,7 @@ pub struct Answer {
 impl Answer {
     /// A header as a number.
     pub fn number(&self, name: &str) -> Option<u64> {
-        self.headers
-            .iter()
-            .find(|(n, _)| n == name)
-            .and_then(|(_, value)| value.trim().parse().ok())
+        self.headers.iter().find(|(n, _)| n == name).and_then(|(_, value)| value.trim().parse().ok())
     }
 }
 

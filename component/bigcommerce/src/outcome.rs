@@ -25,17 +25,13 @@ pub enum Verdict {
 pub fn read(object: &'static Object, verb: Verb, way: Way, sent: &[&[u8]], answer: &Answer) -> Verdict {
     let what = format!("{} {}", verb.name(), object.name);
     match (answer.status, verb) {
-        (200..=299, Verb::Delete) => Verdict::Each(
-            sent.iter()
-                .map(|line| Outcome::Applied(record::key_of(object, line)))
-                .collect(),
-        ),
+        (200..=299, Verb::Delete) => {
+            Verdict::Each(sent.iter().map(|line| Outcome::Applied(record::key_of(object, line))).collect())
+        }
         // What is gone already is what was asked for. Of a list, it is not known which one is meant.
-        (404, Verb::Delete) if sent.len() == 1 => Verdict::Each(
-            sent.iter()
-                .map(|line| Outcome::Applied(record::key_of(object, line)))
-                .collect(),
-        ),
+        (404, Verb::Delete) if sent.len() == 1 => {
+            Verdict::Each(sent.iter().map(|line| Outcome::Applied(record::key_of(object, line))).collect())
+        }
         (200..=299, _) => saved(object, verb, way, sent, answer, &what),
         _ => refused(object, verb, way, sent, answer, &what),
     }
@@ -47,11 +43,7 @@ fn saved(object: &'static Object, verb: Verb, way: Way, sent: &[&[u8]], answer: 
         Way::Put(write) => (write.envelope, write.answers_records),
         Way::Delete(_) => (Envelope::Bare, false),
     };
-    let keys = || {
-        sent.iter()
-            .map(|line| Outcome::Applied(record::key_of(object, line)))
-            .collect()
-    };
+    let keys = || sent.iter().map(|line| Outcome::Applied(record::key_of(object, line))).collect();
     if answer.body.iter().all(u8::is_ascii_whitespace) || (!answers_records && answer.status != 207) {
         return Verdict::Each(keys());
     }
@@ -59,16 +51,12 @@ fn saved(object: &'static Object, verb: Verb, way: Way, sent: &[&[u8]], answer: 
         Ok(sliced) if sliced.objects => sliced,
         // The status says that the store acted; what it made of the records, nobody knows.
         Ok(_) | Err(_) => {
-            let error = remote::nonsense(
-                what,
-                "the store said that it is done, and its answer is cut off or malformed",
-            );
+            let error =
+                remote::nonsense(what, "the store said that it is done, and its answer is cut off or malformed");
             return Verdict::Each(sent.iter().map(|_| Outcome::Unknown(error.clone())).collect());
         }
     };
-    let records: Vec<&[u8]> = (0..sliced.count as usize)
-        .filter_map(|index| sliced.record(index))
-        .collect();
+    let records: Vec<&[u8]> = (0..sliced.count as usize).filter_map(|index| sliced.record(index)).collect();
     if let ([_], [record], 200..=299) = (sent, records.as_slice(), answer.status) {
         return Verdict::Each(vec![Outcome::Applied(as_text(record))]);
     }
@@ -90,9 +78,7 @@ fn refused(object: &'static Object, verb: Verb, way: Way, sent: &[&[u8]], answer
         && sliced.payload == Payload::Array
         && sliced.objects
     {
-        let records: Vec<&[u8]> = (0..sliced.count as usize)
-            .filter_map(|index| sliced.record(index))
-            .collect();
+        let records: Vec<&[u8]> = (0..sliced.count as usize).filter_map(|index| sliced.record(index)).collect();
         let errors = sliced.errors.as_deref().map(each_error).unwrap_or_default();
         return pair_up(object, verb, sent, &records, answer.status, &errors, what);
     }
@@ -120,10 +106,7 @@ fn pair_up(
     let outcomes = pairs.into_iter().enumerate().map(|(index, pair)| match pair {
         Some(record) => Outcome::Applied(as_text(record)),
         None => {
-            let own = errors
-                .iter()
-                .find(|said| index_of(said) == Some(index))
-                .or_else(|| unmatched.next());
+            let own = errors.iter().find(|said| index_of(said) == Some(index)).or_else(|| unmatched.next());
             let kind = match (status, verb) {
                 (409 | 200 | 201, Verb::Create) => Kind::Conflict,
                 (200 | 201, _) => Kind::NotFound,
@@ -148,13 +131,7 @@ fn pair_up(
 
 /// The index in a pointer like `/0/constraint`, by which some answers name the record.
 fn index_of(said: &Said) -> Option<usize> {
-    said.pointer
-        .as_deref()?
-        .strip_prefix('/')?
-        .split('/')
-        .next()?
-        .parse()
-        .ok()
+    said.pointer.as_deref()?.strip_prefix('/')?.split('/').next()?.parse().ok()
 }
 
 /// The errors of an envelope, as one list.

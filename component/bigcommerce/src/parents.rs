@@ -44,11 +44,9 @@ impl Collection {
         };
         match &self.place {
             None => inner,
-            Some(place) => Position::Parent {
-                page: Box::new(place.page.clone()),
-                skip: place.skip,
-                inner: Box::new(inner),
-            },
+            Some(place) => {
+                Position::Parent { page: Box::new(place.page.clone()), skip: place.skip, inner: Box::new(inner) }
+            }
         }
     }
 }
@@ -101,32 +99,14 @@ impl Collections {
             usize::try_from(outer.map_or(0, |(_, skip)| skip)).map_err(|_| misplaced())
         };
         let kind = match &plan.access {
-            Access::Items { keys, .. } => Kind::Given {
-                all: keys.clone(),
-                next: index(outer)?,
-            },
-            Access::List(List {
-                parents: Parents::None, ..
-            }) => Kind::Single { begun: false },
-            Access::List(List {
-                parents: Parents::Given(all),
-                ..
-            }) => Kind::Given {
-                all: all.clone(),
-                next: index(outer)?,
-            },
-            Access::List(List {
-                parents: Parents::Walk(walk, fields),
-                ..
-            }) => {
+            Access::Items { keys, .. } => Kind::Given { all: keys.clone(), next: index(outer)? },
+            Access::List(List { parents: Parents::None, .. }) => Kind::Single { begun: false },
+            Access::List(List { parents: Parents::Given(all), .. }) => {
+                Kind::Given { all: all.clone(), next: index(outer)? }
+            }
+            Access::List(List { parents: Parents::Walk(walk, fields), .. }) => {
                 let (page, skip) = outer.unwrap_or((Position::Start, 0));
-                let by_key = matches!(
-                    &walk.access,
-                    Access::List(List {
-                        paging: Pages::Keyset { .. },
-                        ..
-                    })
-                );
+                let by_key = matches!(&walk.access, Access::List(List { paging: Pages::Keyset { .. }, .. }));
                 Kind::Walk(Box::new(Walk {
                     reader: Reader::at(client.clone(), walk.clone(), 0, page.clone())?,
                     digest: walk.digest,
@@ -160,10 +140,7 @@ impl Collections {
             }
             Kind::Given { all, next } => {
                 let Some(parent) = all.get(*next) else { return Ok(None) };
-                let place = Place {
-                    page: Position::Start,
-                    skip: *next as u64,
-                };
+                let place = Place { page: Position::Start, skip: *next as u64 };
                 *next += 1;
                 (parent.clone(), Some(place))
             }
@@ -177,11 +154,7 @@ impl Collections {
             (Access::List(list), None) => Source::new(&list.paging, list.limit, list.short_page_ends),
             (Access::List(list), Some(target)) => Source::at(&list.paging, list.limit, list.short_page_ends, &target),
         };
-        Ok(Some(Rc::new(Collection {
-            parent,
-            place,
-            source: RefCell::new(source),
-        })))
+        Ok(Some(Rc::new(Collection { parent, place, source: RefCell::new(source) })))
     }
 }
 
@@ -191,24 +164,14 @@ impl Walk {
             let Some(page) = self.next.take() else { return Ok(None) };
             let answer = Box::pin(self.reader.page()).await?;
             for (index, record) in scan::lines(&answer.records).enumerate() {
-                let values = self
-                    .fields
-                    .iter()
-                    .map(|field| text(record, field))
-                    .collect::<Option<Vec<_>>>();
+                let values = self.fields.iter().map(|field| text(record, field)).collect::<Option<Vec<_>>>();
                 let values =
                     values.ok_or_else(|| crate::remote::nonsense("read the parent records", "a record has no key"))?;
                 let skip = index as u64;
                 let exact = values.last().filter(|_| self.by_key).and_then(|key| key.parse().ok());
                 let place = match exact {
-                    Some(key) => Place {
-                        page: Position::Key(key),
-                        skip: 0,
-                    },
-                    None => Place {
-                        page: page.clone(),
-                        skip,
-                    },
+                    Some(key) => Place { page: Position::Key(key), skip: 0 },
+                    None => Place { page: page.clone(), skip },
                 };
                 if skip >= self.skip {
                     self.queue.push_back((values, place));

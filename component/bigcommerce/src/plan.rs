@@ -76,20 +76,9 @@ impl Plan {
         let named = parameters(list.read.path).zip(parent);
         named
             .filter_map(|(name, value)| {
-                let link = self
-                    .object
-                    .parents
-                    .iter()
-                    .find(|link| link.field == name && !link.in_record)?;
+                let link = self.object.parents.iter().find(|link| link.field == name && !link.in_record)?;
                 let number = !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit());
-                Some((
-                    link.field,
-                    if number {
-                        value.clone()
-                    } else {
-                        Value::String(value.clone()).to_string()
-                    },
-                ))
+                Some((link.field, if number { value.clone() } else { Value::String(value.clone()).to_string() }))
             })
             .collect()
     }
@@ -97,11 +86,7 @@ impl Plan {
     fn by_key_or_once(&self) -> bool {
         matches!(
             &self.access,
-            Access::List(List {
-                paging: Pages::Keyset { .. } | Pages::Once,
-                parents: Parents::None,
-                ..
-            })
+            Access::List(List { paging: Pages::Keyset { .. } | Pages::Once, parents: Parents::None, .. })
         )
     }
 }
@@ -162,14 +147,8 @@ pub enum Parents {
 /// There is none; the nearest name is suggested.
 pub fn find(name: &str) -> Result<&'static Object, Error> {
     table::object(name).ok_or_else(|| {
-        let hint = crate::suggest::object(name)
-            .map(|near| format!("; did you mean `{near}`?"))
-            .unwrap_or_default();
-        Error::new(
-            crate::error::Kind::NotFound,
-            format!("there is no object `{name}`{hint}"),
-        )
-        .at("/object")
+        let hint = crate::suggest::object(name).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+        Error::new(crate::error::Kind::NotFound, format!("there is no object `{name}`{hint}")).at("/object")
     })
 }
 
@@ -187,11 +166,9 @@ pub fn plan(request: &QueryRequest, settings: &Settings) -> Result<Plan, Error> 
         .at("/object"));
     }
     if request.since.is_some() {
-        return Err(Error::unsupported(format!(
-            "`{}` cannot be read incrementally by this version",
-            object.name
-        ))
-        .at("/since"));
+        return Err(
+            Error::unsupported(format!("`{}` cannot be read incrementally by this version", object.name)).at("/since")
+        );
     }
     let conditions = request
         .filter
@@ -199,13 +176,7 @@ pub fn plan(request: &QueryRequest, settings: &Settings) -> Result<Plan, Error> 
         .enumerate()
         .map(|(index, c)| Checked::new(object, index, c))
         .collect::<Result<Vec<_>, _>>()?;
-    let mut planner = Planner {
-        object,
-        request,
-        settings,
-        conditions,
-        steps: Vec::new(),
-    };
+    let mut planner = Planner { object, request, settings, conditions, steps: Vec::new() };
     planner.check_fields()?;
     let access = planner.access()?;
     planner.finish(access)
@@ -227,10 +198,7 @@ impl<'a> Checked<'a> {
     fn new(object: &'static Object, index: usize, condition: &'a Condition) -> Result<Self, Error> {
         let at = |part: &str| format!("/filter/{index}/{part}");
         let node = node_of(object, &condition.field);
-        let filterable = object
-            .reads
-            .iter()
-            .any(|read| read.filters.iter().any(|f| f.field == condition.field));
+        let filterable = object.reads.iter().any(|read| read.filters.iter().any(|f| f.field == condition.field));
         let parent = object.parents.iter().any(|parent| parent.field == condition.field);
         let key = object.key.contains(&condition.field.as_str());
         if node.is_none() && !filterable && !parent && !key {
@@ -238,21 +206,17 @@ impl<'a> Checked<'a> {
                 .map(|near| format!("; did you mean `{near}`?"))
                 .unwrap_or_default();
             return Err(
-                Error::invalid(format!("`{}` has no field `{}`{hint}", object.name, condition.field)).at(at("field")),
+                Error::invalid(format!("`{}` has no field `{}`{hint}", object.name, condition.field)).at(at("field"))
             );
         }
         let value: Value = serde_json::from_str(&condition.value).map_err(|_| {
-            Error::invalid(format!(
-                "the value of the condition on `{}` is not JSON",
-                condition.field
-            ))
-            .at(at("value"))
+            Error::invalid(format!("the value of the condition on `{}` is not JSON", condition.field)).at(at("value"))
         })?;
         let values = match (&value, condition.op) {
             (Value::Array(items), Comparison::OneOf) => items.iter().map(plain).collect(),
             (_, Comparison::OneOf) => {
                 return Err(
-                    Error::invalid(format!("`one-of` on `{}` needs a JSON array", condition.field)).at(at("value")),
+                    Error::invalid(format!("`one-of` on `{}` needs a JSON array", condition.field)).at(at("value"))
                 );
             }
             (value, _) => vec![plain(value)],
@@ -270,13 +234,7 @@ impl<'a> Checked<'a> {
             }
             _ => None,
         };
-        Ok(Self {
-            condition,
-            index,
-            node,
-            prepared,
-            values,
-        })
+        Ok(Self { condition, index, node, prepared, values })
     }
 
     fn pointer(&self) -> String {
@@ -313,28 +271,16 @@ fn plain(value: &Value) -> String {
 /// Refuses a value that the API's list of values does not have, if it is only written differently: such a condition would hold
 /// for no record, and nobody would know why.
 fn check_enum(condition: &Condition, node: &Node, values: &[String]) -> Result<(), Error> {
-    if node.values.is_empty()
-        || !matches!(
-            condition.op,
-            Comparison::Equal | Comparison::OneOf | Comparison::NotEqual
-        )
-    {
+    if node.values.is_empty() || !matches!(condition.op, Comparison::Equal | Comparison::OneOf | Comparison::NotEqual) {
         return Ok(());
     }
-    let known: Vec<String> = node
-        .values
-        .iter()
-        .filter_map(|text| serde_json::from_str(text).ok())
-        .map(|v: Value| plain(&v))
-        .collect();
+    let known: Vec<String> =
+        node.values.iter().filter_map(|text| serde_json::from_str(text).ok()).map(|v: Value| plain(&v)).collect();
     for value in values {
         if !known.contains(value)
             && let Some(near) = known.iter().find(|known| known.eq_ignore_ascii_case(value))
         {
-            return Err(Error::invalid(format!(
-                "`{}` is never `{value}`; did you mean `{near}`?",
-                condition.field
-            )));
+            return Err(Error::invalid(format!("`{}` is never `{value}`; did you mean `{near}`?", condition.field)));
         }
     }
     Ok(())
@@ -375,11 +321,7 @@ impl Planner<'_> {
                 let message = if offered.is_empty() {
                     format!("`{}` has nothing to include", self.object.name)
                 } else {
-                    format!(
-                        "`{}` cannot include `{name}`; it can include {}",
-                        self.object.name,
-                        offered.join(", ")
-                    )
+                    format!("`{}` cannot include `{name}`; it can include {}", self.object.name, offered.join(", "))
                 };
                 return Err(Error::invalid(message).at(format!("/include/{index}")));
             }
@@ -388,10 +330,7 @@ impl Planner<'_> {
     }
 
     fn pinned(&self, field: &str) -> Option<&[String]> {
-        self.conditions
-            .iter()
-            .filter(|c| c.condition.field == field)
-            .find_map(Checked::pins)
+        self.conditions.iter().filter(|c| c.condition.field == field).find_map(Checked::pins)
     }
 
     /// Chooses the endpoint.
@@ -408,12 +347,7 @@ impl Planner<'_> {
                     || filter_for(read, parent.field, &[Op::In, Op::Eq]).is_some()
             })
         };
-        let asks = |read: &Read| {
-            read.filters
-                .iter()
-                .filter(|f| f.required)
-                .any(|f| self.pinned(f.field).is_none())
-        };
+        let asks = |read: &Read| read.filters.iter().filter(|f| f.required).any(|f| self.pinned(f.field).is_none());
         let reads = self.object.reads;
         let read = reads
             .iter()
@@ -424,13 +358,7 @@ impl Planner<'_> {
         match read {
             Some(read) => self.list(read),
             None => {
-                let keys = self
-                    .object
-                    .key
-                    .iter()
-                    .map(|key| format!("`{key}`"))
-                    .collect::<Vec<_>>()
-                    .join(" and ");
+                let keys = self.object.key.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(" and ");
                 let message = format!(
                     "`{}` can only be read one by one: add a condition that {keys} equals a value, or is one of several",
                     self.object.name
@@ -447,18 +375,9 @@ impl Planner<'_> {
             return Ok(None);
         }
         let by_list = self.object.reads.iter().any(|read| {
-            self.object
-                .key
-                .iter()
-                .all(|key| path_has(read, key) || filter_for(read, key, &[Op::In, Op::Eq]).is_some())
+            self.object.key.iter().all(|key| path_has(read, key) || filter_for(read, key, &[Op::In, Op::Eq]).is_some())
         });
-        let Some(pins) = self
-            .object
-            .key
-            .iter()
-            .map(|key| self.pinned(key))
-            .collect::<Option<Vec<_>>>()
-        else {
+        let Some(pins) = self.object.key.iter().map(|key| self.pinned(key)).collect::<Option<Vec<_>>>() else {
             return Ok(None);
         };
         if by_list {
@@ -472,8 +391,7 @@ impl Planner<'_> {
                 .collect();
         }
         self.check_includes(item.includes)?;
-        self.steps
-            .push(format!("reads {} record(s) one by one from {}", keys.len(), item.path));
+        self.steps.push(format!("reads {} record(s) one by one from {}", keys.len(), item.path));
         let mut query = self.item_query(item)?;
         self.trimming(item.select, item.include_with, &mut query);
         Ok(Some(Access::Items { item, keys, query }))
@@ -511,24 +429,13 @@ impl Planner<'_> {
         let limit = wanted.min(read.max_limit.unwrap_or(UNDOCUMENTED_LIMIT).max(1));
         let paging = match (keyset, read.paging) {
             _ if read.single => Pages::Once,
-            (Some(keyset), _) => Pages::Keyset {
-                keyset,
-                from: range.0,
-                to: range.1,
-            },
+            (Some(keyset), _) => Pages::Keyset { keyset, from: range.0, to: range.1 },
             (None, Paging::None) => Pages::Once,
             (None, Paging::V3Cursor) => Pages::Cursor,
             (None, Paging::V3After) => Pages::After(self.object.key.last().copied().unwrap_or("id")),
             (None, Paging::V3Page | Paging::V2Page) => Pages::Numbers,
         };
-        Ok(Access::List(List {
-            read,
-            query,
-            limit,
-            short_page_ends: read.max_limit.is_some(),
-            paging,
-            parents,
-        }))
+        Ok(Access::List(List { read, query, limit, short_page_ends: read.max_limit.is_some(), paging, parents }))
     }
 
     /// The order: the key's, where nothing else is asked, so that reading can go by key ranges.
@@ -544,14 +451,8 @@ impl Planner<'_> {
             _ => false,
         };
         if let Some(keyset) = read.keyset.as_ref().filter(by_key).filter(|_| !nested) {
-            query.extend(
-                keyset
-                    .sort
-                    .iter()
-                    .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
-            );
-            self.steps
-                .push(format!("goes through ranges of `{}`, several at once", keyset.field));
+            query.extend(keyset.sort.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+            self.steps.push(format!("goes through ranges of `{}`, several at once", keyset.field));
             return Ok(Some(keyset));
         }
         match self.request.order_by.as_slice() {
@@ -588,14 +489,11 @@ impl Planner<'_> {
                         query.push(("direction".into(), direction.into()));
                     }
                 }
-                self.steps
-                    .push(format!("the store orders by `{}` {direction}", order.field));
+                self.steps.push(format!("the store orders by `{}` {direction}", order.field));
                 Ok(None)
             }
-            _ => Err(
-                Error::unsupported(format!("`{}` can be ordered by one field only", self.object.name))
-                    .at("/order-by/1"),
-            ),
+            _ => Err(Error::unsupported(format!("`{}` can be ordered by one field only", self.object.name))
+                .at("/order-by/1")),
         }
     }
 
@@ -634,15 +532,8 @@ impl Planner<'_> {
                 return Err(Error::unsupported(message).at(checked.pointer()));
             }
         }
-        for filter in read
-            .filters
-            .iter()
-            .filter(|filter| filter.required && !used.contains(filter.param))
-        {
-            let message = format!(
-                "`{}` can only be queried with a condition on `{}`",
-                self.object.name, filter.field
-            );
+        for filter in read.filters.iter().filter(|filter| filter.required && !used.contains(filter.param)) {
+            let message = format!("`{}` can only be queried with a condition on `{}`", self.object.name, filter.field);
             return Err(Error::unsupported(message).at("/filter"));
         }
         self.steps.append(&mut steps);
@@ -653,11 +544,7 @@ impl Planner<'_> {
     fn trimming(&mut self, select: bool, include_with: &[(&str, &str)], query: &mut Vec<(String, String)>) {
         if !self.request.include.is_empty() {
             query.push(("include".into(), self.request.include.join(",")));
-            query.extend(
-                include_with
-                    .iter()
-                    .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
-            );
+            query.extend(include_with.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         }
         if self.request.fields.is_empty() {
             return;
@@ -714,10 +601,7 @@ impl Planner<'_> {
             .find(|parent| parent.field == last)
             .and_then(|p| Some((p, table::object(p.object)?)))
         else {
-            let message = format!(
-                "`{}` can only be queried with a condition on `{last}`",
-                self.object.name
-            );
+            let message = format!("`{}` can only be queried with a condition on `{last}`", self.object.name);
             return Err(Error::unsupported(message).at("/filter"));
         };
         let (link, object) = parent;
@@ -727,29 +611,18 @@ impl Planner<'_> {
                 if *name == link.field {
                     link.key
                 } else {
-                    object
-                        .parents
-                        .iter()
-                        .find(|p| p.field == *name)
-                        .map_or(link.key, |p| p.field)
+                    object.parents.iter().find(|p| p.field == *name).map_or(link.key, |p| p.field)
                 }
             })
             .collect();
         let renamed = |name: &str| {
-            if name == link.field {
-                link.key.to_owned()
-            } else {
-                name.to_owned()
-            }
+            if name == link.field { link.key.to_owned() } else { name.to_owned() }
         };
         let filter = self
             .conditions
             .iter()
             .filter(|c| names.contains(&c.condition.field.as_str()))
-            .map(|c| Condition {
-                field: renamed(&c.condition.field),
-                ..c.condition.clone()
-            });
+            .map(|c| Condition { field: renamed(&c.condition.field), ..c.condition.clone() });
         let request = QueryRequest {
             object: object.name.to_owned(),
             fields: fields.iter().map(|field| (*field).to_owned()).collect(),
@@ -757,10 +630,8 @@ impl Planner<'_> {
             ..QueryRequest::default()
         };
         let plan = plan(&request, self.settings)?;
-        self.steps
-            .push(format!("of every record of `{}`, several parents at once", object.name));
-        self.steps
-            .extend(plan.steps.iter().map(|step| format!("  {}: {step}", object.name)));
+        self.steps.push(format!("of every record of `{}`, several parents at once", object.name));
+        self.steps.extend(plan.steps.iter().map(|step| format!("  {}: {step}", object.name)));
         Ok(Parents::Walk(Rc::new(plan), fields))
     }
 
@@ -771,13 +642,8 @@ impl Planner<'_> {
             Access::List(list) => path_has(list.read, field),
             Access::Items { .. } => object.key.contains(&field),
         };
-        let local = self
-            .conditions
-            .into_iter()
-            .filter(|c| c.node.is_some_and(scalar) && !in_path(&c.condition.field));
-        let local: Vec<_> = local
-            .filter_map(|c| Some((c.condition.field.clone(), c.prepared?)))
-            .collect();
+        let local = self.conditions.into_iter().filter(|c| c.node.is_some_and(scalar) && !in_path(&c.condition.field));
+        let local: Vec<_> = local.filter_map(|c| Some((c.condition.field.clone(), c.prepared?))).collect();
         let (stable, note) = match &access {
             Access::Items { .. } => (true, None),
             Access::List(list) => {
@@ -809,11 +675,7 @@ fn path_has(read: &Read, field: &str) -> bool {
 }
 
 fn filter_for(read: &'static Read, field: &str, ops: &[Op]) -> Option<&'static Filter> {
-    ops.iter().find_map(|op| {
-        read.filters
-            .iter()
-            .find(|filter| filter.field == field && filter.op == *op)
-    })
+    ops.iter().find_map(|op| read.filters.iter().find(|filter| filter.field == field && filter.op == *op))
 }
 
 /// Narrows a key range by a condition on the key, if it is a bound.
@@ -840,14 +702,7 @@ fn parameter(read: &'static Read, checked: &Checked<'_>) -> Option<(&'static Fil
         Comparison::LessOrEqual => (&[Op::Max], false),
         Comparison::Greater => (&[Op::Greater, Op::Min], false),
         Comparison::GreaterOrEqual => (&[Op::Min], false),
-        Comparison::OneOf => (
-            if checked.values.len() == 1 {
-                &[Op::In, Op::Eq]
-            } else {
-                &[Op::In]
-            },
-            true,
-        ),
+        Comparison::OneOf => (if checked.values.len() == 1 { &[Op::In, Op::Eq] } else { &[Op::In] }, true),
         Comparison::Contains => (&[Op::Like], false),
     };
     let filter = filter_for(read, &checked.condition.field, ops)?;
@@ -862,11 +717,7 @@ fn parameter(read: &'static Read, checked: &Checked<'_>) -> Option<(&'static Fil
     {
         return None;
     }
-    let values: Option<Vec<String>> = checked
-        .values
-        .iter()
-        .map(|value| written(filter, checked.node, value))
-        .collect();
+    let values: Option<Vec<String>> = checked.values.iter().map(|value| written(filter, checked.node, value)).collect();
     let value = values?.join(",");
     // An empty parameter is no condition for some endpoints; null has no notation.
     (!value.is_empty() && checked.condition.value.trim() != "null").then_some((filter, value))

@@ -72,17 +72,7 @@ impl Reader {
     pub fn at(client: Client, plan: Rc<Plan>, delivered: u64, position: Position) -> Result<Self, Error> {
         let collections = Collections::new(&client, &plan, position)?;
         let (segments, under_way) = (VecDeque::new(), FuturesUnordered::new());
-        Ok(Self {
-            client,
-            plan,
-            collections,
-            last: None,
-            segments,
-            under_way,
-            next_id: 0,
-            delivered,
-            total: None,
-        })
+        Ok(Self { client, plan, collections, last: None, segments, under_way, next_id: 0, delivered, total: None })
     }
 
     /// The next page, and its cursor.
@@ -107,21 +97,13 @@ impl Reader {
                 return Ok(page);
             }
         }
-        Ok(Page {
-            next: self.cursor(),
-            total: self.total,
-            ..Page::default()
-        })
+        Ok(Page { next: self.cursor(), total: self.total, ..Page::default() })
     }
 
     /// Where the front segment begins.
     fn cursor(&self) -> Option<String> {
         let front = self.segments.front()?;
-        Some(cursor::write(
-            self.plan.digest,
-            self.delivered,
-            &front.collection.position(&front.target),
-        ))
+        Some(cursor::write(self.plan.digest, self.delivered, &front.collection.position(&front.target)))
     }
 
     /// The front segment's records, once they are there. None at the end of the query.
@@ -133,15 +115,8 @@ impl Reader {
             self.fill().await?;
             match self.segments.front() {
                 None => return Ok(None),
-                Some(Segment {
-                    state: State::Answered(_),
-                    ..
-                }) => {
-                    if let Some(Segment {
-                        collection,
-                        state: State::Answered(result),
-                        ..
-                    }) = self.segments.pop_front()
+                Some(Segment { state: State::Answered(_), .. }) => {
+                    if let Some(Segment { collection, state: State::Answered(result), .. }) = self.segments.pop_front()
                     {
                         return fetch::finish(&self.plan, result?, &collection.parent).map(Some);
                     }
@@ -182,19 +157,10 @@ impl Reader {
         let behind = |segment: &Segment| Rc::ptr_eq(&segment.collection, &collection);
         // What a key range left over belongs right behind it; further pages belong behind the collection's last segment.
         let ranges = matches!(follow.first(), Some(Target::Range { .. }));
-        let at = if ranges {
-            index
-        } else {
-            self.segments.iter().rposition(behind).unwrap_or(index)
-        };
+        let at = if ranges { index } else { self.segments.iter().rposition(behind).unwrap_or(index) };
         for (offset, target) in follow.into_iter().enumerate() {
             self.next_id += 1;
-            let segment = Segment {
-                id: self.next_id,
-                collection: collection.clone(),
-                target,
-                state: State::Waiting,
-            };
+            let segment = Segment { id: self.next_id, collection: collection.clone(), target, state: State::Waiting };
             self.segments.insert(at + 1 + offset, segment);
         }
         Ok(())
@@ -204,15 +170,8 @@ impl Reader {
     async fn fill(&mut self) -> Result<(), Error> {
         let lanes = self.client.settings().requests_in_flight as usize;
         loop {
-            let waiting = self
-                .segments
-                .iter()
-                .position(|segment| matches!(segment.state, State::Waiting));
-            let begun = self
-                .segments
-                .iter()
-                .filter(|segment| !matches!(segment.state, State::Waiting))
-                .count();
+            let waiting = self.segments.iter().position(|segment| matches!(segment.state, State::Waiting));
+            let begun = self.segments.iter().filter(|segment| !matches!(segment.state, State::Waiting)).count();
             let full = self.under_way.len() >= lanes || begun >= 2 * lanes || self.suffices(begun);
             if full && !self.segments.is_empty() {
                 return Ok(());
@@ -251,10 +210,7 @@ impl Reader {
 
     /// Records still wanted, if the caller said how many and every record read is one delivered.
     fn wanted(&self) -> Option<u64> {
-        self.plan
-            .max_records
-            .filter(|_| self.plan.local.is_empty())
-            .map(|most| most.saturating_sub(self.delivered))
+        self.plan.max_records.filter(|_| self.plan.local.is_empty()).map(|most| most.saturating_sub(self.delivered))
     }
 
     /// Whether what was asked for will probably be all that the caller wants.
@@ -274,12 +230,7 @@ impl Reader {
                 if let Some(target) = target {
                     self.next_id += 1;
                     let collection = collection.clone();
-                    return Ok(Some(Segment {
-                        id: self.next_id,
-                        collection,
-                        target,
-                        state: State::Waiting,
-                    }));
+                    return Ok(Some(Segment { id: self.next_id, collection, target, state: State::Waiting }));
                 }
                 // The only collection may say more after the next answer; many are better read side by side.
                 if !ended && self.collections.is_single() {

@@ -22,11 +22,8 @@ pub fn check(object: &'static Object, verb: Verb, way: Option<&'static Write>, l
         let parent = object.parents.iter().any(|parent| parent.field == *key);
         let in_path = way.is_some_and(|way| crate::url::parameters(way.path).any(|name| name == *key));
         if (needs_key || (parent && in_path)) && text(line, key).is_none_or(|value| value.trim().is_empty()) {
-            let message = format!(
-                "`{key}` is missing or empty: {} `{}` needs it to name the record",
-                verb.name(),
-                object.name
-            );
+            let message =
+                format!("`{key}` is missing or empty: {} `{}` needs it to name the record", verb.name(), object.name);
             return Err(Error::invalid(message).at(format!("/{key}")));
         }
         if let Some(value) = text(line, key) {
@@ -41,15 +38,12 @@ pub fn check(object: &'static Object, verb: Verb, way: Option<&'static Write>, l
 
 /// A key must look like what the model says: an integer key that is no integer could widen a filter.
 fn check_key(object: &'static Object, key: &str, value: &str) -> Result<(), Error> {
-    let ty = object
-        .model
-        .and_then(|model| model.field(key))
-        .map(|field| field.node.ty);
+    let ty = object.model.and_then(|model| model.field(key)).map(|field| field.node.ty);
     if ty == Some(Type::Integer)
         && !(!value.is_empty() && value.len() <= 39 && value.bytes().all(|b| b.is_ascii_digit()))
     {
         return Err(
-            Error::invalid(format!("`{key}` must be a whole number, not `{}`", shortened(value))).at(format!("/{key}")),
+            Error::invalid(format!("`{key}` must be a whole number, not `{}`", shortened(value))).at(format!("/{key}"))
         );
     }
     Ok(())
@@ -81,7 +75,7 @@ fn check_fields(
         match model.field(&name) {
             Some(known) if known.read_only && !names_record(&name) => {
                 return Err(
-                    Error::invalid(format!("`{name}` is set by the store and cannot be written: remove it")).at(at),
+                    Error::invalid(format!("`{name}` is set by the store and cannot be written: remove it")).at(at)
                 );
             }
             Some(known) => check_type(&name, known.node, field.value).map_err(|error| error.at(at))?,
@@ -97,12 +91,9 @@ fn check_fields(
             None => {
                 let hint = crate::suggest::among(model.fields.iter().map(|field| field.name), &name);
                 let hint = hint.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-                return Err(Error::invalid(format!(
-                    "{} `{}` takes no field `{name}`{hint}",
-                    verb.name(),
-                    object.name
-                ))
-                .at(at));
+                return Err(
+                    Error::invalid(format!("{} `{}` takes no field `{name}`{hint}", verb.name(), object.name)).at(at)
+                );
             }
         }
     }
@@ -163,10 +154,7 @@ pub fn key_of(object: &'static Object, line: &[u8]) -> String {
 pub fn pair<'a>(object: &'static Object, verb: Verb, sent: &[&[u8]], answered: &[&'a [u8]]) -> Vec<Option<&'a [u8]>> {
     let same_key = |line: &[u8], record: &[u8]| {
         !object.key.is_empty()
-            && object
-                .key
-                .iter()
-                .all(|key| matches!((text(line, key), text(record, key)), (Some(a), Some(b)) if a == b))
+            && object.key.iter().all(|key| matches!((text(line, key), text(record, key)), (Some(a), Some(b)) if a == b))
     };
     if verb == Verb::Create && sent.len() == answered.len() {
         return answered.iter().copied().map(Some).collect();

@@ -30,14 +30,10 @@ pub fn refusal(what: &str, answer: &Answer) -> Error {
             Kind::RateLimited,
             "the store's request quota is used up, and waiting longer would exceed the retry budget",
         ),
-        300..=399 => (
-            Kind::Protocol,
-            "the address redirects elsewhere, and redirects are not followed: check `base_url`",
-        ),
-        500..=599 => (
-            Kind::Unavailable,
-            "the store failed, or is down for maintenance or suspended",
-        ),
+        300..=399 => {
+            (Kind::Protocol, "the address redirects elsewhere, and redirects are not followed: check `base_url`")
+        }
+        500..=599 => (Kind::Unavailable, "the store failed, or is down for maintenance or suspended"),
         _ => (Kind::Rejected, "the store refused the request"),
     };
     let retry = match status {
@@ -53,45 +49,25 @@ pub fn refusal(what: &str, answer: &Answer) -> Error {
         message.push_str(text);
     }
     message.push(')');
-    Error {
-        kind,
-        retry,
-        message,
-        status: Some(status),
-        code: said.code,
-        pointer: said.pointer,
-    }
+    Error { kind, retry, message, status: Some(status), code: said.code, pointer: said.pointer }
 }
 
 /// The failure to get an answer at all.
 pub fn no_answer(what: &str, authority: &str, effect: Effect, failure: &SendError) -> Error {
     let (kind, advice) = match failure.cause {
-        Cause::Name => (
-            Kind::Unavailable,
-            "the name does not resolve: check `base_url` and the network",
-        ),
-        Cause::Connect => (
-            Kind::Unavailable,
-            "it cannot be reached: check `base_url`, the network and the firewall",
-        ),
+        Cause::Name => (Kind::Unavailable, "the name does not resolve: check `base_url` and the network"),
+        Cause::Connect => (Kind::Unavailable, "it cannot be reached: check `base_url`, the network and the firewall"),
         Cause::Certificate => (
             Kind::Unavailable,
             "its TLS certificate is not trusted: check `base_url`, or add the certificate authority to the host",
         ),
-        Cause::Tls => (
-            Kind::Unavailable,
-            "the TLS handshake failed: check that it speaks TLS at this port",
-        ),
-        Cause::Denied => (
-            Kind::Denied,
-            "the host does not let this connector reach it: the operator must grant this origin",
-        ),
+        Cause::Tls => (Kind::Unavailable, "the TLS handshake failed: check that it speaks TLS at this port"),
+        Cause::Denied => {
+            (Kind::Denied, "the host does not let this connector reach it: the operator must grant this origin")
+        }
         Cause::Timeout => (Kind::Unavailable, "it did not answer in time"),
         Cause::Broken => (Kind::Unavailable, "the connection broke before the answer was complete"),
-        Cause::TooLarge => (
-            Kind::Denied,
-            "its answer is larger than the host allows: use a smaller `page_size`",
-        ),
+        Cause::TooLarge => (Kind::Denied, "its answer is larger than the host allows: use a smaller `page_size`"),
         Cause::Other => (Kind::Unavailable, "the request failed"),
     };
     let retry = match (failure.unsent, failure.cause, effect) {
@@ -99,11 +75,7 @@ pub fn no_answer(what: &str, authority: &str, effect: Effect, failure: &SendErro
         (true, ..) => Retry::After(1000),
         (false, ..) => Retry::OutcomeUnknown,
     };
-    let detail = if failure.detail.is_empty() {
-        String::new()
-    } else {
-        format!(" ({})", excerpt(&failure.detail))
-    };
+    let detail = if failure.detail.is_empty() { String::new() } else { format!(" ({})", excerpt(&failure.detail)) };
     let mut error = Error::new(kind, format!("cannot {what}: {authority}: {advice}{detail}")).retry(retry);
     if failure.cause == Cause::Certificate {
         error = error.code("untrusted-certificate");
@@ -138,19 +110,13 @@ impl Said {
         // An HTML page of a proxy or gateway is of no use to a reader.
         let text = text.trim();
         let readable = !text.is_empty() && !text.starts_with('<') && !text.starts_with('{') && !text.starts_with('[');
-        Self {
-            text: readable.then(|| excerpt(text)),
-            ..Self::default()
-        }
+        Self { text: readable.then(|| excerpt(text)), ..Self::default() }
     }
 
     /// Reads one error of any shape.
     pub fn from_value(value: &Value) -> Self {
         match value {
-            Value::String(text) => Self {
-                text: Some(excerpt(text)),
-                ..Self::default()
-            },
+            Value::String(text) => Self { text: Some(excerpt(text)), ..Self::default() },
             Value::Array(items) => items.first().map(Self::from_value).unwrap_or_default(),
             Value::Object(map) => {
                 if let Some(inner) = map.get("error").filter(|inner| inner.is_object()) {
@@ -163,18 +129,14 @@ impl Said {
                         return Self::from_value(first);
                     }
                 }
-                let text = ["title", "message", "detail"]
-                    .iter()
-                    .find_map(|name| map.get(*name)?.as_str());
+                let text = ["title", "message", "detail"].iter().find_map(|name| map.get(*name)?.as_str());
                 let fields = map.get("errors").and_then(Value::as_object);
                 let mut parts: Vec<String> = text.map(excerpt).into_iter().collect();
                 for (field, what) in fields.into_iter().flatten().take(MOST_DETAILS) {
                     let what = what.as_str().map_or_else(|| what.to_string(), str::to_owned);
                     parts.push(format!("{field}: {}", excerpt(&what)));
                 }
-                let pointer = fields
-                    .filter(|fields| fields.len() == 1)
-                    .and_then(|fields| fields.keys().next());
+                let pointer = fields.filter(|fields| fields.len() == 1).and_then(|fields| fields.keys().next());
                 Self {
                     text: (!parts.is_empty()).then(|| parts.join("; ")),
                     code: map.get("code").and_then(|code| match code {
@@ -192,10 +154,7 @@ impl Said {
 
 /// `name`, `.customer_create` and `0.constraint` are the API's notations; a pointer exists for plain field names.
 fn field_pointer(field: &str) -> Option<String> {
-    let plain = !field.is_empty()
-        && field
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'.');
+    let plain = !field.is_empty() && field.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'.');
     (plain && !field.starts_with('.')).then(|| format!("/{}", field.replace('.', "/")))
 }
 
@@ -225,10 +184,7 @@ mod tests {
                 "Not deleted; 0.constraint: Failed for id=12.",
             ),
             (r#"{"batch_errors":[{"status":422,"title":"Bad row"}]}"#, "Bad row"),
-            (
-                r#"{"error":{"code":"SERVICE_DEGRADED","message":"Slow down"}}"#,
-                "Slow down",
-            ),
+            (r#"{"error":{"code":"SERVICE_DEGRADED","message":"Slow down"}}"#, "Slow down"),
             (
                 r#"[{"status":404,"message":"The requested resource was not found."}]"#,
                 "The requested resource was not found.",
@@ -247,9 +203,6 @@ mod tests {
     fn one_refused_field_becomes_a_pointer_and_a_code_is_kept() {
         let said = Said::read(br#"{"title":"x","errors":{"variants.0.sku":"taken"}}"#);
         assert_eq!(said.pointer.as_deref(), Some("/variants/0/sku"));
-        assert_eq!(
-            Said::read(br#"{"error":{"code":"A","message":"b"}}"#).code.as_deref(),
-            Some("A")
-        );
+        assert_eq!(Said::read(br#"{"error":{"code":"A","message":"b"}}"#).code.as_deref(), Some("A"));
     }
 }

@@ -37,27 +37,13 @@ async fn one(client: &Client, object: &'static Object, verb: Verb, line: &[u8]) 
     let unknown = |why: &str| Outcome::Unknown(Error::new(Kind::Unavailable, why).retry(Retry::OutcomeUnknown));
     let mut filter = Vec::new();
     for key in object.key {
-        let Some(raw) = scan::get(line, key)
-            .ok()
-            .flatten()
-            .filter(|_| text(line, key).is_some())
-        else {
-            return Ok(unknown(
-                "the record holds no key to look it up by: search for it by what it holds",
-            ));
+        let Some(raw) = scan::get(line, key).ok().flatten().filter(|_| text(line, key).is_some()) else {
+            return Ok(unknown("the record holds no key to look it up by: search for it by what it holds"));
         };
-        filter.push(Condition {
-            field: (*key).to_owned(),
-            op: Comparison::Equal,
-            value: scan::text(raw).to_owned(),
-        });
+        filter.push(Condition { field: (*key).to_owned(), op: Comparison::Equal, value: scan::text(raw).to_owned() });
     }
-    let query = QueryRequest {
-        object: object.name.to_owned(),
-        filter,
-        max_records: Some(2),
-        ..QueryRequest::default()
-    };
+    let query =
+        QueryRequest { object: object.name.to_owned(), filter, max_records: Some(2), ..QueryRequest::default() };
     let plan = Rc::new(plan::plan(&query, client.settings())?);
     let mut reader = Reader::new(client.clone(), plan, None)?;
     let mut found = None;

@@ -74,9 +74,7 @@ fn passing(cause: Cause) -> bool {
 
 /// A wait that grows with the attempts, spread by up to a quarter so that callers do not come back in step.
 fn growing(attempt: u32, jitter: u64) -> u64 {
-    let wait = FIRST_WAIT
-        .saturating_mul(3u64.saturating_pow(attempt.saturating_sub(1)))
-        .min(LONGEST_WAIT);
+    let wait = FIRST_WAIT.saturating_mul(3u64.saturating_pow(attempt.saturating_sub(1))).min(LONGEST_WAIT);
     wait + jitter % (wait / 4 + 1)
 }
 
@@ -92,23 +90,13 @@ mod tests {
 
     #[test]
     fn a_write_is_repeated_only_when_the_store_provably_did_not_act() {
-        let lost = |unsent| Attempt::NoAnswer {
-            unsent,
-            cause: Cause::Broken,
-        };
-        assert!(matches!(
-            once(Effect::Write, Attempt::Status(429, None)),
-            Decision::Wait(_)
-        ));
+        let lost = |unsent| Attempt::NoAnswer { unsent, cause: Cause::Broken };
+        assert!(matches!(once(Effect::Write, Attempt::Status(429, None)), Decision::Wait(_)));
         assert!(matches!(once(Effect::Write, lost(true)), Decision::Wait(_)));
         assert_eq!(once(Effect::Write, lost(false)), Decision::Stop);
         assert_eq!(once(Effect::Write, Attempt::Garbled), Decision::Stop);
         for status in (100..600).filter(|status| *status != 429) {
-            assert_eq!(
-                once(Effect::Write, Attempt::Status(status, Some(1))),
-                Decision::Stop,
-                "{status}"
-            );
+            assert_eq!(once(Effect::Write, Attempt::Status(status, Some(1))), Decision::Stop, "{status}");
         }
     }
 
@@ -116,48 +104,24 @@ mod tests {
     fn a_read_is_repeated_after_what_may_pass_and_after_nothing_else() {
         for status in 100..600 {
             let repeats = matches!(once(Effect::Read, Attempt::Status(status, None)), Decision::Wait(_));
-            assert_eq!(
-                repeats,
-                matches!(status, 408 | 423 | 429 | 500 | 502 | 503 | 504),
-                "{status}"
-            );
+            assert_eq!(repeats, matches!(status, 408 | 423 | 429 | 500 | 502 | 503 | 504), "{status}");
         }
-        let untrusted = Attempt::NoAnswer {
-            unsent: true,
-            cause: Cause::Certificate,
-        };
+        let untrusted = Attempt::NoAnswer { unsent: true, cause: Cause::Certificate };
         assert_eq!(once(Effect::Read, untrusted), Decision::Stop);
     }
 
     #[test]
     fn the_wait_that_429_asks_for_is_kept_and_the_budget_ends_it() {
-        assert_eq!(
-            once(Effect::Read, Attempt::Status(429, Some(1234))),
-            Decision::Wait(1234)
-        );
-        assert_eq!(
-            decide(Effect::Read, Attempt::Status(429, Some(1)), 99, 10, BUDGET, 0),
-            Decision::Wait(1)
-        );
-        assert_eq!(
-            decide(Effect::Read, Attempt::Status(429, Some(2)), 1, BUDGET - 1, BUDGET, 0),
-            Decision::Stop
-        );
-        assert_eq!(
-            decide(Effect::Read, Attempt::Status(500, None), MOST_ATTEMPTS, 0, BUDGET, 0),
-            Decision::Stop
-        );
+        assert_eq!(once(Effect::Read, Attempt::Status(429, Some(1234))), Decision::Wait(1234));
+        assert_eq!(decide(Effect::Read, Attempt::Status(429, Some(1)), 99, 10, BUDGET, 0), Decision::Wait(1));
+        assert_eq!(decide(Effect::Read, Attempt::Status(429, Some(2)), 1, BUDGET - 1, BUDGET, 0), Decision::Stop);
+        assert_eq!(decide(Effect::Read, Attempt::Status(500, None), MOST_ATTEMPTS, 0, BUDGET, 0), Decision::Stop);
     }
 
     #[test]
     fn waits_grow_and_stay_below_a_minute_and_a_quarter() {
         let waits: Vec<u64> = (1..8).map(|attempt| growing(attempt, u64::MAX - 7)).collect();
-        assert!(
-            waits
-                .windows(2)
-                .all(|pair| pair[0] < pair[1] || pair[1] >= LONGEST_WAIT),
-            "{waits:?}"
-        );
+        assert!(waits.windows(2).all(|pair| pair[0] < pair[1] || pair[1] >= LONGEST_WAIT), "{waits:?}");
         assert!(waits.iter().all(|wait| *wait <= LONGEST_WAIT * 5 / 4), "{waits:?}");
     }
 }

@@ -70,11 +70,7 @@ pub struct Fields<'a> {
 /// assert_eq!(names, [&b"7"[..], b"25.00"]);
 /// ```
 pub fn fields(object: &[u8]) -> Fields<'_> {
-    Fields {
-        text: object,
-        next: Some(0),
-        begun: false,
-    }
+    Fields { text: object, next: Some(0), begun: false }
 }
 
 impl<'a> Fields<'a> {
@@ -263,10 +259,7 @@ pub fn text(raw: &[u8]) -> &str {
 
 /// The lines of NDJSON without their line ends; lines of nothing but white space are left out.
 pub fn lines(ndjson: &[u8]) -> impl Iterator<Item = &[u8]> {
-    ndjson
-        .split(|&byte| byte == b'\n')
-        .map(<[u8]>::trim_ascii)
-        .filter(|line| !line.is_empty())
+    ndjson.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty())
 }
 
 /// Appends an array of raw values.
@@ -312,11 +305,7 @@ pub(crate) fn skip_space(text: &[u8], mut at: usize) -> usize {
 /// Checks that only white space follows.
 pub(crate) fn end_of_text(text: &[u8], at: usize) -> Result<(), Malformed> {
     let at = skip_space(text, at);
-    if at == text.len() {
-        Ok(())
-    } else {
-        malformed(at, "the end of the text")
-    }
+    if at == text.len() { Ok(()) } else { malformed(at, "the end of the text") }
 }
 
 /// From behind a name to the start of its value.
@@ -429,21 +418,11 @@ fn escape_end(text: &[u8], at: usize) -> Result<usize, Malformed> {
 
 fn number_end(text: &[u8], at: usize) -> Result<usize, Malformed> {
     let digits = |at: usize| {
-        let end = at
-            + text
-                .get(at..)
-                .unwrap_or_default()
-                .iter()
-                .take_while(|byte| byte.is_ascii_digit())
-                .count();
+        let end = at + text.get(at..).unwrap_or_default().iter().take_while(|byte| byte.is_ascii_digit()).count();
         if end > at { Ok(end) } else { malformed(at, "a digit") }
     };
     let start = if byte(text, at) == Some(b'-') { at + 1 } else { at };
-    let mut end = if byte(text, start) == Some(b'0') {
-        start + 1
-    } else {
-        digits(start)?
-    };
+    let mut end = if byte(text, start) == Some(b'0') { start + 1 } else { digits(start)? };
     if byte(text, end) == Some(b'.') {
         end = digits(end + 1)?;
     }
@@ -456,9 +435,5 @@ fn number_end(text: &[u8], at: usize) -> Result<usize, Malformed> {
 
 fn literal_end(text: &[u8], at: usize, literal: &'static [u8]) -> Result<usize, Malformed> {
     let end = at + literal.len();
-    if range(text, at, end) == literal {
-        Ok(end)
-    } else {
-        malformed(at, "`true`, `false` or `null`")
-    }
+    if range(text, at, end) == literal { Ok(end) } else { malformed(at, "`true`, `false` or `null`") }
 }

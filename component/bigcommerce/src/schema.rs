@@ -28,11 +28,7 @@ pub enum Schema {
 
 impl From<&Field> for Property {
     fn from(field: &Field) -> Self {
-        Self {
-            name: field.name,
-            schema: Schema::Node(field.node),
-            read_only: field.read_only,
-        }
+        Self { name: field.name, schema: Schema::Node(field.node), read_only: field.read_only }
     }
 }
 
@@ -94,12 +90,7 @@ fn write_node(out: &mut String, node: &Node, read_only: bool) {
             write_node(out, field.node, field.read_only);
         }
         out.push('}');
-        let required: Vec<&str> = node
-            .fields
-            .iter()
-            .filter(|field| field.required)
-            .map(|field| field.name)
-            .collect();
+        let required: Vec<&str> = node.fields.iter().filter(|field| field.required).map(|field| field.name).collect();
         names(out, &required);
     }
     if let Some(items) = node.items {
@@ -125,11 +116,7 @@ fn types(members: &mut Members<'_>, ty: Type, format: Format, nullable: bool) {
     let null = if nullable { ",\"null\"" } else { "" };
     let many = nullable || name.contains(',');
     let out = members.name("type");
-    let _ = if many {
-        write!(out, "[{name}{null}]")
-    } else {
-        write!(out, "{name}")
-    };
+    let _ = if many { write!(out, "[{name}{null}]") } else { write!(out, "{name}") };
 }
 
 fn choice(members: &mut Members<'_>, values: &[&str], nullable: bool) {

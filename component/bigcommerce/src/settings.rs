@@ -64,11 +64,7 @@ impl Base {
         if authority.is_empty() || authority.starts_with(':') || rest.chars().any(strange) {
             return None;
         }
-        Some(Self {
-            https,
-            authority: authority.to_owned(),
-            prefix: prefix.trim_end_matches('/').to_owned(),
-        })
+        Some(Self { https, authority: authority.to_owned(), prefix: prefix.trim_end_matches('/').to_owned() })
     }
 }
 
@@ -80,13 +76,7 @@ const NUMBERS: [(&str, u64, u64, u64); 5] = [
     ("answer_timeout_ms", 60_000, 100, 600_000),
     ("retry_budget_ms", 300_000, 0, 3_600_000),
 ];
-const TEXTS: [&str; 5] = [
-    "store_hash",
-    "client_id",
-    "access_token",
-    "keep_alive_seconds",
-    "base_url",
-];
+const TEXTS: [&str; 5] = ["store_hash", "client_id", "access_token", "keep_alive_seconds", "base_url"];
 const SWITCHES: [&str; 2] = ["keep_alive", "use_proxy"];
 /// Longest time that idle connections are kept, in seconds.
 const MOST_KEEP_ALIVE: u32 = 3600;
@@ -99,8 +89,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn wrong(&mut self, name: &str, message: impl Into<String>) {
-        self.errors
-            .push(Error::new(Kind::Configuration, message).at(format!("/{name}")));
+        self.errors.push(Error::new(Kind::Configuration, message).at(format!("/{name}")));
     }
 
     fn text(&mut self, name: &str) -> Option<String> {
@@ -166,9 +155,7 @@ impl Settings {
         let map = match serde_json::from_str(json) {
             Ok(Value::Object(map)) => map,
             Ok(_) => {
-                return Err(vec![
-                    Error::new(Kind::Configuration, "the settings must be a JSON object").at(""),
-                ]);
+                return Err(vec![Error::new(Kind::Configuration, "the settings must be a JSON object").at("")]);
             }
             Err(error) => {
                 return Err(vec![
@@ -176,28 +163,19 @@ impl Settings {
                 ]);
             }
         };
-        let mut reader = Reader {
-            map,
-            host,
-            errors: Vec::new(),
-        };
+        let mut reader = Reader { map, host, errors: Vec::new() };
         let known = |name: &String| {
             TEXTS.contains(&name.as_str()) || SWITCHES.contains(&name.as_str()) || NUMBERS.iter().any(|n| n.0 == name)
         };
         let unknown: Vec<String> = reader.map.keys().filter(|name| !known(name)).cloned().collect();
         for name in unknown {
-            reader.wrong(
-                &crate::url::pointer_token(&name),
-                format!("there is no setting `{name}`"),
-            );
+            reader.wrong(&crate::url::pointer_token(&name), format!("there is no setting `{name}`"));
         }
 
         let store_hash = Self::store_hash(&mut reader);
         if reader.text("access_token").is_none() {
-            reader.wrong(
-                "access_token",
-                "`access_token` is missing: enter the access token of the store's API account",
-            );
+            reader
+                .wrong("access_token", "`access_token` is missing: enter the access token of the store's API account");
         }
         let access_token = Template::parse(&reader.text("access_token").unwrap_or_default());
         if let Some(token) = reader.resolved("access_token")
@@ -212,16 +190,11 @@ impl Settings {
         if let Some(id) = reader.resolved("client_id")
             && !id.bytes().all(|b| b.is_ascii_graphic())
         {
-            reader.wrong(
-                "client_id",
-                "`client_id` holds characters that no client id has (spaces, line breaks)",
-            );
+            reader.wrong("client_id", "`client_id` holds characters that no client id has (spaces, line breaks)");
         }
         let keep_alive_seconds = Self::keep_alive(&mut reader);
         let use_proxy = reader.switch("use_proxy");
-        let base_url = reader
-            .resolved("base_url")
-            .unwrap_or_else(|| DEFAULT_BASE_URL.to_owned());
+        let base_url = reader.resolved("base_url").unwrap_or_else(|| DEFAULT_BASE_URL.to_owned());
         let base = Base::parse(&base_url);
         if base.is_none() {
             reader.wrong(
@@ -250,10 +223,8 @@ impl Settings {
 
     fn store_hash(reader: &mut Reader<'_>) -> String {
         if reader.text("store_hash").is_none() {
-            reader.wrong(
-                "store_hash",
-                "`store_hash` is missing: enter the part behind /stores/ in the store's API path",
-            );
+            reader
+                .wrong("store_hash", "`store_hash` is missing: enter the part behind /stores/ in the store's API path");
             return String::new();
         }
         let hash = reader.resolved("store_hash").unwrap_or_else(|| "unresolved".to_owned());
@@ -273,10 +244,7 @@ impl Settings {
             return None;
         }
         if reader.text("keep_alive_seconds").is_none() {
-            reader.wrong(
-                "keep_alive_seconds",
-                "`keep_alive_seconds` is required when `keep_alive` is on",
-            );
+            reader.wrong("keep_alive_seconds", "`keep_alive_seconds` is required when `keep_alive` is on");
             return None;
         }
         let text = reader.resolved("keep_alive_seconds")?;

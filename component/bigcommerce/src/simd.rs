@@ -48,13 +48,7 @@ pub struct Bytes;
 
 impl Classify for Bytes {
     fn classify(block: &[u8; 64]) -> Classes {
-        let mut classes = Classes {
-            quotes: 0,
-            backslashes: 0,
-            brackets: 0,
-            controls: 0,
-            high: 0,
-        };
+        let mut classes = Classes { quotes: 0, backslashes: 0, brackets: 0, controls: 0, high: 0 };
         for (bit, &byte) in block.iter().enumerate() {
             classes.quotes |= u64::from(byte == b'"') << bit;
             classes.backslashes |= u64::from(byte == b'\\') << bit;
@@ -90,13 +84,7 @@ impl Words {
 impl Classify for Words {
     #[inline(always)]
     fn classify(block: &[u8; 64]) -> Classes {
-        let mut classes = Classes {
-            quotes: 0,
-            backslashes: 0,
-            brackets: 0,
-            controls: 0,
-            high: 0,
-        };
+        let mut classes = Classes { quotes: 0, backslashes: 0, brackets: 0, controls: 0, high: 0 };
         let (words, _) = block.as_chunks::<8>();
         for (index, bytes) in words.iter().enumerate() {
             let word = u64::from_le_bytes(*bytes);
@@ -135,13 +123,7 @@ fn classify_sse2(block: &[u8; 64]) -> Classes {
     use core::arch::x86_64::{
         _mm_cmpeq_epi8, _mm_loadu_si128, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set1_epi8,
     };
-    let mut classes = Classes {
-        quotes: 0,
-        backslashes: 0,
-        brackets: 0,
-        controls: 0,
-        high: 0,
-    };
+    let mut classes = Classes { quotes: 0, backslashes: 0, brackets: 0, controls: 0, high: 0 };
     let (lanes, _) = block.as_chunks::<16>();
     for (index, bytes) in lanes.iter().enumerate() {
         // Reads exactly the 16 bytes of the array, without asking for an alignment.
@@ -170,13 +152,7 @@ impl Classify for Simd128 {
     #[allow(unsafe_code)]
     fn classify(block: &[u8; 64]) -> Classes {
         use core::arch::wasm32::{i8x16_bitmask, i8x16_eq, u8x16_min, u8x16_splat, v128_load, v128_or};
-        let mut classes = Classes {
-            quotes: 0,
-            backslashes: 0,
-            brackets: 0,
-            controls: 0,
-            high: 0,
-        };
+        let mut classes = Classes { quotes: 0, backslashes: 0, brackets: 0, controls: 0, high: 0 };
         let (lanes, _) = block.as_chunks::<16>();
         for (index, bytes) in lanes.iter().enumerate() {
             // Reads exactly the 16 bytes of the array; Wasm loads need no alignment.
@@ -248,9 +224,7 @@ mod tests {
         std::iter::repeat_with(move || {
             let mut block = [0; 64];
             for byte in &mut block {
-                state = state
-                    .wrapping_mul(6_364_136_223_846_793_005)
-                    .wrapping_add(1_442_695_040_888_963_407);
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
                 let random = (state >> 33) as u32;
                 *byte = if random & 1 == 0 {
                     b"\"\\{}[]\n\x1f \x7f_yY\x80\xff\x20"[(random >> 1) as usize % 16]
@@ -299,11 +273,7 @@ mod tests {
                 }
                 expected |= u64::from(inside) << bit;
             }
-            assert_eq!(
-                strings.mask(&Bytes::classify(&block)),
-                expected,
-                "seed {seed}, round {round}"
-            );
+            assert_eq!(strings.mask(&Bytes::classify(&block)), expected, "seed {seed}, round {round}");
         }
     }
 }

@@ -47,10 +47,7 @@ impl Sliced {
     /// A record by its position, without its line end.
     pub fn record(&self, index: usize) -> Option<&[u8]> {
         let end = *self.ends.get(index)?;
-        let start = index
-            .checked_sub(1)
-            .and_then(|before| self.ends.get(before))
-            .map_or(0, |end| *end);
+        let start = index.checked_sub(1).and_then(|before| self.ends.get(before)).map_or(0, |end| *end);
         self.records.get(start..end.checked_sub(1)?)
     }
 
@@ -92,24 +89,14 @@ pub fn split_with<C: Classify>(mut body: Vec<u8>, envelope: Envelope) -> Result<
         }
         Envelope::Data => cutter.envelope::<C>(start, &mut meta, &mut errors)?,
     };
-    let Cutter {
-        write, ends, objects, ..
-    } = cutter;
+    let Cutter { write, ends, objects, .. } = cutter;
     body.truncate(write);
     if payload == Payload::Object {
         // Behind a lone object there need not be room for its line end before the body is read to its end.
         body.push(b'\n');
     }
     let count = u32::try_from(ends.len()).map_or_else(|_| malformed(0, "fewer records"), Ok)?;
-    Ok(Sliced {
-        records: body,
-        count,
-        ends,
-        payload,
-        objects,
-        meta,
-        errors,
-    })
+    Ok(Sliced { records: body, count, ends, payload, objects, meta, errors })
 }
 
 /// Moves records to the front of the body while it is read. `write <= read` at all times.
@@ -138,16 +125,7 @@ enum Next {
 
 impl<'b> Cutter<'b> {
     fn new(body: &'b mut [u8]) -> Self {
-        Cutter {
-            body,
-            write: 0,
-            read: 0,
-            line: 0,
-            resume: 0,
-            high: false,
-            ends: Vec::new(),
-            objects: true,
-        }
+        Cutter { body, write: 0, read: 0, line: 0, resume: 0, high: false, ends: Vec::new(), objects: true }
     }
 
     /// Reads `{"data": ..., "meta": ..., "errors": ...}`, its members in any order, others skipped.
@@ -272,11 +250,7 @@ impl<'b> Cutter<'b> {
                 let string = inside >> bit & 1 == 1;
                 return malformed(
                     base + bit as usize,
-                    if string {
-                        "no control character in a string"
-                    } else {
-                        "a bracket, a comma, a colon or a value"
-                    },
+                    if string { "no control character in a string" } else { "a bracket, a comma, a colon or a value" },
                 );
             }
             let high = classes.high != 0;

@@ -76,19 +76,10 @@ pub struct Source {
 
 #[derive(Debug)]
 enum Kind {
-    Once {
-        asked: bool,
-    },
+    Once { asked: bool },
     Ranges(Ranges),
-    Chain {
-        next: Option<Target>,
-    },
-    Pages {
-        next: u64,
-        known: Option<u64>,
-        proven: u64,
-        ended: bool,
-    },
+    Chain { next: Option<Target> },
+    Pages { next: u64, known: Option<u64>, proven: u64, ended: bool },
 }
 
 #[derive(Debug)]
@@ -120,23 +111,10 @@ impl Source {
                 sparse: true,
                 ended: from > to,
             }),
-            Pages::Cursor | Pages::After(_) => Kind::Chain {
-                next: Some(Target::After(None)),
-            },
-            Pages::Numbers => Kind::Pages {
-                next: 1,
-                known: None,
-                proven: 0,
-                ended: false,
-            },
+            Pages::Cursor | Pages::After(_) => Kind::Chain { next: Some(Target::After(None)) },
+            Pages::Numbers => Kind::Pages { next: 1, known: None, proven: 0, ended: false },
         };
-        Self {
-            kind,
-            limit,
-            short_page_ends,
-            most: 0,
-            pages: BTreeSet::new(),
-        }
+        Self { kind, limit, short_page_ends, most: 0, pages: BTreeSet::new() }
     }
 
     /// The same, from a place in the middle.
@@ -151,12 +129,7 @@ impl Source {
             (Kind::Pages { next, .. }, Target::Page(page)) => *next = *page,
             // A listing that turned out not to give cursors goes on by page numbers.
             (kind @ Kind::Chain { .. }, Target::Page(page)) => {
-                *kind = Kind::Pages {
-                    next: *page,
-                    known: None,
-                    proven: 0,
-                    ended: false,
-                }
+                *kind = Kind::Pages { next: *page, known: None, proven: 0, ended: false }
             }
             _ => {}
         }
@@ -170,12 +143,7 @@ impl Source {
             Kind::Once { asked } => (!std::mem::replace(asked, true)).then_some(Target::Once),
             Kind::Chain { next } => next.take(),
             Kind::Ranges(ranges) => ranges.more(limit),
-            Kind::Pages {
-                next,
-                known,
-                proven,
-                ended,
-            } => {
+            Kind::Pages { next, known, proven, ended } => {
                 // Without a known end, as many pages are asked for ahead as have come back full.
                 let bound = known.unwrap_or_else(|| (*proven).max(1).saturating_mul(2));
                 if *ended || *next > bound {
@@ -203,10 +171,7 @@ impl Source {
     /// The answer cannot be right: a page that repeats the one before, a key outside of the range asked for.
     pub fn arrived(&mut self, target: &Target, seen: &Seen, what: &str) -> Result<Option<Target>, Error> {
         if matches!(target, Target::Page(_) | Target::After(_)) && seen.count > 0 && !self.pages.insert(seen.digest) {
-            return Err(remote::nonsense(
-                what,
-                "the store sent the same page twice; going on would double records",
-            ));
+            return Err(remote::nonsense(what, "the store sent the same page twice; going on would double records"));
         }
         let granted = seen
             .per_page
@@ -237,12 +202,7 @@ impl Source {
                     }
                     // Some listings give cursors only when asked with one; page numbers serve then.
                     None if asked.is_none() && !seen.has_cursor && seen.total_pages.is_some_and(|pages| pages > 1) => {
-                        self.kind = Kind::Pages {
-                            next: 2,
-                            known: seen.total_pages,
-                            proven: 1,
-                            ended: false,
-                        };
+                        self.kind = Kind::Pages { next: 2, known: seen.total_pages, proven: 1, ended: false };
                     }
                     _ => {}
                 }
@@ -251,24 +211,11 @@ impl Source {
             (Kind::Once { .. }, Target::Once) => {
                 // No paging is documented, and the answer tells of more pages all the same.
                 if seen.total_pages.is_some_and(|pages| pages > 1) {
-                    self.kind = Kind::Pages {
-                        next: 2,
-                        known: seen.total_pages,
-                        proven: 1,
-                        ended: false,
-                    };
+                    self.kind = Kind::Pages { next: 2, known: seen.total_pages, proven: 1, ended: false };
                 }
                 Ok(None)
             }
-            (
-                Kind::Pages {
-                    next,
-                    known,
-                    proven,
-                    ended,
-                },
-                Target::Page(page),
-            ) => {
+            (Kind::Pages { next, known, proven, ended }, Target::Page(page)) => {
                 if let Some(pages) = seen.total_pages {
                     *known = Some(pages.max(known.unwrap_or(0)));
                     // A shorter list than before: what was asked for beyond its end just comes back empty.
@@ -301,10 +248,7 @@ impl Ranges {
         let near_end = self.remaining.is_some_and(|left| left < f64::from(limit) / 2.0);
         if self.sparse || near_end {
             self.open = true;
-            return Some(Target::Range {
-                from: self.next,
-                to: (self.to != u128::MAX).then_some(self.to),
-            });
+            return Some(Target::Range { from: self.next, to: (self.to != u128::MAX).then_some(self.to) });
         }
         let expected = filling(limit, self.density);
         #[expect(
@@ -347,10 +291,7 @@ impl Ranges {
             ));
         }
         if seen.count > 0 && (seen.first.is_none() || seen.last.is_none() || seen.first > seen.last) {
-            return Err(remote::nonsense(
-                what,
-                "the records do not come in the order of their keys",
-            ));
+            return Err(remote::nonsense(what, "the records do not come in the order of their keys"));
         }
         let open = self.open && (to.is_none() || to == Some(self.to)) && from == self.next;
         let Some(last) = seen.last.filter(|_| full && seen.total != Some(u64::from(seen.count))) else {
@@ -367,19 +308,14 @@ impl Ranges {
             self.sparse = false;
             self.next = last.saturating_add(1);
             self.density = density(u64::from(seen.count), first, last);
-            self.remaining = seen
-                .total
-                .map(|total| total.saturating_sub(u64::from(seen.count)) as f64);
+            self.remaining = seen.total.map(|total| total.saturating_sub(u64::from(seen.count)) as f64);
             self.ended = self.next > self.to;
             return Ok(None);
         }
         let to = to.unwrap_or(self.to);
         let total = seen.total.unwrap_or(u64::from(seen.count));
         self.learn(from, to, total, limit);
-        Ok((last < to).then_some(Target::Range {
-            from: last.saturating_add(1),
-            to: Some(to),
-        }))
+        Ok((last < to).then_some(Target::Range { from: last.saturating_add(1), to: Some(to) }))
     }
 
     /// Takes a closed range's density into account; a nearly empty one says that the next keys may be far away.
@@ -413,22 +349,13 @@ mod tests {
     use crate::table::Keyset;
     use std::collections::VecDeque;
 
-    static KEYSET: Keyset = Keyset {
-        field: "id",
-        from: "id:min",
-        to: "id:max",
-        sort: &[],
-        ordered: true,
-    };
+    static KEYSET: Keyset = Keyset { field: "id", from: "id:min", to: "id:max", sort: &[], ordered: true };
 
     /// Random numbers of a printed seed.
     struct Random(u64);
     impl Random {
         fn below(&mut self, bound: u64) -> u64 {
-            self.0 = self
-                .0
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
+            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             (self.0 >> 33) % bound
         }
     }
@@ -456,15 +383,7 @@ mod tests {
         random: &mut Random,
         mut change: impl FnMut(&mut BTreeSet<u128>, &mut Random),
     ) -> (Vec<u128>, u64) {
-        let mut source = Source::new(
-            &Pages::Keyset {
-                keyset: &KEYSET,
-                from: 0,
-                to: u128::MAX,
-            },
-            limit,
-            limit == cap,
-        );
+        let mut source = Source::new(&Pages::Keyset { keyset: &KEYSET, from: 0, to: u128::MAX }, limit, limit == cap);
         let mut order: VecDeque<(Target, Option<Vec<u128>>)> = VecDeque::new();
         let mut requests = 0;
         loop {
@@ -475,17 +394,12 @@ mod tests {
             let waiting: Vec<usize> = (0..order.len()).filter(|i| order[*i].1.is_none()).collect();
             if waiting.is_empty() {
                 assert!(source.ended());
-                return (
-                    order.into_iter().flat_map(|(_, keys)| keys.unwrap()).collect(),
-                    requests,
-                );
+                return (order.into_iter().flat_map(|(_, keys)| keys.unwrap()).collect(), requests);
             }
             change(store, random);
             let index = waiting[random.below(waiting.len() as u64) as usize];
             let target = order[index].0.clone();
-            let Target::Range { from, to } = target else {
-                unreachable!()
-            };
+            let Target::Range { from, to } = target else { unreachable!() };
             let to = to.unwrap_or(u128::MAX);
             let seen = answer(store, from, to, cap, totals);
             order[index].1 = Some(store.range(from..=to).take(cap as usize).copied().collect());
@@ -517,16 +431,9 @@ mod tests {
             let lanes = 1 + random.below(8) as usize;
             let totals = seed % 2 == 0;
             // Every third remote caps its answers at less than is asked for, and does not say so.
-            let cap = if seed % 3 == 0 {
-                1 + random.below(limit.into()) as u32
-            } else {
-                limit
-            };
+            let cap = if seed % 3 == 0 { 1 + random.below(limit.into()) as u32 } else { limit };
             let (keys, _) = read(&mut store, limit, cap, lanes, totals, &mut random, |store, random| {
-                if let Some(key) = store
-                    .iter()
-                    .nth(random.below(store.len().max(1) as u64) as usize)
-                    .copied()
+                if let Some(key) = store.iter().nth(random.below(store.len().max(1) as u64) as usize).copied()
                     && random.below(3) == 0
                 {
                     store.remove(&key);
@@ -564,23 +471,10 @@ mod tests {
 
     #[test]
     fn a_remote_that_ignores_the_range_or_the_order_is_found_out() {
-        let mut source = Source::new(
-            &Pages::Keyset {
-                keyset: &KEYSET,
-                from: 100,
-                to: u128::MAX,
-            },
-            2,
-            true,
-        );
+        let mut source = Source::new(&Pages::Keyset { keyset: &KEYSET, from: 100, to: u128::MAX }, 2, true);
         let target = source.more().unwrap();
-        let seen = |first, last| Seen {
-            count: 2,
-            first: Some(first),
-            last: Some(last),
-            ordered: true,
-            ..Seen::default()
-        };
+        let seen =
+            |first, last| Seen { count: 2, first: Some(first), last: Some(last), ordered: true, ..Seen::default() };
         assert!(source.arrived(&target, &seen(1, 2), "read").is_err());
         assert!(source.arrived(&target, &seen(102, 101), "read").is_err());
         assert!(source.arrived(&target, &seen(101, 102), "read").is_ok());
@@ -590,39 +484,19 @@ mod tests {
     fn numbered_pages_end_at_the_total_or_at_an_empty_page_and_never_repeat() {
         let mut source = Source::new(&Pages::Numbers, 2, false);
         assert_eq!(source.more(), Some(Target::Page(1)));
-        let page = |digest, count| Seen {
-            count,
-            digest,
-            ..Seen::default()
-        };
+        let page = |digest, count| Seen { count, digest, ..Seen::default() };
         source.arrived(&Target::Page(1), &page(1, 2), "read").unwrap();
         assert_eq!(source.more(), Some(Target::Page(2)));
         assert!(source.arrived(&Target::Page(2), &page(1, 2), "read").is_err());
         source.arrived(&Target::Page(2), &page(2, 1), "read").unwrap();
-        assert!(
-            !source.ended(),
-            "a short page is no end where the maximum is not documented"
-        );
+        assert!(!source.ended(), "a short page is no end where the maximum is not documented");
         source.arrived(&Target::Page(3), &page(3, 0), "read").unwrap();
         assert!(source.ended());
 
         let mut source = Source::new(&Pages::Numbers, 2, false);
         source.more();
-        source
-            .arrived(
-                &Target::Page(1),
-                &Seen {
-                    count: 2,
-                    total_pages: Some(3),
-                    ..Seen::default()
-                },
-                "read",
-            )
-            .unwrap();
-        assert_eq!(
-            [source.more(), source.more(), source.more()],
-            [Some(Target::Page(2)), Some(Target::Page(3)), None]
-        );
+        source.arrived(&Target::Page(1), &Seen { count: 2, total_pages: Some(3), ..Seen::default() }, "read").unwrap();
+        assert_eq!([source.more(), source.more(), source.more()], [Some(Target::Page(2)), Some(Target::Page(3)), None]);
     }
 
     #[test]
@@ -637,9 +511,7 @@ mod tests {
             digest,
             ..Seen::default()
         };
-        source
-            .arrived(&Target::After(None), &seen(Some("a"), 1), "read")
-            .unwrap();
+        source.arrived(&Target::After(None), &seen(Some("a"), 1), "read").unwrap();
         let target = source.more().unwrap();
         assert!(source.arrived(&target, &seen(Some("a"), 2), "read").is_err());
         source.arrived(&target, &seen(None, 3), "read").unwrap();

@@ -16,9 +16,7 @@ pub fn field(object: &'static Object, name: &str) -> Option<&'static str> {
 /// The nearest of some names, if one is near enough to be meant.
 pub fn among<'a>(names: impl Iterator<Item = &'a str>, name: &str) -> Option<&'a str> {
     let wanted = name.to_ascii_lowercase();
-    let (distance, near) = names
-        .map(|known| (strsim::damerau_levenshtein(known, &wanted), known))
-        .min()?;
+    let (distance, near) = names.map(|known| (strsim::damerau_levenshtein(known, &wanted), known)).min()?;
     // A third of the letters wrong is a typing error; more is another word.
     (distance <= (wanted.chars().count() / 3).max(1)).then_some(near)
 }

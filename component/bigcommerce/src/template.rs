@@ -32,10 +32,7 @@ impl Template {
                 if !text.is_empty() {
                     parts.push(Part::Text(std::mem::take(&mut text)));
                 }
-                parts.push(Part::Variable {
-                    name: name.to_owned(),
-                    default: default.map(str::to_owned),
-                });
+                parts.push(Part::Variable { name: name.to_owned(), default: default.map(str::to_owned) });
                 rest = tail;
             } else {
                 text.push('[');
@@ -95,13 +92,7 @@ mod tests {
 
     fn resolve(source: &str) -> String {
         Template::parse(source)
-            .resolve(|name| {
-                if name == "token" {
-                    Ok("T".into())
-                } else {
-                    Err(Error::invalid(name.to_owned()))
-                }
-            })
+            .resolve(|name| if name == "token" { Ok("T".into()) } else { Err(Error::invalid(name.to_owned())) })
             .unwrap_or_else(|error| format!("error {error}"))
     }
 

@@ -54,9 +54,7 @@ pub fn append<'a>(path: &str, query: impl IntoIterator<Item = (&'a str, &'a str)
 
 /// The names of a template's parameters, in order: `/a/{x}/b/{y}` has `x` and `y`.
 pub fn parameters(template: &str) -> impl Iterator<Item = &str> {
-    template
-        .split('/')
-        .filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
+    template.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
 }
 
 /// Fills a template.
@@ -75,10 +73,8 @@ pub fn fill(template: &str, value: impl Fn(&str) -> Option<String>) -> Result<St
             Some(name) => {
                 let text = value(name).unwrap_or_default();
                 if text.trim().is_empty() || text == "." || text == ".." {
-                    return Err(
-                        Error::invalid(format!("`{name}` is missing or empty; it names the record"))
-                            .at(format!("/{}", pointer_token(name))),
-                    );
+                    return Err(Error::invalid(format!("`{name}` is missing or empty; it names the record"))
+                        .at(format!("/{}", pointer_token(name))));
                 }
                 encode(&text, &mut out);
             }

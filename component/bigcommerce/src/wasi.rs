@@ -67,11 +67,7 @@ impl Host for Imports {
     fn report(&self, bucket: &str, allowance: Allowance) {
         quota::report(
             bucket,
-            quota::Allowance {
-                limit: allowance.limit,
-                left: allowance.left,
-                reset_ms: allowance.reset_ms,
-            },
+            quota::Allowance { limit: allowance.limit, left: allowance.left, reset_ms: allowance.reset_ms },
         );
     }
 
@@ -80,9 +76,7 @@ impl Host for Imports {
     }
 
     fn sleep(&self, milliseconds: u64) -> Local<'static, ()> {
-        Box::pin(wait(monotonic_clock::subscribe_duration(
-            milliseconds.saturating_mul(1_000_000),
-        )))
+        Box::pin(wait(monotonic_clock::subscribe_duration(milliseconds.saturating_mul(1_000_000))))
     }
 
     fn cancelled(&self) -> Local<'static, ()> {
@@ -99,10 +93,8 @@ impl Host for Imports {
             Level::Info => logging::Level::Info,
             Level::Warn => logging::Level::Warn,
         };
-        let fields: Vec<(String, String)> = fields
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), value.clone()))
-            .collect();
+        let fields: Vec<(String, String)> =
+            fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
         logging::log(level, message, &fields);
     }
 }
@@ -111,9 +103,7 @@ async fn send(request: Request) -> Result<Answer, ErrorCode> {
     let broken = |what: &str| ErrorCode::InternalError(Some(what.to_owned()));
     let headers = Fields::new();
     for (name, value) in &request.headers {
-        headers
-            .append(&(*name).to_owned(), &value.clone().into_bytes())
-            .map_err(|_| broken("a header was refused"))?;
+        headers.append(&(*name).to_owned(), &value.clone().into_bytes()).map_err(|_| broken("a header was refused"))?;
     }
     let outgoing = OutgoingRequest::new(headers);
     let method = match request.method {
@@ -124,18 +114,10 @@ async fn send(request: Request) -> Result<Answer, ErrorCode> {
         other => Method::Other(other.to_owned()),
     };
     let scheme = if request.https { Scheme::Https } else { Scheme::Http };
-    outgoing
-        .set_method(&method)
-        .map_err(|()| ErrorCode::HttpRequestMethodInvalid)?;
-    outgoing
-        .set_scheme(Some(&scheme))
-        .map_err(|()| ErrorCode::HttpRequestUriInvalid)?;
-    outgoing
-        .set_authority(Some(&request.authority))
-        .map_err(|()| ErrorCode::HttpRequestUriInvalid)?;
-    outgoing
-        .set_path_with_query(Some(&request.target))
-        .map_err(|()| ErrorCode::HttpRequestUriInvalid)?;
+    outgoing.set_method(&method).map_err(|()| ErrorCode::HttpRequestMethodInvalid)?;
+    outgoing.set_scheme(Some(&scheme)).map_err(|()| ErrorCode::HttpRequestUriInvalid)?;
+    outgoing.set_authority(Some(&request.authority)).map_err(|()| ErrorCode::HttpRequestUriInvalid)?;
+    outgoing.set_path_with_query(Some(&request.target)).map_err(|()| ErrorCode::HttpRequestUriInvalid)?;
     let options = RequestOptions::new();
     let nanoseconds = |milliseconds: u64| Some(milliseconds.saturating_mul(1_000_000));
     // A host without such a timeout says so by an error; its own defaults hold then.
@@ -180,25 +162,17 @@ async fn send(request: Request) -> Result<Answer, ErrorCode> {
 }
 
 async fn receive(response: IncomingResponse) -> Result<Answer, ErrorCode> {
-    let mut answer = Answer {
-        status: response.status(),
-        ..Answer::default()
-    };
+    let mut answer = Answer { status: response.status(), ..Answer::default() };
     let headers = response.headers();
     for name in HEADERS {
         for value in headers.get(&name.to_owned()) {
-            answer
-                .headers
-                .push((name.to_owned(), String::from_utf8_lossy(&value).into_owned()));
+            answer.headers.push((name.to_owned(), String::from_utf8_lossy(&value).into_owned()));
         }
     }
     drop(headers);
-    let body = response
-        .consume()
-        .map_err(|()| ErrorCode::InternalError(Some("the answer has no body".into())))?;
-    let stream = body
-        .stream()
-        .map_err(|()| ErrorCode::InternalError(Some("the answer's body cannot be read".into())))?;
+    let body = response.consume().map_err(|()| ErrorCode::InternalError(Some("the answer has no body".into())))?;
+    let stream =
+        body.stream().map_err(|()| ErrorCode::InternalError(Some("the answer's body cannot be read".into())))?;
     let expected = answer
         .number("content-length")
         .and_then(|length| usize::try_from(length).ok())
@@ -260,10 +234,8 @@ fn failure(code: &ErrorCode) -> SendError {
 /// The code's name as a person reads it: `connection refused`.
 fn name(code: &ErrorCode) -> String {
     let debug = format!("{code:?}");
-    let variant = debug
-        .split(['(', ' ', ':'])
-        .find(|word| !word.is_empty() && *word != "ErrorCode")
-        .unwrap_or_default();
+    let variant =
+        debug.split(['(', ' ', ':']).find(|word| !word.is_empty() && *word != "ErrorCode").unwrap_or_default();
     let mut out = String::new();
     for c in variant.chars() {
         if c.is_ascii_uppercase() && !out.is_empty() {

@@ -53,14 +53,8 @@ impl Way {
     /// Most records of one request.
     fn most(self) -> usize {
         let documented = match self {
-            Way::Put(Write {
-                body: Body::Object | Body::Empty,
-                ..
-            })
-            | Way::Delete(Delete {
-                by: DeleteBy::Path | DeleteBy::Fields(_),
-                ..
-            }) => Some(1),
+            Way::Put(Write { body: Body::Object | Body::Empty, .. })
+            | Way::Delete(Delete { by: DeleteBy::Path | DeleteBy::Fields(_), .. }) => Some(1),
             Way::Put(write) => write.max_items,
             Way::Delete(delete) => delete.max_items,
         };
@@ -116,17 +110,9 @@ pub async fn write(client: &Client, verb: Verb, request: &WriteRequest) -> Resul
     if request.validate_only || (invalid && !request.continue_on_error) {
         return Ok(outcomes);
     }
-    let rows: Vec<usize> = (0..lines.len())
-        .filter(|row| matches!(outcomes.get(*row), Some(Outcome::Skipped)))
-        .collect();
-    let mut writer = Writer {
-        client,
-        object,
-        verb,
-        lines: Rc::new(lines),
-        outcomes,
-        single,
-    };
+    let rows: Vec<usize> =
+        (0..lines.len()).filter(|row| matches!(outcomes.get(*row), Some(Outcome::Skipped))).collect();
+    let mut writer = Writer { client, object, verb, lines: Rc::new(lines), outcomes, single };
     writer.run(rows, way, request.continue_on_error).await;
     Ok(writer.outcomes)
 }
@@ -150,10 +136,7 @@ fn ways(object: &'static Object, verb: Verb, request: &WriteRequest) -> Result<V
         };
         ways.retain(matches);
         if ways.is_empty() {
-            let message = format!(
-                "`{}` has no upsert of this kind: create or update its records",
-                object.name
-            );
+            let message = format!("`{}` has no upsert of this kind: create or update its records", object.name);
             return Err(Error::unsupported(message).at("/mode"));
         }
     } else if !request.match_on.is_empty() {
@@ -175,7 +158,7 @@ fn ways(object: &'static Object, verb: Verb, request: &WriteRequest) -> Result<V
             format!("it can be written by {}", offered.join(", "))
         };
         return Err(
-            Error::unsupported(format!("the API has no {} for `{}`; {offer}", verb.name(), object.name)).at("/object"),
+            Error::unsupported(format!("the API has no {} for `{}`; {offer}", verb.name(), object.name)).at("/object")
         );
     }
     Ok(ways)
@@ -196,32 +179,23 @@ fn path(way: Way, line: &[u8]) -> Result<String, Error> {
             None => {}
         }
     }
-    Ok(url::with_query(
-        &path,
-        query.iter().map(|(name, value)| (*name, value.as_str())),
-    ))
+    Ok(url::with_query(&path, query.iter().map(|(name, value)| (*name, value.as_str()))))
 }
 
 /// Whether the record's key can stand in a comma list: a comma in it would name other records.
 fn listable(way: Way, line: &[u8]) -> Result<(), Error> {
-    if let Way::Delete(Delete {
-        by: DeleteBy::Filter { field, .. },
-        ..
-    }) = way
-    {
+    if let Way::Delete(Delete { by: DeleteBy::Filter { field, .. }, .. }) = way {
         match text(line, field) {
             Some(value) if value.trim().is_empty() => {}
             Some(value) if !value.contains(',') => return Ok(()),
             Some(_) => {
-                return Err(
-                    Error::invalid(format!("`{field}` holds a comma and cannot be named in a list"))
-                        .at(format!("/{field}")),
-                );
+                return Err(Error::invalid(format!("`{field}` holds a comma and cannot be named in a list"))
+                    .at(format!("/{field}")));
             }
             None => {}
         }
         return Err(
-            Error::invalid(format!("`{field}` is missing or empty; it names the record")).at(format!("/{field}")),
+            Error::invalid(format!("`{field}` is missing or empty; it names the record")).at(format!("/{field}"))
         );
     }
     Ok(())
@@ -266,10 +240,7 @@ impl Writer<'_> {
             let Some((batch, result)) = next else { return };
             let again = self.settle(batch, result);
             for row in again.into_iter().rev() {
-                waiting.push_front(Batch {
-                    rows: vec![row],
-                    way: self.single,
-                });
+                waiting.push_front(Batch { rows: vec![row], way: self.single });
             }
             let bad = |outcome: &Outcome| matches!(outcome, Outcome::Failed(_) | Outcome::Unknown(_));
             stopped = stopped || (!continue_on_error && self.outcomes.iter().any(bad));
@@ -297,19 +268,15 @@ impl Writer<'_> {
         let mut batches: VecDeque<Batch> = VecDeque::new();
         let (mut size, mut last) = (0, String::new());
         let bound = match way {
-            Way::Delete(Delete {
-                by: DeleteBy::Filter { .. },
-                ..
-            }) => url::MOST_QUERY,
+            Way::Delete(Delete { by: DeleteBy::Filter { .. }, .. }) => url::MOST_QUERY,
             _ => MOST_BODY,
         };
         for row in rows {
             let line = self.line(row);
             let own = match way {
-                Way::Delete(Delete {
-                    by: DeleteBy::Filter { field, .. },
-                    ..
-                }) => text(line, field).map_or(0, |value| 3 * value.len() + 1),
+                Way::Delete(Delete { by: DeleteBy::Filter { field, .. }, .. }) => {
+                    text(line, field).map_or(0, |value| 3 * value.len() + 1)
+                }
                 _ => line.len() + 1,
             };
             let path = path(way, line).unwrap_or_default();
@@ -366,13 +333,7 @@ impl Writer<'_> {
             }
             Way::Delete(way) => {
                 let (target, body) = self.victims(way, path, &batch.rows)?;
-                Ok(Call {
-                    method: "DELETE",
-                    target,
-                    endpoint: (way.path, way.concurrency),
-                    body,
-                    what,
-                })
+                Ok(Call { method: "DELETE", target, endpoint: (way.path, way.concurrency), body, what })
             }
         }
     }
@@ -399,19 +360,14 @@ impl Writer<'_> {
     fn victims(&self, way: &'static Delete, path: String, rows: &[usize]) -> Result<(String, Option<Vec<u8>>), Error> {
         let nameless = || Error::invalid(format!("a delete of `{}` must name its records", self.object.name));
         let key = |row: &usize, field: &str| {
-            text(self.line(*row), field)
-                .filter(|value| !value.trim().is_empty())
-                .ok_or_else(nameless)
+            text(self.line(*row), field).filter(|value| !value.trim().is_empty()).ok_or_else(nameless)
         };
         let ids = |field: &str| -> Result<Vec<u8>, Error> {
             let mut values = Vec::new();
             for row in rows {
                 let value = key(row, field)?;
-                let number = self
-                    .object
-                    .model
-                    .and_then(|model| model.field(field))
-                    .is_some_and(|f| f.node.ty == Type::Integer);
+                let number =
+                    self.object.model.and_then(|model| model.field(field)).is_some_and(|f| f.node.ty == Type::Integer);
                 let mut raw = Vec::new();
                 if number {
                     raw.extend_from_slice(value.as_bytes())
@@ -443,10 +399,7 @@ impl Writer<'_> {
                 if pairs.is_empty() || pairs.iter().any(|(_, value)| value.contains(',')) {
                     return Err(nameless());
                 }
-                Ok((
-                    url::append(&path, pairs.iter().map(|(param, value)| (*param, value.as_str()))),
-                    None,
-                ))
+                Ok((url::append(&path, pairs.iter().map(|(param, value)| (*param, value.as_str()))), None))
             }
             DeleteBy::BodyIds(field) => Ok((path, Some(ids(field)?))),
             DeleteBy::WrappedIds { wrapper, field } => {
@@ -475,11 +428,7 @@ impl Writer<'_> {
             }
         };
         let lines = self.lines.clone();
-        let sent: Vec<&[u8]> = batch
-            .rows
-            .iter()
-            .map(|row| lines.get(*row).map_or(&[][..], Vec::as_slice))
-            .collect();
+        let sent: Vec<&[u8]> = batch.rows.iter().map(|row| lines.get(*row).map_or(&[][..], Vec::as_slice)).collect();
         match outcome::read(self.object, self.verb, batch.way, &sent, &answer) {
             outcome::Verdict::Each(outcomes) => {
                 for (row, outcome) in batch.rows.iter().zip(outcomes) {

@@ -10,9 +10,7 @@ use serde_json::Value;
 fn resources() -> Vec<Value> {
     let all: Vec<Value> = serde_json::from_str(include_str!("../facts.json")).unwrap();
     let data = ["collection", "singleton", "keyed_singleton", "write_only"];
-    all.into_iter()
-        .filter(|resource| data.contains(&resource["kind"].as_str().unwrap()))
-        .collect()
+    all.into_iter().filter(|resource| data.contains(&resource["kind"].as_str().unwrap())).collect()
 }
 
 fn operations(resource: &Value) -> impl Iterator<Item = &Value> {
@@ -21,16 +19,11 @@ fn operations(resource: &Value) -> impl Iterator<Item = &Value> {
 
 /// A path with nameless parameters, as parameters have other names in the facts.
 fn nameless(path: &str) -> String {
-    path.split('/')
-        .map(|segment| if segment.starts_with('{') { "{}" } else { segment })
-        .collect::<Vec<_>>()
-        .join("/")
+    path.split('/').map(|segment| if segment.starts_with('{') { "{}" } else { segment }).collect::<Vec<_>>().join("/")
 }
 
 fn parameters(path: &str) -> Vec<&str> {
-    path.split('/')
-        .filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
-        .collect()
+    path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}')).collect()
 }
 
 /// Every request that an object can make: `GET /v3/channels/{}`.
@@ -50,43 +43,19 @@ fn requests(object: &Object) -> BTreeSet<String> {
 
 /// Operations on data that the table leaves out, and why.
 const LEFT_OUT: &[(&str, &str)] = &[
-    (
-        "DELETE /v2/shipping/carrier/connection",
-        "names its victim in a body of its own kind",
-    ),
+    ("DELETE /v2/shipping/carrier/connection", "names its victim in a body of its own kind"),
     ("DELETE /v3/catalog/brands", "by name only"),
-    (
-        "DELETE /v3/customers/subscribers",
-        "by descriptions only; without one it deletes all",
-    ),
-    (
-        "DELETE /v3/pricelists/{}/records",
-        "the path of one record names it better",
-    ),
+    ("DELETE /v3/customers/subscribers", "by descriptions only; without one it deletes all"),
+    ("DELETE /v3/pricelists/{}/records", "the path of one record names it better"),
     ("DELETE /v3/promotions/codes", "the record does not tell its promotion"),
     ("GET /v3/promotions/codes", "the record does not tell its promotion"),
     ("GET /v3/pricelists/{}/records/{}", "the collection filters by variant"),
     ("PUT /v3/content/pages", "a 422 does not tell which pages were saved"),
-    (
-        "GET /v3/catalog/products/{}/variants/{}/metafields",
-        "the flat path leads to the same records",
-    ),
-    (
-        "GET /v3/catalog/products/{}/variants/{}/metafields/{}",
-        "the flat path leads to the same records",
-    ),
-    (
-        "POST /v3/catalog/products/{}/variants/{}/metafields",
-        "the flat path leads to the same records",
-    ),
-    (
-        "PUT /v3/catalog/products/{}/variants/{}/metafields/{}",
-        "the flat path leads to the same records",
-    ),
-    (
-        "DELETE /v3/catalog/products/{}/variants/{}/metafields/{}",
-        "the flat path leads to the same records",
-    ),
+    ("GET /v3/catalog/products/{}/variants/{}/metafields", "the flat path leads to the same records"),
+    ("GET /v3/catalog/products/{}/variants/{}/metafields/{}", "the flat path leads to the same records"),
+    ("POST /v3/catalog/products/{}/variants/{}/metafields", "the flat path leads to the same records"),
+    ("PUT /v3/catalog/products/{}/variants/{}/metafields/{}", "the flat path leads to the same records"),
+    ("DELETE /v3/catalog/products/{}/variants/{}/metafields/{}", "the flat path leads to the same records"),
     ("POST /v3/themes", "an upload"),
 ];
 
@@ -107,11 +76,8 @@ fn every_operation_on_data_belongs_to_exactly_one_object() {
             if !["list", "get", "create", "update", "upsert", "delete", "upload"].contains(&verb) {
                 continue;
             }
-            let request = format!(
-                "{} {}",
-                operation["method"].as_str().unwrap(),
-                nameless(operation["path"].as_str().unwrap())
-            );
+            let request =
+                format!("{} {}", operation["method"].as_str().unwrap(), nameless(operation["path"].as_str().unwrap()));
             let wipes = operation["delete"]["by"] == "all";
             let excused = wipes || LEFT_OUT.iter().any(|(left_out, _)| *left_out == request);
             let owner = owners.get(&request).map_or(&[][..], Vec::as_slice);
@@ -120,10 +86,7 @@ fn every_operation_on_data_belongs_to_exactly_one_object() {
         }
     }
     for (request, objects) in &owners {
-        assert!(
-            documented.contains(request),
-            "{objects:?} makes the undocumented {request}"
-        );
+        assert!(documented.contains(request), "{objects:?} makes the undocumented {request}");
     }
     for (left_out, _) in LEFT_OUT {
         assert!(documented.contains(*left_out), "{left_out} does not exist");
@@ -135,13 +98,7 @@ fn no_delete_can_be_sent_without_naming_records() {
     for object in OBJECTS {
         for delete in object.delete {
             let named = names_records(object, delete);
-            assert!(
-                named.is_ok(),
-                "{}: DELETE {}: {}",
-                object.name,
-                delete.path,
-                named.unwrap_err()
-            );
+            assert!(named.is_ok(), "{}: DELETE {}: {}", object.name, delete.path, named.unwrap_err());
         }
     }
 }
@@ -153,12 +110,7 @@ fn names_records(object: &Object, delete: &Delete) -> Result<(), String> {
     if let Some(other) = path.iter().find(|field| !names(field)) {
         return Err(format!("{other} names nobody"));
     }
-    let open: Vec<&str> = object
-        .key
-        .iter()
-        .copied()
-        .filter(|field| !path.contains(field))
-        .collect();
+    let open: Vec<&str> = object.key.iter().copied().filter(|field| !path.contains(field)).collect();
     if object.key.is_empty() {
         return Err("the object has no key".into());
     }
@@ -175,19 +127,11 @@ fn names_records(object: &Object, delete: &Delete) -> Result<(), String> {
             if open != [field] {
                 return Err(format!("the filter names {field}, and {open:?} is open"));
             }
-            if param.strip_suffix(":in").is_none() {
-                Err(format!("{param} takes no list"))
-            } else {
-                Ok(())
-            }
+            if param.strip_suffix(":in").is_none() { Err(format!("{param} takes no list")) } else { Ok(()) }
         }
         DeleteBy::Fields(pairs) => {
             let named: Vec<&str> = pairs.iter().map(|(field, _)| *field).collect();
-            if named == open {
-                Ok(())
-            } else {
-                Err(format!("{named:?} is named, and {open:?} is open"))
-            }
+            if named == open { Ok(()) } else { Err(format!("{named:?} is named, and {open:?} is open")) }
         }
         DeleteBy::BodyIds(field) | DeleteBy::WrappedIds { field, .. } => {
             if open == [field] {
@@ -232,19 +176,9 @@ fn names_are_unique_sorted_and_lead_to_parents_that_exist() {
     sorted.dedup();
     assert_eq!(names, sorted);
     for object in OBJECTS {
-        let parent = object
-            .parent
-            .map(|parent| names.iter().position(|name| *name == parent).expect(object.name));
-        assert!(
-            parent < names.iter().position(|name| *name == object.name),
-            "{}",
-            object.name
-        );
-        assert!(
-            !object.title.is_empty() && object.title.starts_with(char::is_uppercase),
-            "{}",
-            object.title
-        );
+        let parent = object.parent.map(|parent| names.iter().position(|name| *name == parent).expect(object.name));
+        assert!(parent < names.iter().position(|name| *name == object.name), "{}", object.name);
+        assert!(!object.title.is_empty() && object.title.starts_with(char::is_uppercase), "{}", object.title);
     }
     let titles: BTreeSet<&str> = OBJECTS.iter().map(|object| object.title).collect();
     assert_eq!(titles.len(), names.len(), "two objects have one title");
@@ -289,25 +223,14 @@ fn every_path_is_filled_by_fields_of_the_record() {
         for write in object.create.iter().chain(object.update) {
             for field in parameters(write.path) {
                 assert!(known(field, write.model), "{name}: {field}");
-                assert!(
-                    write.required.contains(&field),
-                    "{name}: {field} may be missing from {}",
-                    write.path
-                );
+                assert!(write.required.contains(&field), "{name}: {field} may be missing from {}", write.path);
             }
             for param in write.query {
-                assert!(
-                    write.path_only.contains(&param.field),
-                    "{name}: {} would go into the body",
-                    param.field
-                );
+                assert!(write.path_only.contains(&param.field), "{name}: {} would go into the body", param.field);
             }
             for field in write.required {
                 let declared = write.model.is_some_and(|model| model.field(field).is_some());
-                assert!(
-                    declared || write.path_only.contains(field),
-                    "{name}: the body cannot hold {field}"
-                );
+                assert!(declared || write.path_only.contains(field), "{name}: the body cannot hold {field}");
             }
         }
     }
@@ -318,11 +241,7 @@ fn each_activity_has_a_way_that_the_key_suffices_for() {
     for object in OBJECTS {
         let held: Vec<&str> = object.key.to_vec();
         let covered = |path: &str| parameters(path).iter().all(|field| held.contains(field));
-        assert!(
-            object.delete.is_empty() || object.delete.iter().any(|way| covered(way.path)),
-            "{}",
-            object.name
-        );
+        assert!(object.delete.is_empty() || object.delete.iter().any(|way| covered(way.path)), "{}", object.name);
         let upsert = object.update.iter().any(|way| way.upsert);
         assert!(
             object.update.is_empty() || upsert || object.update.iter().any(|way| covered(way.path)),
@@ -347,22 +266,11 @@ fn batches_come_first_and_single_records_are_one() {
                 );
             }
         }
-        let batches: Vec<bool> = object
-            .update
-            .iter()
-            .map(|way| !matches!(way.body, Body::Object | Body::Empty))
-            .collect();
+        let batches: Vec<bool> =
+            object.update.iter().map(|way| !matches!(way.body, Body::Object | Body::Empty)).collect();
         assert!(batches.is_sorted_by(|a, b| a >= b), "{}", object.name);
-        assert!(
-            object.delete.is_sorted_by_key(|way| way.by == DeleteBy::Path),
-            "{}",
-            object.name
-        );
-        assert!(
-            object.delete.iter().all(|way| way.max_items.is_some_and(|max| max > 0)),
-            "{}",
-            object.name
-        );
+        assert!(object.delete.is_sorted_by_key(|way| way.by == DeleteBy::Path), "{}", object.name);
+        assert!(object.delete.iter().all(|way| way.max_items.is_some_and(|max| max > 0)), "{}", object.name);
     }
 }
 
@@ -370,17 +278,9 @@ fn batches_come_first_and_single_records_are_one() {
 fn equal_nodes_are_stored_once() {
     let mut addresses = BTreeMap::new();
     let mut nodes: Vec<&Node> = Vec::new();
-    let writes = |object: &'static Object| {
-        object
-            .create
-            .iter()
-            .chain(object.update)
-            .filter_map(|write| write.model)
-    };
-    let mut queue: Vec<&Node> = OBJECTS
-        .iter()
-        .flat_map(|object| object.model.into_iter().chain(writes(object)))
-        .collect();
+    let writes = |object: &'static Object| object.create.iter().chain(object.update).filter_map(|write| write.model);
+    let mut queue: Vec<&Node> =
+        OBJECTS.iter().flat_map(|object| object.model.into_iter().chain(writes(object))).collect();
     while let Some(node) = queue.pop() {
         if addresses.insert(std::ptr::from_ref(node), ()).is_none() {
             nodes.push(node);

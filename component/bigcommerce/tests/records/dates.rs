@@ -8,28 +8,11 @@ fn known_dates_are_read_in_every_notation() {
     let mut count = 0;
     for line in include_str!("dates.tsv").lines() {
         let mut columns = line.split('\t');
-        let (text, seconds, nanos) = (
-            columns.next().unwrap(),
-            columns.next().unwrap(),
-            columns.next().unwrap(),
-        );
+        let (text, seconds, nanos) = (columns.next().unwrap(), columns.next().unwrap(), columns.next().unwrap());
         let instant = Instant::parse(text).unwrap_or_else(|| panic!("refused: {text}"));
-        assert_eq!(
-            (instant.seconds(), instant.nanos()),
-            (seconds.parse().unwrap(), nanos.parse().unwrap()),
-            "{text}"
-        );
-        assert_eq!(
-            Instant::parse(&instant.rfc3339()),
-            Some(instant),
-            "{text}: {}",
-            instant.rfc3339()
-        );
-        assert_eq!(
-            Instant::parse(&instant.rfc2822()),
-            Instant::from_unix(instant.seconds()),
-            "{text}"
-        );
+        assert_eq!((instant.seconds(), instant.nanos()), (seconds.parse().unwrap(), nanos.parse().unwrap()), "{text}");
+        assert_eq!(Instant::parse(&instant.rfc3339()), Some(instant), "{text}: {}", instant.rfc3339());
+        assert_eq!(Instant::parse(&instant.rfc2822()), Instant::from_unix(instant.seconds()), "{text}");
         count += 1;
     }
     assert!(count > 250, "{count}");
@@ -39,9 +22,7 @@ fn known_dates_are_read_in_every_notation() {
 fn every_day_of_ten_thousand_years_is_where_counting_puts_it() {
     let mut day = -719_528;
     let weekdays = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
-    let months = [
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-    ];
+    let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     for year in 0..=9_999 {
         let leap = year % 400 == 0 || (year % 4 == 0 && year % 100 != 0);
         for (month, mut length) in [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31].into_iter().enumerate() {
@@ -58,10 +39,7 @@ fn every_day_of_ten_thousand_years_is_where_counting_puts_it() {
                 assert_eq!(at.rfc2822(), written);
                 assert_eq!(Instant::parse(&written), Some(at), "{written}");
             }
-            assert_eq!(
-                Instant::parse(&format!("{year:04}-{:02}-{:02}", month + 1, length + 1)),
-                None
-            );
+            assert_eq!(Instant::parse(&format!("{year:04}-{:02}-{:02}", month + 1, length + 1)), None);
             day += length;
         }
     }
@@ -100,10 +78,7 @@ fn notations_of_one_moment_are_equal_and_moments_are_in_order() {
         "2017-01-01T00:01Z",
     ];
     for pair in ascending.windows(2) {
-        assert!(
-            Instant::parse(pair[0]).unwrap() < Instant::parse(pair[1]).unwrap(),
-            "{pair:?}"
-        );
+        assert!(Instant::parse(pair[0]).unwrap() < Instant::parse(pair[1]).unwrap(), "{pair:?}");
     }
 }
 

@@ -34,11 +34,7 @@ fn number(random: &mut Random) -> (String, (bool, String)) {
     let digit = |random: &mut Random| random.pick(&["0", "0", "0", "1", "2", "9"]).to_owned();
     let head: String = (0..=random.below(3)).map(|_| digit(random)).collect();
     let tail: String = (0..random.below(4)).map(|_| digit(random)).collect();
-    let exponent = if random.below(2) == 0 {
-        0
-    } else {
-        random.below(9) as i64 - 4
-    };
+    let exponent = if random.below(2) == 0 { 0 } else { random.below(9) as i64 - 4 };
     let negative = random.below(2) == 0;
     let mut text = format!("{}{head}", if negative { "-" } else { random.pick(&["", "", "+"]) });
     if !tail.is_empty() {
@@ -46,11 +42,7 @@ fn number(random: &mut Random) -> (String, (bool, String)) {
         text.push_str(&tail);
     }
     if exponent != 0 || random.below(4) == 0 {
-        let sign = if exponent < 0 {
-            "-"
-        } else {
-            random.pick(&["", "+", "+0", "000"])
-        };
+        let sign = if exponent < 0 { "-" } else { random.pick(&["", "+", "+0", "000"]) };
         text.push_str(&format!("{}{sign}{}", random.pick(&["e", "E"]), exponent.abs()));
     }
     let full = written_out(negative, &format!("{head}{tail}"), head.len() as i64 + exponent);
@@ -122,16 +114,8 @@ fn different_spellings_of_a_number_are_equal() {
         ("0.001", "1E-3"),
         ("1e0000000000000000000000000000000000000000002", "100"),
     ] {
-        assert_eq!(
-            Decimal::parse(one).unwrap(),
-            Decimal::parse(other).unwrap(),
-            "{one} and {other}"
-        );
-        assert_eq!(
-            Decimal::parse(one).map(Decimal::into_owned),
-            Decimal::parse(other),
-            "{one} and {other}"
-        );
+        assert_eq!(Decimal::parse(one).unwrap(), Decimal::parse(other).unwrap(), "{one} and {other}");
+        assert_eq!(Decimal::parse(one).map(Decimal::into_owned), Decimal::parse(other), "{one} and {other}");
     }
 }
 

@@ -2,10 +2,7 @@
 
 /// Where a test's seeds start. Each case adds its number.
 pub(crate) fn seed() -> u64 {
-    std::env::var("CONNECTOR_TEST_SEED")
-        .ok()
-        .and_then(|seed| seed.parse().ok())
-        .unwrap_or(20_260_101)
+    std::env::var("CONNECTOR_TEST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(20_260_101)
 }
 
 /// SplitMix64.
@@ -98,12 +95,7 @@ pub(crate) fn object(random: &mut Random, depth: usize) -> Tree {
     let members = 0..random.below(6);
     Tree::Object(
         members
-            .map(|index| {
-                (
-                    format!("\"{index}{}", &string(random)[1..]),
-                    tree(random, depth.saturating_sub(1)),
-                )
-            })
+            .map(|index| (format!("\"{index}{}", &string(random)[1..]), tree(random, depth.saturating_sub(1))))
             .collect(),
     )
 }

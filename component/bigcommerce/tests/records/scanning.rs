@@ -11,11 +11,7 @@ use crate::random::{Layout, Random, object as random_object, seed, tree, write};
 
 fn document(random: &mut Random, only_object: bool) -> String {
     let layout = [Layout::Compact, Layout::Pretty, Layout::Wild][random.below(3)];
-    let tree = if only_object {
-        random_object(random, 3)
-    } else {
-        tree(random, 3)
-    };
+    let tree = if only_object { random_object(random, 3) } else { tree(random, 3) };
     let mut text = String::new();
     write(&tree, layout, random, 0, &mut text);
     text
@@ -37,11 +33,7 @@ fn fields_and_elements_are_those_that_serde_json_finds_as_written() {
                 (name, std::str::from_utf8(field.value).unwrap())
             })
             .collect();
-        assert_eq!(
-            found,
-            oracle.iter().map(|(name, raw)| (name.clone(), raw.get())).collect(),
-            "seed {seed}: {text}"
-        );
+        assert_eq!(found, oracle.iter().map(|(name, raw)| (name.clone(), raw.get())).collect(), "seed {seed}: {text}");
 
         for raw in oracle.values().filter(|raw| raw.get().starts_with('[')) {
             let expected: Vec<&RawValue> = serde_json::from_str(raw.get()).unwrap();
@@ -50,11 +42,7 @@ fn fields_and_elements_are_those_that_serde_json_finds_as_written() {
         }
         for raw in oracle.values() {
             let expected = serde_json::from_str::<String>(raw.get()).ok();
-            assert_eq!(
-                decode(raw.get().as_bytes()).map(|text| text.into_owned()),
-                expected,
-                "seed {seed}: {text}"
-            );
+            assert_eq!(decode(raw.get().as_bytes()).map(|text| text.into_owned()), expected, "seed {seed}: {text}");
         }
     }
 }
@@ -69,22 +57,9 @@ fn a_text_is_accepted_exactly_if_serde_json_accepts_it() {
         let mut random = Random(seed);
         let text = document(&mut random, false).into_bytes();
         for at in 0..text.len().min(400) {
-            for byte in [
-                b'"',
-                b'\\',
-                b'}',
-                b']',
-                b',',
-                b'0',
-                b'-',
-                b'.',
-                b'e',
-                b'u',
-                b' ',
-                0x1f,
-                0xe2,
-                random.next() as u8,
-            ] {
+            for byte in
+                [b'"', b'\\', b'}', b']', b',', b'0', b'-', b'.', b'e', b'u', b' ', 0x1f, 0xe2, random.next() as u8]
+            {
                 let mut corrupt = text.clone();
                 corrupt[at] = byte;
                 let expected = accepts(&corrupt);
@@ -96,11 +71,7 @@ fn a_text_is_accepted_exactly_if_serde_json_accepts_it() {
                     String::from_utf8_lossy(&corrupt)
                 );
             }
-            assert_eq!(
-                value(&text[..at]).is_ok(),
-                accepts(&text[..at]),
-                "seed {seed}, cut at {at}"
-            );
+            assert_eq!(value(&text[..at]).is_ok(), accepts(&text[..at]), "seed {seed}, cut at {at}");
             // Not a promise about the result, only that there is one.
             let _ = fields(&text[..at]).count();
         }
@@ -125,9 +96,7 @@ fn trimming_and_removing_share_the_fields_between_them_in_order() {
         remove(text.as_bytes(), &names, &mut dropped).unwrap();
         let dropped = dropped.strip_prefix(b"before").unwrap();
         let chosen = |kept: bool| -> Vec<&[u8]> {
-            let chosen = all
-                .iter()
-                .filter(|field| names.iter().any(|name| field.is(name)) == kept);
+            let chosen = all.iter().filter(|field| names.iter().any(|name| field.is(name)) == kept);
             chosen.map(|field| field.member).collect()
         };
         let members =
@@ -159,11 +128,7 @@ fn a_field_is_put_in_front() {
 #[test]
 fn dotted_paths_lead_into_objects() {
     let record = br#"{"a":{"b":{"c":1.0},"d":null},"x.y":2,"x":{"y":3},"l":[{"b":1}],"\u0065":4,"a2":5}"#;
-    let at = |path| {
-        get(record, path)
-            .unwrap()
-            .map(|raw| String::from_utf8_lossy(raw).into_owned())
-    };
+    let at = |path| get(record, path).unwrap().map(|raw| String::from_utf8_lossy(raw).into_owned());
     assert_eq!(at("a.b.c").as_deref(), Some("1.0"));
     assert_eq!(at("a.d").as_deref(), Some("null"));
     assert_eq!(at("x.y").as_deref(), Some("2"));
@@ -210,13 +175,7 @@ fn only_one_object_passes_as_an_object() {
 
 #[test]
 fn texts_survive_encoding() {
-    for text in [
-        "",
-        "plain",
-        "\"quotes\" \\ and \n\t\u{1}",
-        "é 日本 😀",
-        "\u{7f}\u{2028}",
-    ] {
+    for text in ["", "plain", "\"quotes\" \\ and \n\t\u{1}", "é 日本 😀", "\u{7f}\u{2028}"] {
         let mut raw = Vec::new();
         encode(text, &mut raw);
         assert_eq!(serde_json::from_slice::<Value>(&raw).unwrap(), Value::from(text));

@@ -41,15 +41,7 @@ fn cut(body: &[u8], envelope: Envelope) -> Option<Sliced> {
 /// A random body, with the raw elements that are in it.
 fn body(random: &mut Random, layout: Layout, envelope: Envelope, only_objects: bool) -> String {
     let count = [0, 1, 2, 3, 20][random.below(5)];
-    let elements = (0..count)
-        .map(|_| {
-            if only_objects {
-                object(random, 3)
-            } else {
-                tree(random, 3)
-            }
-        })
-        .collect();
+    let elements = (0..count).map(|_| if only_objects { object(random, 3) } else { tree(random, 3) }).collect();
     let data = Tree::Array(elements);
     let body = match envelope {
         Envelope::Bare => data,
@@ -84,26 +76,13 @@ fn every_layout_gives_the_records_that_serde_json_finds_with_the_same_digits() {
         let sliced = cut(text.as_bytes(), envelope).unwrap_or_else(|| panic!("refused: {shown}"));
         let oracle: Oracle<'_> = match envelope {
             Envelope::Data => serde_json::from_str(&text).unwrap(),
-            Envelope::Bare => Oracle {
-                data: serde_json::from_str(&text).unwrap(),
-                meta: None,
-                errors: None,
-            },
+            Envelope::Bare => Oracle { data: serde_json::from_str(&text).unwrap(), meta: None, errors: None },
         };
-        let expected: String = oracle
-            .data
-            .iter()
-            .flatten()
-            .map(|raw| unbreak(raw.get()) + "\n")
-            .collect();
+        let expected: String = oracle.data.iter().flatten().map(|raw| unbreak(raw.get()) + "\n").collect();
         assert_eq!(String::from_utf8(sliced.records).unwrap(), expected, "{shown}");
         assert_eq!(sliced.meta.as_deref(), oracle.meta.map(RawValue::get), "{shown}");
         assert_eq!(sliced.errors.as_deref(), oracle.errors.map(RawValue::get), "{shown}");
-        assert_eq!(
-            sliced.objects,
-            oracle.data.iter().flatten().all(|raw| raw.get().starts_with('{')),
-            "{shown}"
-        );
+        assert_eq!(sliced.objects, oracle.data.iter().flatten().all(|raw| raw.get().starts_with('{')), "{shown}");
     }
 }
 
@@ -118,16 +97,10 @@ fn a_body_that_is_cut_off_anywhere_is_an_error() {
         let whole = text.trim_end().len();
         assert!(cut(text.as_bytes(), envelope).is_some(), "seed {seed}");
         for length in 0..whole {
-            assert!(
-                cut(&text.as_bytes()[..length], envelope).is_none(),
-                "seed {seed}, cut at {length}: {text}"
-            );
+            assert!(cut(&text.as_bytes()[..length], envelope).is_none(), "seed {seed}, cut at {length}: {text}");
         }
         for length in whole..text.len() {
-            assert!(
-                cut(&text.as_bytes()[..length], envelope).is_some(),
-                "seed {seed}, cut at {length}: {text}"
-            );
+            assert!(cut(&text.as_bytes()[..length], envelope).is_some(), "seed {seed}, cut at {length}: {text}");
         }
     }
 }
@@ -142,29 +115,16 @@ fn a_corrupt_byte_never_panics_and_what_serde_json_accepts_is_cut_the_same() {
         let envelope = [Envelope::Data, Envelope::Bare][random.below(2)];
         let text = body(&mut random, layout, envelope, false).into_bytes();
         for at in 0..text.len().min(1_000) {
-            for byte in [
-                b'"',
-                b'\\',
-                b'{',
-                b'}',
-                b'[',
-                b']',
-                b',',
-                b':',
-                b'\n',
-                b' ',
-                0,
-                0xff,
-                0xc3,
-                random.next() as u8,
-            ] {
+            for byte in
+                [b'"', b'\\', b'{', b'}', b'[', b']', b',', b':', b'\n', b' ', 0, 0xff, 0xc3, random.next() as u8]
+            {
                 let mut corrupt = text.clone();
                 corrupt[at] = byte;
                 let sliced = cut(&corrupt, envelope);
                 let records = std::str::from_utf8(&corrupt).ok().and_then(|text| match envelope {
-                    Envelope::Data => serde_json::from_str::<Oracle<'_>>(text)
-                        .ok()
-                        .map(|oracle| oracle.data.unwrap_or_default()),
+                    Envelope::Data => {
+                        serde_json::from_str::<Oracle<'_>>(text).ok().map(|oracle| oracle.data.unwrap_or_default())
+                    }
                     Envelope::Bare => serde_json::from_str::<Vec<&RawValue>>(text).ok(),
                 });
                 let Some(records) = records else {
@@ -172,12 +132,7 @@ fn a_corrupt_byte_never_panics_and_what_serde_json_accepts_is_cut_the_same() {
                     continue;
                 };
                 accepted += 1;
-                let shown = || {
-                    format!(
-                        "seed {seed}, byte {byte:#x} at {at}: {}",
-                        String::from_utf8_lossy(&corrupt)
-                    )
-                };
+                let shown = || format!("seed {seed}, byte {byte:#x} at {at}: {}", String::from_utf8_lossy(&corrupt));
                 let sliced = sliced.unwrap_or_else(|| panic!("refused: {}", shown()));
                 let expected: String = records.iter().map(|raw| unbreak(raw.get()) + "\n").collect();
                 assert_eq!(String::from_utf8_lossy(&sliced.records), expected, "{}", shown());
@@ -193,18 +148,8 @@ fn a_corrupt_byte_never_panics_and_what_serde_json_accepts_is_cut_the_same() {
 #[test]
 fn the_payload_may_be_one_object_or_null_or_absent() {
     let cases: [(&str, Envelope, Payload, &str); 10] = [
-        (
-            r#"{"data":{"id":1},"meta":{}}"#,
-            Envelope::Data,
-            Payload::Object,
-            "{\"id\":1}\n",
-        ),
-        (
-            "{\"data\":{\n  \"id\": 1\n}}",
-            Envelope::Data,
-            Payload::Object,
-            "{\"id\": 1}\n",
-        ),
+        (r#"{"data":{"id":1},"meta":{}}"#, Envelope::Data, Payload::Object, "{\"id\":1}\n"),
+        ("{\"data\":{\n  \"id\": 1\n}}", Envelope::Data, Payload::Object, "{\"id\": 1}\n"),
         (r#"{"data":{}}"#, Envelope::Data, Payload::Object, "{}\n"),
         (r#"{"data":null,"meta":{}}"#, Envelope::Data, Payload::Null, ""),
         (r#"{"meta":{}}"#, Envelope::Data, Payload::Absent, ""),
