@@ -1,0 +1,261 @@
+//! The command line: what can be typed. Nothing is decided here.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::{input, output};
+
+/// Query, create, update and delete the records of a store through a sandboxed connector.
+#[derive(Debug, Parser)]
+#[command(name = "connector", version, max_term_width = 100, propagate_version = true)]
+#[command(
+    after_help = "Exit codes: 0 done, 1 the input, the remote or a record failed, 2 a defect of this program or of the connector."
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// Folder with connections.toml and variables.toml.
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        default_value = ".",
+        env = "CONNECTOR_PROJECT"
+    )]
+    pub project: PathBuf,
+    /// Use this component instead of the bundled one.
+    #[arg(long, global = true, value_name = "FILE.wasm", env = "CONNECTOR_FILE")]
+    pub connector: Option<PathBuf>,
+    /// Results and errors as JSON.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Say more on stderr; twice says everything. RUST_LOG says it in detail.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Say nothing on stderr but errors.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Folder for compiled components. Default: the user's cache folder.
+    #[arg(long, global = true, value_name = "DIR", env = "CONNECTOR_CACHE_DIR")]
+    pub cache_dir: Option<PathBuf>,
+    /// Set a variable, before all other sources. May be repeated.
+    #[arg(long = "var", global = true, value_name = "NAME=VALUE")]
+    pub vars: Vec<String>,
+    /// Read variables from this file instead of the project's variables.toml.
+    #[arg(long, global = true, value_name = "FILE", env = "CONNECTOR_VARIABLES")]
+    pub variables: Option<PathBuf>,
+    /// Use the values of this environment, a section of the variables file.
+    #[arg(long, global = true, value_name = "NAME", env = "CONNECTOR_ENVIRONMENT")]
+    pub environment: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Add, list, show, check or remove connections.
+    #[command(subcommand)]
+    Connection(Connection),
+    /// Prove that a connection works, or say why it does not.
+    Test {
+        /// Name of the connection.
+        name: String,
+    },
+    /// List the objects of a connection.
+    Objects {
+        /// Name of the connection.
+        name: String,
+        /// Only objects whose name or title holds all of these words.
+        #[arg(long, value_name = "TEXT")]
+        search: Option<String>,
+    },
+    /// Show the fields and abilities of an object.
+    Describe {
+        /// Name of the connection.
+        name: String,
+        /// Name of the object.
+        object: String,
+        /// Print the JSON Schemas of one activity instead.
+        #[arg(long, value_name = "ACTIVITY")]
+        schema: Option<Activity>,
+    },
+    /// Read records.
+    Query(Query),
+    /// Create records.
+    Create(Write),
+    /// Update records: each holds its key fields and the fields to change.
+    Update(Write),
+    /// Delete the records that are named, nothing else.
+    Delete(Delete),
+    /// Show variables.
+    #[command(subcommand)]
+    Variables(Variables),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Connection {
+    /// Check a new connection and save it.
+    ///
+    /// A secret that is typed in does not go into connections.toml: it is kept as a hidden variable in secrets.toml, which only
+    /// its owner can read, and the setting refers to it. Better still, refer to a variable of your own: --set access_token=[token].
+    Add {
+        /// Name: unique in the project, without `/` and `:`.
+        name: String,
+        /// A setting of the connector. May be repeated.
+        #[arg(long = "set", value_name = "KEY=VALUE")]
+        set: Vec<String>,
+        /// An origin (https://host:port) that may be reached beyond those of the connector. May be repeated.
+        #[arg(long = "grant", value_name = "ORIGIN")]
+        grants: Vec<String>,
+        /// Certificate authorities to trust besides the system's, as PEM.
+        #[arg(long, value_name = "FILE")]
+        ca_file: Option<PathBuf>,
+        /// Replace the connection of this name.
+        #[arg(long)]
+        replace: bool,
+    },
+    /// List the connections.
+    List,
+    /// Show one connection, secrets as ****.
+    Show {
+        /// Name of the connection.
+        name: String,
+    },
+    /// Remove a connection and its secrets.
+    Remove {
+        /// Name of the connection.
+        name: String,
+    },
+    /// Check every connection without a request; tells everything that is wrong at once.
+    Check,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Variables {
+    /// List the variables: where each comes from and which connections mention it.
+    List,
+}
+
+/// An activity of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Activity {
+    Query,
+    Create,
+    Update,
+    Delete,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Query {
+    /// Name of the connection.
+    pub name: String,
+    /// Name of the object.
+    pub object: String,
+    /// Fields to return; all if this is missing.
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    pub fields: Vec<String>,
+    /// A condition: FIELD OP VALUE with =, !=, <, <=, >, >=, in (A, B), contains. All of them must hold. May be repeated.
+    #[arg(long = "where", value_name = "CONDITION")]
+    pub conditions: Vec<String>,
+    /// Order: FIELD, FIELD asc or FIELD desc.
+    #[arg(long, value_name = "FIELD [desc]", value_delimiter = ',')]
+    pub order: Vec<String>,
+    /// Stop after this many records.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub limit: Option<u64>,
+    /// Related data to bring along.
+    #[arg(long, value_name = "X,Y", value_delimiter = ',')]
+    pub include: Vec<String>,
+    /// Records to ask for at a time.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub page_size: Option<u32>,
+    /// Go on where an earlier query stopped, with all else unchanged.
+    #[arg(long, value_name = "TOKEN")]
+    pub cursor: Option<String>,
+    /// Say how the query would be run, and send nothing.
+    #[arg(long, conflicts_with_all = ["format", "output"])]
+    pub explain: bool,
+    /// How to write records. Default: by the output file's extension, or else ndjson.
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<output::Format>,
+    /// Write to a file, which appears under this name only when it is complete.
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// What all writes take.
+#[derive(Args, Debug)]
+pub(crate) struct WriteOptions {
+    /// Name of the connection.
+    pub name: String,
+    /// Name of the object.
+    pub object: String,
+    /// The format of the input. Default: by the file's extension, or else ndjson.
+    #[arg(long, value_name = "FORMAT")]
+    pub input_format: Option<input::Format>,
+    /// Write outcomes, and which rows are under way, to this file instead of stdout.
+    #[arg(long, value_name = "FILE")]
+    pub outcomes: Option<PathBuf>,
+    /// Go on after a failed record.
+    #[arg(long)]
+    pub continue_on_error: bool,
+    /// Check the records and send nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Records per call. After a crash of the connector, the outcome of one call's records is unknown.
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    pub batch: u64,
+    /// Begin at this record of the input, counted from 1; adds to an outcomes file that is there already.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    pub from_row: u64,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Write {
+    #[command(flatten)]
+    pub options: WriteOptions,
+    /// The records, NDJSON, JSON or CSV; `-` is stdin.
+    #[arg(long, short, value_name = "FILE", default_value = "-")]
+    pub input: PathBuf,
+    /// Create records that are missing and update those that are there.
+    #[arg(long)]
+    pub upsert: bool,
+    /// Fields by which --upsert finds a record; the key if this is missing.
+    #[arg(long, value_name = "A,B", value_delimiter = ',', requires = "upsert")]
+    pub match_on: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Delete {
+    #[command(flatten)]
+    pub options: WriteOptions,
+    /// Records with the key fields, NDJSON, JSON or CSV; `-` is stdin.
+    #[arg(
+        long,
+        short,
+        value_name = "FILE",
+        required_unless_present = "ids",
+        conflicts_with = "ids"
+    )]
+    pub input: Option<PathBuf>,
+    /// Keys, for objects with one key field.
+    #[arg(long = "id", value_name = "1,2,3", value_delimiter = ',')]
+    pub ids: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_makes_sense() {
+        super::Cli::command().debug_assert();
+    }
+}

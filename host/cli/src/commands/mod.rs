@@ -1,0 +1,51 @@
+//! One file per command. Each takes what was typed and leaves its result on stdout.
+
+use serde_json::Value;
+
+use crate::args::{Activity, Cli, Command};
+use crate::error::{Failure, Result};
+use crate::interrupt::Interrupt;
+use crate::session::Session;
+
+mod connection;
+mod describe;
+mod objects;
+mod query;
+mod test;
+mod variables;
+mod write;
+
+/// Runs the command.
+pub(crate) async fn run(cli: Cli) -> Result<()> {
+    let interrupt = Interrupt::install(cli.global.quiet || cli.global.json);
+    let session = Session::new(cli.global, interrupt);
+    match cli.command {
+        Command::Connection(command) => connection::run(&session, command).await,
+        Command::Test { name } => test::run(&session, &name).await,
+        Command::Objects { name, search } => objects::run(&session, &name, search.as_deref()).await,
+        Command::Describe { name, object, schema } => describe::run(&session, &name, &object, schema).await,
+        Command::Query(query) => query::run(&session, query).await,
+        Command::Create(write) => write::create_or_update(&session, write, Activity::Create).await,
+        Command::Update(write) => write::create_or_update(&session, write, Activity::Update).await,
+        Command::Delete(delete) => write::delete(&session, delete).await,
+        Command::Variables(command) => variables::run(&session, &command),
+    }
+}
+
+/// Writes a result to stdout.
+fn print(text: &str) -> Result<()> {
+    use std::io::Write as _;
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        // Whoever reads the output has had enough: that is no failure.
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::new("cannot write stdout").causes_of(&e).into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes a result to stdout as JSON.
+fn print_json(value: &Value) -> Result<()> {
+    print(&format!("{value:#}\n"))
+}

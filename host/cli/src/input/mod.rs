@@ -1,0 +1,273 @@
+//! Records that a person passes in: NDJSON, JSON or CSV, from a file or from stdin.
+//!
+//! The input is read and checked to its end before the first record goes anywhere, so that a mistake in its last row sends
+//! nothing. On the way it is copied as NDJSON into an unnamed temporary file: memory stays flat, stdin needs no second reading,
+//! and a file that somebody changes meanwhile cannot slip unchecked records in.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use crate::error::Failure;
+use crate::schema::Schema;
+
+mod csv;
+mod json;
+mod utf8;
+
+/// How the input is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// One JSON object per line.
+    Ndjson,
+    /// An array of objects, or one object.
+    Json,
+    /// A header and rows; cells become JSON as the object's schema says.
+    Csv,
+}
+
+impl Format {
+    /// The format that a file's name tells.
+    pub(crate) fn of_name(path: &Path) -> Option<Self> {
+        match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
+            "ndjson" | "jsonl" => Some(Self::Ndjson),
+            "json" => Some(Self::Json),
+            "csv" => Some(Self::Csv),
+            _ => None,
+        }
+    }
+}
+
+/// Where the input comes from.
+#[derive(Clone, Debug)]
+pub(crate) enum Source {
+    /// A file.
+    File(PathBuf),
+    /// Standard input.
+    Stdin,
+    /// Records that were made here (`--id 1,2`), as NDJSON.
+    Text(String),
+}
+
+impl Source {
+    /// What messages call it.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::File(path) => path.display().to_string(),
+            Self::Stdin => "stdin".to_owned(),
+            Self::Text(_) => "the command line".to_owned(),
+        }
+    }
+}
+
+/// A place in the input, counted from one.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Place {
+    /// Number of the record; a CSV's header is not counted.
+    pub row: Option<u64>,
+    /// Line of the file.
+    pub line: Option<u64>,
+    /// Column of the line, in bytes.
+    pub column: Option<u64>,
+}
+
+/// An input that was read to its end and found good.
+#[derive(Debug)]
+pub(crate) struct Records {
+    spool: BufReader<File>,
+    next_row: u64,
+    /// Number of records.
+    pub count: u64,
+}
+
+/// Some records that follow each other, for one call.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    /// Number of the first record, counted from one.
+    pub first_row: u64,
+    /// Number of records.
+    pub count: u64,
+    /// The records, one per line.
+    pub ndjson: Vec<u8>,
+}
+
+/// Reads and checks the whole input.
+pub(crate) fn read(source: &Source, format: Format, schema: &Schema) -> Result<Records, Failure> {
+    let name = source.name();
+    let reader: Box<dyn Read> = match source {
+        Source::File(path) => Box::new(
+            File::open(path).map_err(|e| Failure::new(format!("cannot open the input file `{name}`")).causes_of(&e))?,
+        ),
+        Source::Stdin => Box::new(io::stdin().lock()),
+        Source::Text(text) => Box::new(io::Cursor::new(text.clone().into_bytes())),
+    };
+    let spool = tempfile::tempfile().map_err(|e| no_spool(&e))?;
+    let mut sink = Sink {
+        out: BufWriter::new(spool),
+        count: 0,
+    };
+    let input = BufReader::new(utf8::Checked::new(reader));
+    match format {
+        Format::Ndjson => json::read_lines(input, &name, &mut sink)?,
+        Format::Json => json::read_document(input, &name, &mut sink)?,
+        Format::Csv => csv::read(input, &name, schema, &mut sink)?,
+    }
+    if sink.count == 0 {
+        return Err(Failure::new(format!("`{name}` holds no records")).hint(match format {
+            Format::Csv => "a CSV starts with a header line that names the fields, and has one line per record",
+            Format::Ndjson => "write one JSON object per line",
+            Format::Json => "write an array of objects",
+        }));
+    }
+    let count = sink.count;
+    let mut file = sink.out.into_inner().map_err(|e| no_spool(e.error()))?;
+    file.rewind().map_err(|e| no_spool(&e))?;
+    Ok(Records {
+        spool: BufReader::new(file),
+        next_row: 1,
+        count,
+    })
+}
+
+fn no_spool(error: &io::Error) -> Failure {
+    Failure::new("cannot keep the input in a temporary file")
+        .causes_of(error)
+        .hint(format!(
+            "there must be room in {} (or set TMPDIR)",
+            std::env::temp_dir().display()
+        ))
+}
+
+/// Takes the records that a reader found.
+struct Sink {
+    out: BufWriter<File>,
+    count: u64,
+}
+
+impl Sink {
+    /// Takes one record, which must be a JSON object on one line.
+    fn put(&mut self, record: &[u8]) -> Result<(), Failure> {
+        self.count += 1;
+        self.out
+            .write_all(record)
+            .and_then(|()| self.out.write_all(b"\n"))
+            .map_err(|e| no_spool(&e))
+    }
+}
+
+impl Records {
+    /// Starts over at this record, counted from one.
+    pub(crate) fn rewind_to(&mut self, row: u64) -> Result<(), Failure> {
+        self.spool.rewind().map_err(|e| no_spool(&e))?;
+        self.next_row = 1;
+        let mut skipped = Vec::new();
+        while self.next_row < row {
+            skipped.clear();
+            if self.spool.read_until(b'\n', &mut skipped).map_err(|e| no_spool(&e))? == 0 {
+                break;
+            }
+            self.next_row += 1;
+        }
+        Ok(())
+    }
+
+    /// The next records, at most `size` of them; none at the end.
+    pub(crate) fn next_batch(&mut self, size: u64) -> Result<Option<Batch>, Failure> {
+        let mut batch = Batch {
+            first_row: self.next_row,
+            count: 0,
+            ndjson: Vec::new(),
+        };
+        while batch.count < size.max(1) {
+            if self
+                .spool
+                .read_until(b'\n', &mut batch.ndjson)
+                .map_err(|e| no_spool(&e))?
+                == 0
+            {
+                break;
+            }
+            batch.count += 1;
+        }
+        self.next_row += batch.count;
+        Ok((batch.count > 0).then_some(batch))
+    }
+}
+
+/// A mistake in the input.
+fn bad_input(name: &str, place: Place, what: impl Into<String>) -> Failure {
+    let mut at = Vec::new();
+    for (word, number) in [("row", place.row), ("line", place.line), ("column", place.column)] {
+        if let Some(number) = number {
+            at.push(format!("{word} {number}"));
+        }
+    }
+    let message = if at.is_empty() {
+        format!("cannot read `{name}`")
+    } else {
+        format!("cannot read `{name}`, {}", at.join(", "))
+    };
+    let mut failure = Failure::new(message).cause(what.into()).with("file", name);
+    for (word, number) in [("row", place.row), ("line", place.line), ("column", place.column)] {
+        if let Some(number) = number {
+            failure = failure.with(word, number);
+        }
+    }
+    failure
+}
+
+/// A failure to read, which may be a mistake that a checking reader found.
+fn bad_read(name: &str, row: Option<u64>, error: &io::Error) -> Failure {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<Mistake>()) {
+        Some(mistake) => {
+            let place = Place {
+                row: mistake.place.row.or(row),
+                ..mistake.place
+            };
+            bad_input(name, place, mistake.what.clone()).hint(mistake.hint)
+        }
+        None => Failure::new(format!("cannot read `{name}`")).causes_of(error),
+    }
+}
+
+/// What a checking reader found; it travels inside an `io::Error`.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{what}")]
+struct Mistake {
+    what: String,
+    place: Place,
+    hint: &'static str,
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn batches_count_rows_from_one_and_can_start_in_the_middle() {
+        let text: String = (1..=5).map(|i| format!("{{\"id\":{i}}}\n")).collect();
+        let schema = Schema::parse("{}").unwrap();
+        let mut records = read(&Source::Text(text), Format::Ndjson, &schema).unwrap();
+        assert_eq!(records.count, 5);
+        let first = records.next_batch(2).unwrap().unwrap();
+        assert_eq!(
+            (first.first_row, first.count, first.ndjson.as_slice()),
+            (1, 2, &b"{\"id\":1}\n{\"id\":2}\n"[..])
+        );
+        records.rewind_to(4).unwrap();
+        let rest = records.next_batch(10).unwrap().unwrap();
+        assert_eq!(
+            (rest.first_row, rest.count, rest.ndjson.as_slice()),
+            (4, 2, &b"{\"id\":4}\n{\"id\":5}\n"[..])
+        );
+        assert!(records.next_batch(10).unwrap().is_none());
+    }
+
+    #[test]
+    fn the_file_name_tells_the_format() {
+        assert_eq!(Format::of_name(Path::new("a/b.CSV")), Some(Format::Csv));
+        assert_eq!(Format::of_name(Path::new("b.jsonl")), Some(Format::Ndjson));
+        assert_eq!(Format::of_name(Path::new("b.txt")), None);
+    }
+}

@@ -1,0 +1,92 @@
+//! Ctrl-C and SIGTERM. The first asks the activity under way to come to an orderly end; the second, or one where nothing is
+//! under way, ends the process at once.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use connector_host::Canceller;
+use tokio::sync::watch;
+
+/// Whether the user wants the end.
+#[derive(Clone)]
+pub(crate) struct Interrupt {
+    asked: watch::Receiver<bool>,
+    /// Activities under way.
+    under_way: Arc<AtomicUsize>,
+}
+
+impl Interrupt {
+    /// Begins to listen. Must be called within the runtime.
+    pub(crate) fn install(quiet: bool) -> Self {
+        let (sender, asked) = watch::channel(false);
+        let under_way = Arc::new(AtomicUsize::new(0));
+        let activities = under_way.clone();
+        tokio::spawn(async move {
+            signal().await;
+            if activities.load(Ordering::SeqCst) == 0 {
+                if !quiet {
+                    eprintln!("stopped, as you asked");
+                }
+                std::process::exit(1);
+            }
+            sender.send_replace(true);
+            if !quiet {
+                crate::progress::above(|| eprintln!("stopping; press Ctrl-C again to stop at once"));
+            }
+            signal().await;
+            std::process::exit(1);
+        });
+        Self { asked, under_way }
+    }
+
+    /// Whether the end was asked for.
+    pub(crate) fn asked(&self) -> bool {
+        *self.asked.borrow()
+    }
+
+    /// Cancels this activity when the end is asked for, as long as the guard lives.
+    pub(crate) fn cancels(&self, canceller: Canceller) -> Guard {
+        let mut asked = self.asked.clone();
+        self.under_way.fetch_add(1, Ordering::SeqCst);
+        let waiter = tokio::spawn(async move {
+            if asked.wait_for(|asked| *asked).await.is_ok() {
+                canceller.cancel();
+            }
+        });
+        Guard {
+            waiter,
+            under_way: self.under_way.clone(),
+        }
+    }
+}
+
+/// Keeps an activity under the interrupt.
+pub(crate) struct Guard {
+    waiter: tokio::task::JoinHandle<()>,
+    under_way: Arc<AtomicUsize>,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.waiter.abort();
+        self.under_way.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+async fn signal() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+            return;
+        }
+    }
+    if tokio::signal::ctrl_c().await.is_err() {
+        // No signal can be heard here: wait for none.
+        std::future::pending::<()>().await;
+    }
+}

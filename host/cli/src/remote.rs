@@ -1,0 +1,113 @@
+//! The host library's and the connector's failures, as this program tells them. The connector's own words stand first: the
+//! contract makes it say what was tried and what to do.
+
+use connector_host::contract::{Error, ErrorKind, Retry};
+use connector_host::{CallError, Cause, Ended, LoadError};
+use serde_json::{Map, Value, json};
+
+use crate::error::{Blame, Failure, Failures};
+
+/// The contract's name of a kind.
+pub(crate) fn kind(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::Configuration => "configuration",
+        ErrorKind::Unsupported => "unsupported",
+        ErrorKind::InvalidRequest => "invalid-request",
+        ErrorKind::Unauthorized => "unauthorized",
+        ErrorKind::NotFound => "not-found",
+        ErrorKind::Conflict => "conflict",
+        ErrorKind::Rejected => "rejected",
+        ErrorKind::RateLimited => "rate-limited",
+        ErrorKind::Unavailable => "unavailable",
+        ErrorKind::Protocol => "protocol",
+        ErrorKind::Denied => "denied",
+        ErrorKind::Internal => "internal",
+    }
+}
+
+/// A connector's failure as an object for programs, without its message.
+pub(crate) fn detail(error: &Error) -> Map<String, Value> {
+    let mut object = Map::new();
+    object.insert("kind".into(), json!(kind(error.kind)));
+    let (retry, after) = match error.retry {
+        Retry::Never => ("never", None),
+        Retry::After(ms) => ("after", Some(ms)),
+        Retry::OutcomeUnknown => ("outcome-unknown", None),
+    };
+    object.insert("retry".into(), json!(retry));
+    if let Some(ms) = after {
+        object.insert("retry_after_ms".into(), json!(ms));
+    }
+    if let Some(status) = error.status {
+        object.insert("status".into(), json!(status));
+    }
+    if let Some(code) = &error.code {
+        object.insert("code".into(), json!(code));
+    }
+    if let Some(pointer) = &error.pointer {
+        object.insert("pointer".into(), json!(pointer));
+    }
+    object
+}
+
+/// The same with its message, as it stands in an outcome.
+pub(crate) fn to_json(error: &Error) -> Value {
+    let mut object = detail(error);
+    object.insert("message".into(), json!(error.message));
+    Value::Object(object)
+}
+
+/// A connector's failure.
+pub(crate) fn failure(error: &Error) -> Failure {
+    let mut failure = Failure::new(error.message.trim_end_matches('.'));
+    failure.detail = detail(error);
+    if error.kind == ErrorKind::Internal {
+        failure.blame = Blame::Defect;
+        return failure.hint("this is a defect of the connector: please report it");
+    }
+    match error.retry {
+        Retry::After(ms) if ms > 0 => failure.hint(format!("nothing was done; try again in {}", seconds(ms))),
+        _ => failure,
+    }
+}
+
+fn seconds(ms: u64) -> String {
+    if ms < 1000 {
+        "a second".to_owned()
+    } else {
+        format!("{} s", ms.div_ceil(1000))
+    }
+}
+
+/// What the host found about a call that it ended.
+pub(crate) fn ended(ended: &Ended) -> Failure {
+    let mut failure = Failure::new(ended.to_string())
+        .with("kind", "ended")
+        .with("call", ended.call);
+    match ended.cause {
+        Cause::Trap(_) | Cause::Memory(_) | Cause::ComputeTime(_) | Cause::Instance(_) => {
+            failure.blame = Blame::Defect;
+            failure.hint("this is a defect of the connector: please report it")
+        }
+        _ => failure,
+    }
+}
+
+/// A call that did not succeed.
+pub(crate) fn call_failed(error: &CallError) -> Failures {
+    match error {
+        CallError::Connector(error) => failure(error).into(),
+        CallError::Settings(list) => Failures(list.iter().map(failure).collect()),
+        CallError::Ended(end) => ended(end).into(),
+        other => Failure::new(other.to_string()).into(),
+    }
+}
+
+/// A file that cannot be run.
+pub(crate) fn load_failed(name: &str, error: &LoadError) -> Failure {
+    let mut failure = Failure::new(format!("cannot use `{name}` as a connector")).causes_of(error);
+    if matches!(error, LoadError::Describe(_)) {
+        failure.blame = Blame::Defect;
+    }
+    failure
+}

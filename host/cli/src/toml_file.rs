@@ -1,0 +1,147 @@
+//! The project's TOML files: read with the place of every mistake, changed without touching comments or order, and replaced as
+//! a whole, so that a killed process leaves the old file or the new one.
+
+use std::io::{self, Write as _};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use toml_edit::{Document, DocumentMut, Item, Table, TableLike};
+
+use crate::error::{Failure, suggest};
+
+/// A file that was read.
+pub(crate) struct TomlFile {
+    path: PathBuf,
+    document: Document<String>,
+}
+
+/// A value, with the place where its key stands.
+pub(crate) struct Entry<'a> {
+    pub key: &'a str,
+    pub item: &'a Item,
+    pub line: usize,
+}
+
+impl TomlFile {
+    /// Reads a file; none if it does not exist.
+    pub(crate) fn read(path: &Path) -> Result<Option<Self>, Failure> {
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(Failure::new(format!("cannot read `{}`", path.display())).causes_of(&e)),
+        };
+        Self::parse(path, text).map(Some)
+    }
+
+    /// Reads a text as if it stood in this file.
+    pub(crate) fn parse(path: &Path, text: String) -> Result<Self, Failure> {
+        match Document::parse(text.clone()) {
+            Ok(document) => Ok(Self {
+                path: path.to_owned(),
+                document,
+            }),
+            Err(error) => {
+                let line = line_of(&text, error.span().map_or(0, |s: Range<usize>| s.start));
+                Err(at(path, line, error.message().trim().replace('\n', ", ")).hint("the file must be valid TOML"))
+            }
+        }
+    }
+
+    /// The file's path, for messages.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The file's root table.
+    pub(crate) fn root(&self) -> &Table {
+        self.document.as_table()
+    }
+
+    /// The members of a table, each with its line.
+    pub(crate) fn entries<'a>(&'a self, table: &'a dyn TableLike) -> Vec<Entry<'a>> {
+        table
+            .iter()
+            .map(|(key, item)| {
+                // A table's own span is that of its header line, which is where a person looks for it.
+                let span = match item {
+                    Item::Table(table) => table.span(),
+                    _ => None,
+                };
+                let span = span
+                    .or_else(|| table.key(key).and_then(toml_edit::Key::span))
+                    .or_else(|| item.span());
+                Entry {
+                    key,
+                    item,
+                    line: line_of(self.document.raw(), span.map_or(0, |s| s.start)),
+                }
+            })
+            .collect()
+    }
+
+    /// A mistake in this file.
+    pub(crate) fn mistake(&self, line: usize, what: impl std::fmt::Display) -> Failure {
+        at(&self.path, line, what)
+    }
+
+    /// A key that nobody knows.
+    pub(crate) fn unknown(&self, entry: &Entry<'_>, place: &str, known: &[&'static str]) -> Failure {
+        let failure = self.mistake(entry.line, format!("{place} has no key `{}`", entry.key));
+        match suggest(entry.key, known.iter().copied()) {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    }
+}
+
+fn at(path: &Path, line: usize, what: impl std::fmt::Display) -> Failure {
+    Failure::new(format!("{}:{line}: {what}", path.display()))
+        .with("file", path.display().to_string())
+        .with("line", line)
+}
+
+fn line_of(text: &str, offset: usize) -> usize {
+    1 + text.as_bytes().iter().take(offset).filter(|b| **b == b'\n').count()
+}
+
+/// A document to change: that of the file, or an empty one.
+pub(crate) fn open_for_change(path: &Path) -> Result<DocumentMut, Failure> {
+    match TomlFile::read(path)? {
+        Some(file) => Ok(file.document.into_mut()),
+        None => Ok(DocumentMut::new()),
+    }
+}
+
+/// Who may read a file that is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// As the process's umask says.
+    Usual,
+    /// The owner alone.
+    Private,
+}
+
+/// Replaces a file as a whole.
+pub(crate) fn replace(path: &Path, text: &str, access: Access) -> Result<(), Failure> {
+    let failed = |e: &dyn std::error::Error| Failure::new(format!("cannot write `{}`", path.display())).cause(e);
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".").suffix(".new");
+    #[cfg(unix)]
+    let builder = {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = if access == Access::Private { 0o600 } else { 0o666 };
+        builder.permissions(std::fs::Permissions::from_mode(mode))
+    };
+    #[cfg(not(unix))]
+    let _ = access;
+    let mut file = builder.tempfile_in(folder).map_err(|e| failed(&e))?;
+    file.write_all(text.as_bytes())
+        .and_then(|()| file.as_file().sync_all())
+        .map_err(|e| failed(&e))?;
+    file.persist(path).map_err(|e| failed(&e.error))?;
+    Ok(())
+}
