@@ -23,10 +23,7 @@ fn main() {
             "Some(include_bytes!(concat!(env!(\"OUT_DIR\"), \"/bundled.wasm\")))"
         }
         Err(error) if explicit => {
-            println!(
-                "cargo::error=BIGCOMMERCE_COMPONENT names {}: {error}",
-                component.display()
-            );
+            println!("cargo::error=BIGCOMMERCE_COMPONENT names {}: {error}", component.display());
             "None"
         }
         Err(_) => "None",

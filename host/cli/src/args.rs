@@ -24,13 +24,7 @@ pub(crate) struct Cli {
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
     /// Folder with connections.toml and variables.toml.
-    #[arg(
-        long,
-        global = true,
-        value_name = "DIR",
-        default_value = ".",
-        env = "CONNECTOR_PROJECT"
-    )]
+    #[arg(long, global = true, value_name = "DIR", default_value = ".", env = "CONNECTOR_PROJECT")]
     pub project: PathBuf,
     /// Use this component instead of the bundled one.
     #[arg(long, global = true, value_name = "FILE.wasm", env = "CONNECTOR_FILE")]
@@ -237,13 +231,7 @@ pub(crate) struct Delete {
     #[command(flatten)]
     pub options: WriteOptions,
     /// Records with the key fields, NDJSON, JSON or CSV; `-` is stdin.
-    #[arg(
-        long,
-        short,
-        value_name = "FILE",
-        required_unless_present = "ids",
-        conflicts_with = "ids"
-    )]
+    #[arg(long, short, value_name = "FILE", required_unless_present = "ids", conflicts_with = "ids")]
     pub input: Option<PathBuf>,
     /// Keys, for objects with one key field.
     #[arg(long = "id", value_name = "1,2,3", value_delimiter = ',')]

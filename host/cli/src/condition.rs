@@ -63,11 +63,7 @@ pub(crate) fn parse(text: &str) -> Result<Condition, Failure> {
     Parser { text, at: 0 }.condition().map_err(|(at, message)| {
         let column = text.get(..at).unwrap_or(text).chars().count();
         Failure::new(format!("cannot read the condition `{text}`"))
-            .cause(format!(
-                "column {}: {message}\n  {text}\n  {}^",
-                column + 1,
-                " ".repeat(column)
-            ))
+            .cause(format!("column {}: {message}\n  {text}\n  {}^", column + 1, " ".repeat(column)))
             .hint(FORMS)
             .with("column", column + 1)
     })
@@ -96,10 +92,7 @@ impl<'a> Parser<'a> {
 
     fn condition(&mut self) -> Parsed<Condition> {
         self.skip_spaces();
-        let end = self
-            .rest()
-            .find(|c: char| c.is_whitespace() || "=!<>()\"'".contains(c))
-            .unwrap_or(self.rest().len());
+        let end = self.rest().find(|c: char| c.is_whitespace() || "=!<>()\"'".contains(c)).unwrap_or(self.rest().len());
         let field = self.rest().get(..end).unwrap_or("").to_owned();
         if field.is_empty() {
             return self.fail("a field name is missing");
@@ -108,11 +101,7 @@ impl<'a> Parser<'a> {
         self.skip_spaces();
         let op = self.operator(&field)?;
         self.skip_spaces();
-        let values = if op == Op::OneOf {
-            self.list()?
-        } else {
-            vec![self.single()?]
-        };
+        let values = if op == Op::OneOf { self.list()? } else { vec![self.single()?] };
         Ok(Condition { field, op, values })
     }
 
@@ -201,10 +190,7 @@ impl<'a> Parser<'a> {
         match values.next() {
             Some(Ok(text)) => {
                 self.at += values.byte_offset();
-                Ok(Operand {
-                    json: crate::json::quote(&text),
-                    bare: None,
-                })
+                Ok(Operand { json: crate::json::quote(&text), bare: None })
             }
             _ => self.fail("this text in quotes is not closed, or holds a bad escape (JSON rules)"),
         }
@@ -218,11 +204,7 @@ impl<'a> Parser<'a> {
             return self.fail("a condition compares with single values, not with lists or objects");
         }
         let bare = Some(text.to_owned());
-        let json = if crate::json::is_scalar(text) {
-            text.to_owned()
-        } else {
-            crate::json::quote(text)
-        };
+        let json = if crate::json::is_scalar(text) { text.to_owned() } else { crate::json::quote(text) };
         Ok(Operand { json, bare })
     }
 }
@@ -240,23 +222,11 @@ mod tests {
     #[test]
     fn every_operator_is_read_with_and_without_spaces() {
         for (symbol, op) in SYMBOLS {
-            assert_eq!(
-                read(&format!("price{symbol}10")),
-                ("price".into(), op, vec!["10".into()])
-            );
-            assert_eq!(
-                read(&format!(" price  {symbol}  10 ")),
-                ("price".into(), op, vec!["10".into()])
-            );
+            assert_eq!(read(&format!("price{symbol}10")), ("price".into(), op, vec!["10".into()]));
+            assert_eq!(read(&format!(" price  {symbol}  10 ")), ("price".into(), op, vec!["10".into()]));
         }
-        assert_eq!(
-            read("name contains red"),
-            ("name".into(), Op::Contains, vec!["\"red\"".into()])
-        );
-        assert_eq!(
-            read("id IN(1,2)"),
-            ("id".into(), Op::OneOf, vec!["1".into(), "2".into()])
-        );
+        assert_eq!(read("name contains red"), ("name".into(), Op::Contains, vec!["\"red\"".into()]));
+        assert_eq!(read("id IN(1,2)"), ("id".into(), Op::OneOf, vec!["1".into(), "2".into()]));
     }
 
     #[test]
@@ -268,10 +238,7 @@ mod tests {
 
     #[test]
     fn what_is_not_json_is_text() {
-        assert_eq!(
-            read("date_modified > 2024-05-01T10:00:00Z").2,
-            ["\"2024-05-01T10:00:00Z\""]
-        );
+        assert_eq!(read("date_modified > 2024-05-01T10:00:00Z").2, ["\"2024-05-01T10:00:00Z\""]);
         assert_eq!(read("name = red shirt, large").2, ["\"red shirt, large\""]);
         assert_eq!(read("sku = 0123").2, ["\"0123\""]);
         assert_eq!(read(r#"name = "a \"b\"""#).2, [r#""a \"b\"""#]);

@@ -46,21 +46,12 @@ pub(crate) struct Failure {
 impl Failure {
     /// A failure that the caller can mend.
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            causes: Vec::new(),
-            hint: None,
-            blame: Blame::Caller,
-            detail: Map::new(),
-        }
+        Self { message: message.into(), causes: Vec::new(), hint: None, blame: Blame::Caller, detail: Map::new() }
     }
 
     /// A defect: of this program, or of the component.
     pub(crate) fn defect(message: impl Into<String>) -> Self {
-        Self {
-            blame: Blame::Defect,
-            ..Self::new(message)
-        }
+        Self { blame: Blame::Defect, ..Self::new(message) }
     }
 
     /// Adds a cause behind those that are there.
@@ -126,11 +117,7 @@ impl Failures {
 
     /// The text for a person, each failure with its causes and its hint, every line closed.
     pub(crate) fn render(&self, colour: bool) -> String {
-        let (red, cyan, off) = if colour {
-            ("\x1b[1;31m", "\x1b[1;36m", "\x1b[0m")
-        } else {
-            ("", "", "")
-        };
+        let (red, cyan, off) = if colour { ("\x1b[1;31m", "\x1b[1;36m", "\x1b[0m") } else { ("", "", "") };
         let mut text = String::new();
         for failure in &self.0 {
             let _ = writeln!(text, "{red}error{off}: {}", failure.message);
@@ -175,12 +162,7 @@ pub(crate) fn nearest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>
     let lower = wanted.to_lowercase();
     names
         .into_iter()
-        .map(|name| {
-            (
-                strsim::normalized_damerau_levenshtein(&lower, &name.to_lowercase()),
-                name,
-            )
-        })
+        .map(|name| (strsim::normalized_damerau_levenshtein(&lower, &name.to_lowercase()), name))
         .filter(|(likeness, _)| *likeness >= 0.55)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, name)| name)
@@ -203,9 +185,7 @@ mod tests {
     #[test]
     fn a_failure_is_told_with_its_causes_and_what_to_do() {
         let failures = Failures(vec![
-            Failure::new("cannot read `a.toml`")
-                .cause("no such file")
-                .hint("make it"),
+            Failure::new("cannot read `a.toml`").cause("no such file").hint("make it"),
             Failure::defect("the component stopped"),
         ]);
         assert_eq!(
@@ -223,9 +203,6 @@ mod tests {
         assert_eq!(nearest("prodcuts", names), Some("products"));
         assert_eq!(nearest("Orders", names), Some("orders"));
         assert_eq!(nearest("zzz", names), None);
-        assert_eq!(
-            suggest("zzz", names),
-            Some("there are: products, orders, brands".into())
-        );
+        assert_eq!(suggest("zzz", names), Some("there are: products, orders, brands".into()));
     }
 }

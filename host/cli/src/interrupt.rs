@@ -53,10 +53,7 @@ impl Interrupt {
                 canceller.cancel();
             }
         });
-        Guard {
-            waiter,
-            under_way: self.under_way.clone(),
-        }
+        Guard { waiter, under_way: self.under_way.clone() }
     }
 }
 

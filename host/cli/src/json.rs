@@ -79,31 +79,19 @@ mod tests {
     #[test]
     fn compacting_changes_nothing_inside_texts_and_no_digit() {
         let mut out = Vec::new();
-        compact_into(
-            "{ \"a b\" : \"x \\\" y\\\\\" ,\r\n\t\"n\" : [ 25.00 , 1e400 ] }",
-            &mut out,
-        );
-        assert_eq!(
-            String::from_utf8(out).unwrap(),
-            r#"{"a b":"x \" y\\","n":[25.00,1e400]}"#
-        );
+        compact_into("{ \"a b\" : \"x \\\" y\\\\\" ,\r\n\t\"n\" : [ 25.00 , 1e400 ] }", &mut out);
+        assert_eq!(String::from_utf8(out).unwrap(), r#"{"a b":"x \" y\\","n":[25.00,1e400]}"#);
     }
 
     #[test]
     fn members_come_in_order_with_their_digits() {
         let mut seen = Vec::new();
-        for_each_member(
-            r#"{"z":12345678901234567890,"a":1e400,"\u0062":{"c":1.50}}"#,
-            |name, value| {
-                seen.push((name, value.get().to_owned()));
-            },
-        )
+        for_each_member(r#"{"z":12345678901234567890,"a":1e400,"\u0062":{"c":1.50}}"#, |name, value| {
+            seen.push((name, value.get().to_owned()));
+        })
         .unwrap();
         let seen: Vec<(&str, &str)> = seen.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
-        assert_eq!(
-            seen,
-            [("z", "12345678901234567890"), ("a", "1e400"), ("b", r#"{"c":1.50}"#)]
-        );
+        assert_eq!(seen, [("z", "12345678901234567890"), ("a", "1e400"), ("b", r#"{"c":1.50}"#)]);
         assert!(for_each_member("[1]", |_, _| ()).is_err());
     }
 

@@ -34,10 +34,7 @@ fn main() -> ExitCode {
     };
     let as_json = cli.global.json;
     log_to_stderr(&cli.global);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let result = match runtime {
         Ok(runtime) => {
             let result = runtime.block_on(commands::run(cli));
@@ -80,14 +77,8 @@ fn log_to_stderr(global: &Global) {
         (false, _) => "trace",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(progress::LogWriter::default);
-    let result = if global.json {
-        builder.json().try_init()
-    } else {
-        builder.try_init()
-    };
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(progress::LogWriter::default);
+    let result = if global.json { builder.json().try_init() } else { builder.try_init() };
     if let Err(error) = result {
         eprintln!("warning: no log: {error}");
     }

@@ -75,21 +75,14 @@ impl Outcomes {
     pub(crate) fn in_file(path: &Path, append: bool) -> Result<(Self, Option<InDoubt>), Failure> {
         let failed =
             |e: &io::Error| Failure::new(format!("cannot open the outcomes file `{}`", path.display())).causes_of(e);
-        let mut file = OpenOptions::new()
-            .read(true)
-            .append(true)
-            .create(true)
-            .open(path)
-            .map_err(|e| failed(&e))?;
+        let mut file = OpenOptions::new().read(true).append(true).create(true).open(path).map_err(|e| failed(&e))?;
         let length = file.metadata().map_err(|e| failed(&e))?.len();
         let mut doubt = None;
         if length > 0 {
             doubt = in_doubt(&mut file).map_err(|e| failed(&e))?;
             if !append {
-                let failure = Failure::new(format!(
-                    "the file `{}` is there already and holds something",
-                    path.display()
-                ));
+                let failure =
+                    Failure::new(format!("the file `{}` is there already and holds something", path.display()));
                 return Err(failure.hint(match doubt {
                     Some(rows) => format!(
                         "a run ended while rows {} to {} were under way: look them up, then go on with --from-row {}, or choose another file",
@@ -110,12 +103,7 @@ impl Outcomes {
     }
 
     fn to(target: Target) -> Self {
-        Self {
-            target,
-            tally: Tally::default(),
-            examples: Vec::new(),
-            go_on_at: None,
-        }
+        Self { target, tally: Tally::default(), examples: Vec::new(), go_on_at: None }
     }
 
     /// The file, if outcomes go to one.
@@ -228,10 +216,7 @@ fn in_doubt(file: &mut File) -> io::Result<Option<InDoubt>> {
             doubt = Some(InDoubt { first_row, last_row });
         } else if let (true, Some(row), Some(rows)) = (complete, value.get("row").and_then(Value::as_u64), doubt) {
             // Outcomes are written in order: what is behind the last complete line is still in doubt.
-            doubt = (row < rows.last_row).then_some(InDoubt {
-                first_row: row + 1,
-                ..rows
-            });
+            doubt = (row < rows.last_row).then_some(InDoubt { first_row: row + 1, ..rows });
         }
     }
 }
@@ -279,28 +264,15 @@ mod tests {
         let failed: Value = serde_json::from_str(lines[2]).unwrap();
         assert_eq!(failed["error"]["pointer"], "/name");
         assert_eq!(failed["error"]["kind"], "conflict");
-        assert_eq!(
-            serde_json::from_str::<Value>(lines[3]).unwrap(),
-            json!({ "row": 19, "outcome": "skipped" })
-        );
-        assert_eq!(
-            outcomes.tally,
-            Tally {
-                applied: 1,
-                failed: 1,
-                unknown: 0,
-                skipped: 1
-            }
-        );
+        assert_eq!(serde_json::from_str::<Value>(lines[3]).unwrap(), json!({ "row": 19, "outcome": "skipped" }));
+        assert_eq!(outcomes.tally, Tally { applied: 1, failed: 1, unknown: 0, skipped: 1 });
         assert_eq!(outcomes.go_on_at, Some(19));
     }
 
     #[test]
     fn a_row_that_was_sent_behind_a_skipped_one_leaves_no_place_to_go_on() {
         let mut outcomes = Outcomes::nowhere();
-        outcomes
-            .write(1, &[Outcome::Skipped, Outcome::Applied("{}".into())])
-            .unwrap();
+        outcomes.write(1, &[Outcome::Skipped, Outcome::Applied("{}".into())]).unwrap();
         assert_eq!(outcomes.go_on_at, None);
     }
 
@@ -310,10 +282,7 @@ mod tests {
         let path = folder.path().join("o.ndjson");
         let sending = "{\"sending\":{\"first_row\":1,\"last_row\":2}}\n{\"row\":1,\"outcome\":\"skipped\"}\n";
         for (text, want) in [
-            (
-                "{\"sending\":{\"first_row\":1,\"last_row\":2}}\n".to_owned(),
-                Some((1, 2)),
-            ),
+            ("{\"sending\":{\"first_row\":1,\"last_row\":2}}\n".to_owned(), Some((1, 2))),
             (sending.to_owned(), Some((2, 2))),
             (format!("{sending}{{\"row\":2,\"outc"), Some((2, 2))),
             (format!("{sending}{{\"row\":2,\"outcome\":\"skipped\"}}\n"), None),
@@ -325,10 +294,7 @@ mod tests {
             assert_eq!(doubt, want, "{text}");
             outcomes.write(3, &[Outcome::Skipped]).unwrap();
             let after = std::fs::read_to_string(&path).unwrap();
-            assert!(
-                after.starts_with(&text) && after.ends_with("\n{\"row\":3,\"outcome\":\"skipped\"}\n"),
-                "{after}"
-            );
+            assert!(after.starts_with(&text) && after.ends_with("\n{\"row\":3,\"outcome\":\"skipped\"}\n"), "{after}");
         }
     }
 }

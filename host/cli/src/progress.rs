@@ -35,12 +35,8 @@ pub(crate) struct Progress {
 impl Progress {
     /// Shows the line, if `wanted` and stderr is a terminal.
     pub(crate) fn start(connection: &Connection, verb: &'static str, total: Option<u64>, wanted: bool) -> Self {
-        let mut progress = Self {
-            records: Arc::default(),
-            began: Instant::now(),
-            connection: connection.clone(),
-            ticker: None,
-        };
+        let mut progress =
+            Self { records: Arc::default(), began: Instant::now(), connection: connection.clone(), ticker: None };
         if !wanted || !io::stderr().is_terminal() {
             return progress;
         }
@@ -53,13 +49,7 @@ impl Progress {
         progress.ticker = Some(tokio::spawn(async move {
             loop {
                 tokio::time::sleep(TICK).await;
-                let line = line(
-                    verb,
-                    records.load(Ordering::Relaxed),
-                    total,
-                    began.elapsed(),
-                    &connection.status(),
-                );
+                let line = line(verb, records.load(Ordering::Relaxed), total, began.elapsed(), &connection.status());
                 bar.set_message(line);
                 bar.tick();
             }
@@ -77,11 +67,7 @@ impl Progress {
         self.clear();
         let requests = self.connection.status().requests;
         let time = self.began.elapsed().as_secs_f64();
-        format!(
-            "{time:.1} s, {} {}",
-            grouped(requests),
-            if requests == 1 { "request" } else { "requests" }
-        )
+        format!("{time:.1} s, {} {}", grouped(requests), if requests == 1 { "request" } else { "requests" })
     }
 
     fn clear(&mut self) {
@@ -169,16 +155,8 @@ mod tests {
 
     #[test]
     fn the_line_tells_records_rate_requests_quota_and_waits() {
-        let mut status = Status {
-            requests: 1500,
-            in_flight: 4,
-            ..Status::default()
-        };
-        status.quotas.push(QuotaStatus {
-            limit: Some(150),
-            left: Some(12),
-            ..QuotaStatus::default()
-        });
+        let mut status = Status { requests: 1500, in_flight: 4, ..Status::default() };
+        status.quotas.push(QuotaStatus { limit: Some(150), left: Some(12), ..QuotaStatus::default() });
         assert_eq!(
             line("read", 12_500, None, Duration::from_secs(5), &status),
             "read 12,500 records · 2500/s · 1,500 requests · quota 12 of 150 left · 4 under way"
@@ -194,13 +172,7 @@ mod tests {
 
     #[test]
     fn numbers_are_grouped() {
-        assert_eq!(
-            [0, 999, 1000, 1_234_567].map(grouped),
-            ["0", "999", "1,000", "1,234,567"]
-        );
-        assert_eq!(
-            (counted(1, "record"), counted(2, "record")),
-            ("1 record".into(), "2 records".into())
-        );
+        assert_eq!([0, 999, 1000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!((counted(1, "record"), counted(2, "record")), ("1 record".into(), "2 records".into()));
     }
 }

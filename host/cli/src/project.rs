@@ -62,18 +62,12 @@ pub(crate) struct Project {
 
 impl Project {
     pub(crate) fn new(folder: &Path) -> Self {
-        Self {
-            folder: folder.to_owned(),
-        }
+        Self { folder: folder.to_owned() }
     }
 
     /// A file of the project, without a `./` in front.
     fn file(&self, name: &str) -> PathBuf {
-        if self.folder == Path::new(".") {
-            PathBuf::from(name)
-        } else {
-            self.folder.join(name)
-        }
+        if self.folder == Path::new(".") { PathBuf::from(name) } else { self.folder.join(name) }
     }
 
     /// The file of connections.
@@ -93,11 +87,7 @@ impl Project {
 
     /// A path that a project's file mentions.
     pub(crate) fn resolve(&self, path: &Path) -> PathBuf {
-        if self.folder == Path::new(".") {
-            path.to_owned()
-        } else {
-            self.folder.join(path)
-        }
+        if self.folder == Path::new(".") { path.to_owned() } else { self.folder.join(path) }
     }
 
     /// All connections, in the file's order.
@@ -121,14 +111,10 @@ impl Project {
             if let Err(reason) = check_name(name) {
                 return bad_name(name, reason).into();
             }
-            let failure = Failure::new(format!(
-                "there is no connection `{name}` in {}",
-                self.connections_file().display()
-            ));
+            let failure =
+                Failure::new(format!("there is no connection `{name}` in {}", self.connections_file().display()));
             let hint = suggest(name, names.iter().map(String::as_str));
-            failure
-                .hint(hint.unwrap_or_else(|| "`connector connection add` makes one".to_owned()))
-                .into()
+            failure.hint(hint.unwrap_or_else(|| "`connector connection add` makes one".to_owned())).into()
         })
     }
 
@@ -200,9 +186,7 @@ impl Project {
             return Ok(Vec::new());
         };
         let table = file.root().get("variables").and_then(Item::as_table_like);
-        Ok(table
-            .map(|t| t.iter().map(|(name, _)| name.to_owned()).collect())
-            .unwrap_or_default())
+        Ok(table.map(|t| t.iter().map(|(name, _)| name.to_owned()).collect()).unwrap_or_default())
     }
 }
 
@@ -247,10 +231,9 @@ fn read_one(file: &TomlFile, entry: &Entry<'_>, failures: &mut Vec<Failure>) -> 
     let name = entry.key;
     let here = format!("connection `{name}`");
     if let Err(reason) = check_name(name) {
-        failures.push(file.mistake(
-            entry.line,
-            format!("a connection cannot be named `{}`: {reason}", name.escape_debug()),
-        ));
+        failures.push(
+            file.mistake(entry.line, format!("a connection cannot be named `{}`: {reason}", name.escape_debug())),
+        );
     }
     let Some(table) = entry.item.as_table_like() else {
         failures.push(file.mistake(entry.line, format!("{here} must be a table")));
@@ -262,10 +245,7 @@ fn read_one(file: &TomlFile, entry: &Entry<'_>, failures: &mut Vec<Failure>) -> 
         grants: Vec::new(),
         ca_file: None,
         settings: Map::new(),
-        lines: Lines {
-            connection: entry.line,
-            settings: BTreeMap::new(),
-        },
+        lines: Lines { connection: entry.line, settings: BTreeMap::new() },
     };
     for part in file.entries(table) {
         let mut wrong = |what: &str| failures.push(file.mistake(part.line, format!("{here}: {what}")));
@@ -334,10 +314,7 @@ fn to_json(value: &toml_edit::Value) -> Value {
         Toml::Boolean(truth) => Value::from(*truth.value()),
         Toml::Datetime(time) => Value::from(time.value().to_string()),
         Toml::Array(items) => items.iter().map(to_json).collect(),
-        Toml::InlineTable(table) => table
-            .iter()
-            .map(|(key, value)| (key.to_owned(), to_json(value)))
-            .collect(),
+        Toml::InlineTable(table) => table.iter().map(|(key, value)| (key.to_owned(), to_json(value))).collect(),
     }
 }
 
@@ -345,16 +322,7 @@ fn to_toml(saved: &Saved) -> Table {
     let mut table = Table::new();
     table.insert("connector", value(&saved.connector));
     if !saved.grants.is_empty() {
-        table.insert(
-            "grant",
-            value(
-                saved
-                    .grants
-                    .iter()
-                    .map(ToString::to_string)
-                    .collect::<toml_edit::Array>(),
-            ),
-        );
+        table.insert("grant", value(saved.grants.iter().map(ToString::to_string).collect::<toml_edit::Array>()));
     }
     if let Some(path) = &saved.ca_file {
         table.insert("ca-file", value(path.display().to_string()));
@@ -407,11 +375,7 @@ mod tests {
              ca-file = 1\ngrant = \"https://a\"\n[connections.c.settings]\n[connections]\nd = 3\n",
         );
         let failures = project.connections().unwrap_err();
-        let mut lines: Vec<u64> = failures
-            .0
-            .iter()
-            .filter_map(|f| f.detail.get("line")?.as_u64())
-            .collect();
+        let mut lines: Vec<u64> = failures.0.iter().filter_map(|f| f.detail.get("line")?.as_u64()).collect();
         lines.sort_unstable();
         assert_eq!(lines, [1, 2, 4, 5, 6, 7, 10], "{}", failures.render(false));
         assert!(failures.render(false).contains("did you mean `connector`?"));
@@ -452,10 +416,7 @@ mod tests {
         assert!(after.starts_with(before), "{after}");
         assert_eq!(project.connection("b c").unwrap().settings, saved.settings);
         project.remove("b c", &[]).unwrap();
-        assert_eq!(
-            std::fs::read_to_string(project.connections_file()).unwrap().trim_end(),
-            before.trim_end()
-        );
+        assert_eq!(std::fs::read_to_string(project.connections_file()).unwrap().trim_end(), before.trim_end());
     }
 
     #[cfg(unix)]
@@ -463,9 +424,7 @@ mod tests {
     fn secrets_are_for_their_owner_alone() {
         use std::os::unix::fs::PermissionsExt as _;
         let (_folder, project) = project("");
-        project
-            .save_secrets(&[("connection-a-token".into(), "s3".into())])
-            .unwrap();
+        project.save_secrets(&[("connection-a-token".into(), "s3".into())]).unwrap();
         let mode = std::fs::metadata(project.secrets_file()).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         assert_eq!(project.secret_names().unwrap(), ["connection-a-token"]);

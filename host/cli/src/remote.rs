@@ -72,18 +72,12 @@ pub(crate) fn failure(error: &Error) -> Failure {
 }
 
 fn seconds(ms: u64) -> String {
-    if ms < 1000 {
-        "a second".to_owned()
-    } else {
-        format!("{} s", ms.div_ceil(1000))
-    }
+    if ms < 1000 { "a second".to_owned() } else { format!("{} s", ms.div_ceil(1000)) }
 }
 
 /// What the host found about a call that it ended.
 pub(crate) fn ended(ended: &Ended) -> Failure {
-    let mut failure = Failure::new(ended.to_string())
-        .with("kind", "ended")
-        .with("call", ended.call);
+    let mut failure = Failure::new(ended.to_string()).with("kind", "ended").with("call", ended.call);
     match ended.cause {
         Cause::Trap(_) | Cause::Memory(_) | Cause::ComputeTime(_) | Cause::Instance(_) => {
             failure.blame = Blame::Defect;

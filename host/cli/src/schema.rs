@@ -33,9 +33,7 @@ const MAX_DEPTH: usize = 32;
 impl Schema {
     /// Reads a schema.
     pub(crate) fn parse(text: &str) -> serde_json::Result<Self> {
-        Ok(Self {
-            root: serde_json::from_str(text)?,
-        })
+        Ok(Self { root: serde_json::from_str(text)? })
     }
 
     /// The schema of the whole.
@@ -74,10 +72,7 @@ impl Schema {
 
     /// The schema of one property.
     pub(crate) fn property<'a>(&'a self, of: &'a Value, name: &str) -> Option<&'a Value> {
-        self.properties(of)
-            .into_iter()
-            .find(|(n, _)| *n == name)
-            .map(|(_, s)| s)
+        self.properties(of).into_iter().find(|(n, _)| *n == name).map(|(_, s)| s)
     }
 
     /// Whether properties that the schema does not name are welcome in so many words.
@@ -117,12 +112,7 @@ impl Schema {
                 self.collect_types(part, types, depth - 1);
             }
         }
-        let values = of
-            .get("enum")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-            .chain(of.get("const"));
+        let values = of.get("enum").and_then(Value::as_array).into_iter().flatten().chain(of.get("const"));
         if of.get("type").is_none() {
             for value in values {
                 types.add(match value {
@@ -204,11 +194,7 @@ impl Types {
             (self.null, "null"),
         ];
         let words: Vec<&str> = named.iter().filter(|(is, _)| *is).map(|(_, word)| *word).collect();
-        if words.is_empty() {
-            "any value".to_owned()
-        } else {
-            words.join(", or ")
-        }
+        if words.is_empty() { "any value".to_owned() } else { words.join(", or ") }
     }
 }
 
@@ -225,10 +211,7 @@ mod tests {
     #[test]
     fn a_text_becomes_what_the_schema_asks_for_and_keeps_its_digits() {
         let integer = types(r#"{"type":"integer"}"#);
-        assert_eq!(
-            integer.value_of("12345678901234567890").as_deref(),
-            Some("12345678901234567890")
-        );
+        assert_eq!(integer.value_of("12345678901234567890").as_deref(), Some("12345678901234567890"));
         assert_eq!(integer.value_of("25.0"), None);
         assert_eq!(integer.value_of("x"), None);
         let number = types(r#"{"type":["number","null"]}"#);

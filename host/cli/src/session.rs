@@ -38,11 +38,7 @@ pub(crate) struct Loaded {
 
 impl Session {
     pub(crate) fn new(global: Global, interrupt: Interrupt) -> Self {
-        Self {
-            project: Project::new(&global.project),
-            global,
-            interrupt,
-        }
+        Self { project: Project::new(&global.project), global, interrupt }
     }
 
     /// Whether notes for people may go to stderr.
@@ -97,12 +93,7 @@ impl Session {
         };
         let host = Host::new(config).map_err(|e| Failure::defect("cannot start").causes_of(&e))?;
         let connector = host.load(&bytes).await.map_err(|e| remote::load_failed(&source, &e))?;
-        Ok(Loaded {
-            host,
-            connector,
-            bundled: COMPONENT == Some(bytes.as_slice()),
-            source,
-        })
+        Ok(Loaded { host, connector, bundled: COMPONENT == Some(bytes.as_slice()), source })
     }
 
     fn cache_dir(&self) -> Option<PathBuf> {
@@ -137,14 +128,8 @@ impl Session {
         if saved.connector != info.name {
             let failure = Failure::new(format!("{}uses the connector `{}`", place.of(None), saved.connector));
             return Err(failure
-                .cause(format!(
-                    "the {} component is the connector `{}`",
-                    loaded.source, info.name
-                ))
-                .hint(format!(
-                    "pass the component of `{}` with --connector FILE.wasm",
-                    saved.connector
-                ))
+                .cause(format!("the {} component is the connector `{}`", loaded.source, info.name))
+                .hint(format!("pass the component of `{}` with --connector FILE.wasm", saved.connector))
                 .into());
         }
         let settings = Value::Object(saved.settings.clone());
@@ -163,11 +148,7 @@ impl Session {
                 ))
                 .hint(format!(
                     "define it under [variables] in {}, as environment variable {}{}, or with --var {name}=VALUE",
-                    self.global
-                        .variables
-                        .clone()
-                        .unwrap_or_else(|| self.project.variables_file())
-                        .display(),
+                    self.global.variables.clone().unwrap_or_else(|| self.project.variables_file()).display(),
                     variables::PREFIX,
                     variables::shell_name(name),
                 ))
@@ -201,9 +182,7 @@ impl Session {
             Err(OpenError::Settings(list)) => {
                 // An undefined variable was told already, with what to do about it.
                 let told = |pointer: &Option<String>| {
-                    pointer
-                        .as_ref()
-                        .is_some_and(|p| undefined.iter().any(|m| m.pointer == *p))
+                    pointer.as_ref().is_some_and(|p| undefined.iter().any(|m| m.pointer == *p))
                 };
                 for error in list.iter().filter(|e| !told(&e.pointer)) {
                     let pointer = error.pointer.as_deref();
@@ -217,19 +196,13 @@ impl Session {
             Err(error) => failures.push(Failure::new(format!("{}{error}", place.of(None)))),
         }
         if failures.is_empty() {
-            failures.push(Failure::defect(format!(
-                "{}the settings are refused without a reason",
-                place.of(None)
-            )));
+            failures.push(Failure::defect(format!("{}the settings are refused without a reason", place.of(None))));
         }
         Err(Failures(failures))
     }
 
     fn place<'a>(&'a self, saved: &'a Saved) -> Place<'a> {
-        Place {
-            file: self.project.connections_file(),
-            saved,
-        }
+        Place { file: self.project.connections_file(), saved }
     }
 }
 
@@ -251,20 +224,10 @@ impl Place<'_> {
 
 /// What a connection may reach: what the operator grants in the file, and for the bundled connector what it asks for.
 fn grants(loaded: &Loaded, saved: &Saved) -> Vec<Grant> {
-    let asked: Vec<Origin> = loaded
-        .connector
-        .info()
-        .origins
-        .iter()
-        .filter_map(|o| o.parse().ok())
-        .collect();
+    let asked: Vec<Origin> = loaded.connector.info().origins.iter().filter_map(|o| o.parse().ok()).collect();
     let by_operator = saved.grants.iter().map(|origin| {
         // An origin that the connector asks for is a public service: granting it opens no way into the local network.
-        if asked.contains(origin) {
-            Grant::asked(origin.clone())
-        } else {
-            Grant::extra(origin.clone())
-        }
+        if asked.contains(origin) { Grant::asked(origin.clone()) } else { Grant::extra(origin.clone()) }
     });
     let out_of_the_box = asked.iter().filter(|_| loaded.bundled).cloned().map(Grant::asked);
     by_operator.chain(out_of_the_box).collect()
@@ -292,11 +255,7 @@ pub(crate) async fn describe(connection: &Connection, object: &str) -> Result<Ob
 
 /// Reads a schema that the connector handed out.
 pub(crate) fn parse_schema(text: &str) -> Result<Schema> {
-    Schema::parse(text).map_err(|e| {
-        Failure::defect("the connector's schema is no JSON")
-            .causes_of(&e)
-            .into()
-    })
+    Schema::parse(text).map_err(|e| Failure::defect("the connector's schema is no JSON").causes_of(&e).into())
 }
 
 /// A path as the project's file should hold it: relative to the project if it was typed relative to the current folder.

@@ -36,10 +36,7 @@ impl TomlFile {
     /// Reads a text as if it stood in this file.
     pub(crate) fn parse(path: &Path, text: String) -> Result<Self, Failure> {
         match Document::parse(text.clone()) {
-            Ok(document) => Ok(Self {
-                path: path.to_owned(),
-                document,
-            }),
+            Ok(document) => Ok(Self { path: path.to_owned(), document }),
             Err(error) => {
                 let line = line_of(&text, error.span().map_or(0, |s: Range<usize>| s.start));
                 Err(at(path, line, error.message().trim().replace('\n', ", ")).hint("the file must be valid TOML"))
@@ -67,14 +64,8 @@ impl TomlFile {
                     Item::Table(table) => table.span(),
                     _ => None,
                 };
-                let span = span
-                    .or_else(|| table.key(key).and_then(toml_edit::Key::span))
-                    .or_else(|| item.span());
-                Entry {
-                    key,
-                    item,
-                    line: line_of(self.document.raw(), span.map_or(0, |s| s.start)),
-                }
+                let span = span.or_else(|| table.key(key).and_then(toml_edit::Key::span)).or_else(|| item.span());
+                Entry { key, item, line: line_of(self.document.raw(), span.map_or(0, |s| s.start)) }
             })
             .collect()
     }
@@ -139,9 +130,7 @@ pub(crate) fn replace(path: &Path, text: &str, access: Access) -> Result<(), Fai
     #[cfg(not(unix))]
     let _ = access;
     let mut file = builder.tempfile_in(folder).map_err(|e| failed(&e))?;
-    file.write_all(text.as_bytes())
-        .and_then(|()| file.as_file().sync_all())
-        .map_err(|e| failed(&e))?;
+    file.write_all(text.as_bytes()).and_then(|()| file.as_file().sync_all()).map_err(|e| failed(&e))?;
     file.persist(path).map_err(|e| failed(&e.error))?;
     Ok(())
 }

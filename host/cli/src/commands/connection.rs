@@ -16,20 +16,8 @@ use crate::variables::mentions;
 
 pub(super) async fn run(session: &Session, command: args::Connection) -> Result<()> {
     match command {
-        args::Connection::Add {
-            name,
-            set,
-            grants,
-            ca_file,
-            replace,
-        } => {
-            let typed = Typed {
-                name,
-                set,
-                grants,
-                ca_file,
-                replace,
-            };
+        args::Connection::Add { name, set, grants, ca_file, replace } => {
+            let typed = Typed { name, set, grants, ca_file, replace };
             add(session, typed).await
         }
         args::Connection::List => list(session),
@@ -66,10 +54,7 @@ async fn add(session: &Session, typed: Typed) -> Result<()> {
         name: name.clone(),
         connector: info.name.clone(),
         grants: Vec::new(),
-        ca_file: typed
-            .ca_file
-            .as_deref()
-            .map(|p| path_in_project(&session.global.project, p)),
+        ca_file: typed.ca_file.as_deref().map(|p| path_in_project(&session.global.project, p)),
         settings: Map::new(),
         lines: Lines::default(),
     };
@@ -108,10 +93,7 @@ async fn add(session: &Session, typed: Typed) -> Result<()> {
         let kept: Vec<&str> = secrets.iter().map(|(name, _)| name.as_str()).collect();
         return print_json(&json!({ "connection": name, "connector": info.name, "secrets": kept }));
     }
-    print(&format!(
-        "Connection `{name}` is saved in {}.\n",
-        session.project.connections_file().display()
-    ))?;
+    print(&format!("Connection `{name}` is saved in {}.\n", session.project.connections_file().display()))?;
     for (variable, _) in &secrets {
         print(&format!(
             "Its secret is kept in {} as the hidden variable `{variable}`.\n",
@@ -120,14 +102,11 @@ async fn add(session: &Session, typed: Typed) -> Result<()> {
     }
     if !loaded.bundled {
         let granted: Vec<String> = saved.grants.iter().map(ToString::to_string).collect();
-        let asked = info
-            .origins
-            .iter()
-            .filter(|o| o.parse::<Origin>().is_ok_and(|o| !granted.contains(&o.to_string())));
+        let asked =
+            info.origins.iter().filter(|o| o.parse::<Origin>().is_ok_and(|o| !granted.contains(&o.to_string())));
         for origin in asked {
-            session.note(format!(
-                "note: the connector asks to reach {origin}, which is not granted (--grant {origin})"
-            ));
+            session
+                .note(format!("note: the connector asks to reach {origin}, which is not granted (--grant {origin})"));
         }
     }
     session.note(format!("`connector test {name}` proves that it works."));
@@ -137,11 +116,9 @@ async fn add(session: &Session, typed: Typed) -> Result<()> {
 /// Names in `secrets.toml` that belong to other connections.
 fn taken_names(session: &Session, existing: &[Saved], name: &str) -> Result<Vec<String>> {
     let own = |variable: &String| {
-        let users = existing.iter().filter(|c| {
-            mentions(&Value::Object(c.settings.clone()))
-                .iter()
-                .any(|m| m.name == *variable)
-        });
+        let users = existing
+            .iter()
+            .filter(|c| mentions(&Value::Object(c.settings.clone())).iter().any(|m| m.name == *variable));
         users.map(|c| c.name.as_str()).all(|user| user == name)
     };
     let mut names = session.project.secret_names()?;
@@ -152,32 +129,18 @@ fn taken_names(session: &Session, existing: &[Saved], name: &str) -> Result<Vec<
 /// The name of the hidden variable for a secret, unique among those of other connections.
 fn secret_name(connection: &str, key: &str, taken: &[String]) -> String {
     let plain = |text: &str| -> String {
-        text.chars()
-            .map(|c| {
-                if c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.') {
-                    c
-                } else {
-                    '_'
-                }
-            })
-            .collect()
+        text.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.') { c } else { '_' }).collect()
     };
     let base = format!("connection-{}-{}", plain(connection), plain(key));
     if !taken.contains(&base) {
         return base;
     }
-    (2..)
-        .map(|n| format!("{base}-{n}"))
-        .find(|name| !taken.contains(name))
-        .unwrap_or(base)
+    (2..).map(|n| format!("{base}-{n}")).find(|name| !taken.contains(name)).unwrap_or(base)
 }
 
 fn is_secret(schema: &Schema, key: &str) -> bool {
     let property = schema.property(schema.root(), key);
-    property
-        .and_then(|p| p.get("writeOnly"))
-        .and_then(Value::as_bool)
-        .unwrap_or(false)
+    property.and_then(|p| p.get("writeOnly")).and_then(Value::as_bool).unwrap_or(false)
 }
 
 /// One `--set KEY=VALUE`, typed as the connector's schema says. The value itself is not repeated in an error: it may be a secret.
@@ -197,9 +160,7 @@ fn setting(text: &str, schema: &Schema) -> Result<(String, Value), Failure> {
     let json = if types.only_text() || !mentions(&json!(value)).is_empty() {
         crate::json::quote(value)
     } else {
-        types
-            .value_of(value)
-            .ok_or_else(|| Failure::new(format!("the setting `{key}` takes {}", types.words())))?
+        types.value_of(value).ok_or_else(|| Failure::new(format!("the setting `{key}` takes {}", types.words())))?
     };
     let json = serde_json::from_str(&json)
         .map_err(|e| Failure::new(format!("cannot read the setting `{key}`")).causes_of(&e))?;
@@ -254,23 +215,14 @@ async fn show(session: &Session, name: &str) -> Result<()> {
             "ca_file": saved.ca_file.as_ref().map(|p| p.display().to_string()), "settings": settings,
         }));
     }
-    let mut rows = vec![
-        ("connection".to_owned(), saved.name.clone()),
-        ("connector".to_owned(), saved.connector.clone()),
-    ];
+    let mut rows =
+        vec![("connection".to_owned(), saved.name.clone()), ("connector".to_owned(), saved.connector.clone())];
     if !grants.is_empty() {
         rows.push(("grant".to_owned(), grants.join(", ")));
     }
-    rows.extend(
-        saved
-            .ca_file
-            .as_ref()
-            .map(|p| ("ca-file".to_owned(), p.display().to_string())),
-    );
-    let order: Vec<&str> = schema
-        .as_ref()
-        .map(|s| s.properties(s.root()).into_iter().map(|(n, _)| n).collect())
-        .unwrap_or_default();
+    rows.extend(saved.ca_file.as_ref().map(|p| ("ca-file".to_owned(), p.display().to_string())));
+    let order: Vec<&str> =
+        schema.as_ref().map(|s| s.properties(s.root()).into_iter().map(|(n, _)| n).collect()).unwrap_or_default();
     let mut keys: Vec<&String> = settings.keys().collect();
     keys.sort_by_key(|key| order.iter().position(|n| n == key).unwrap_or(order.len()));
     for key in keys {
@@ -282,10 +234,7 @@ async fn show(session: &Session, name: &str) -> Result<()> {
         rows.push((format!("settings.{key}"), text));
     }
     let width = rows.iter().map(|(k, _)| k.chars().count()).max().unwrap_or(0);
-    let text: String = rows
-        .iter()
-        .map(|(key, value)| format!("{key:width$}  {value}\n"))
-        .collect();
+    let text: String = rows.iter().map(|(key, value)| format!("{key:width$}  {value}\n")).collect();
     print(&text)
 }
 
@@ -305,19 +254,13 @@ fn remove(session: &Session, name: &str) -> Result<()> {
         .map(|m| m.name)
         .collect();
     let kept = session.project.secret_names()?;
-    let mut own: Vec<String> = mentions(&Value::Object(saved.settings))
-        .into_iter()
-        .map(|m| m.name)
-        .collect();
+    let mut own: Vec<String> = mentions(&Value::Object(saved.settings)).into_iter().map(|m| m.name).collect();
     own.retain(|variable| kept.contains(variable) && !others.contains(variable));
     session.project.remove(name, &own)?;
     if session.global.json {
         return print_json(&json!({ "removed": name, "secrets": own }));
     }
-    print(&format!(
-        "Connection `{name}` is removed{}.\n",
-        if own.is_empty() { "" } else { ", and its secrets" }
-    ))
+    print(&format!("Connection `{name}` is removed{}.\n", if own.is_empty() { "" } else { ", and its secrets" }))
 }
 
 async fn check(session: &Session) -> Result<()> {
@@ -333,11 +276,8 @@ async fn check(session: &Session) -> Result<()> {
         let result = session.open(&loaded, saved, variables.clone()).await;
         let good = result.is_ok();
         if session.global.json {
-            let errors: Vec<Value> = result
-                .as_ref()
-                .err()
-                .map(|f| f.0.iter().map(Failure::to_json).collect())
-                .unwrap_or_default();
+            let errors: Vec<Value> =
+                result.as_ref().err().map(|f| f.0.iter().map(Failure::to_json).collect()).unwrap_or_default();
             results.push(json!({ "connection": saved.name, "ok": good, "errors": errors }));
         } else {
             print(&format!("{} {}\n", if good { "ok  " } else { "FAIL" }, saved.name))?;
@@ -346,21 +286,11 @@ async fn check(session: &Session) -> Result<()> {
             failures.extend(more.0);
         }
         for (key, value) in &saved.settings {
-            let literal = value
-                .as_str()
-                .is_some_and(|text| !text.is_empty() && mentions(&json!(text)).is_empty());
+            let literal = value.as_str().is_some_and(|text| !text.is_empty() && mentions(&json!(text)).is_empty());
             if literal && is_secret(&schema, key) {
                 let line = saved.lines.of(Some(&format!("/{key}")));
                 let file = session.project.connections_file();
-                session.note(format!(
-                    "{}",
-                    SecretInPlainText {
-                        file: &file,
-                        line,
-                        name: &saved.name,
-                        key
-                    }
-                ));
+                session.note(format!("{}", SecretInPlainText { file: &file, line, name: &saved.name, key }));
             }
         }
     }
@@ -381,11 +311,7 @@ struct SecretInPlainText<'a> {
 impl std::fmt::Display for SecretInPlainText<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { file, line, name, key } = self;
-        write!(
-            f,
-            "warning: {}:{line}: connection `{name}` holds the secret `{key}` as plain text; ",
-            file.display()
-        )?;
+        write!(f, "warning: {}:{line}: connection `{name}` holds the secret `{key}` as plain text; ", file.display())?;
         write!(f, "refer to a hidden variable instead, like {key} = \"[{key}]\"")
     }
 }
@@ -416,10 +342,7 @@ mod tests {
         assert!(is_secret(&schema, "token") && !is_secret(&schema, "size"));
         let failure = setting("size=s3cret", &schema).unwrap_err();
         assert!(!format!("{failure:?}").contains("s3cret"));
-        assert_eq!(
-            setting("tokn=x", &schema).unwrap_err().hint.as_deref(),
-            Some("did you mean `token`?")
-        );
+        assert_eq!(setting("tokn=x", &schema).unwrap_err().hint.as_deref(), Some("did you mean `token`?"));
     }
 
     #[test]

@@ -27,11 +27,7 @@ pub(super) async fn run(session: &Session, name: &str, object: &str, schema: Opt
     if let Some(activity) = schema {
         return print_schema(&described, object, activity);
     }
-    if session.global.json {
-        print_json(&as_json(&described, object)?)
-    } else {
-        print(&as_text(&described, object)?)
-    }
+    if session.global.json { print_json(&as_json(&described, object)?) } else { print(&as_text(&described, object)?) }
 }
 
 /// The schemas of an activity.
@@ -58,11 +54,7 @@ const ALL: [Activity; 4] = [Activity::Query, Activity::Create, Activity::Update,
 
 /// The failure of an activity that an object does not have.
 pub(super) fn not_offered(described: &ObjectSchema, object: &str, activity: Activity) -> Failure {
-    let offered: Vec<&str> = ALL
-        .into_iter()
-        .filter(|a| activity_schema(described, *a).is_some())
-        .map(word)
-        .collect();
+    let offered: Vec<&str> = ALL.into_iter().filter(|a| activity_schema(described, *a).is_some()).map(word).collect();
     Failure::new(format!("the object `{object}` has no {}", word(activity)))
         .hint(if offered.is_empty() {
             "it offers nothing".to_owned()
@@ -75,10 +67,9 @@ pub(super) fn not_offered(described: &ObjectSchema, object: &str, activity: Acti
 /// A promise of consistency: its name, and what it means.
 pub(super) fn consistency(consistency: Consistency) -> (&'static str, &'static str) {
     match consistency {
-        Consistency::Stable => (
-            "stable",
-            "a record that exists throughout is delivered exactly once, whatever others write meanwhile",
-        ),
+        Consistency::Stable => {
+            ("stable", "a record that exists throughout is delivered exactly once, whatever others write meanwhile")
+        }
         Consistency::BestEffort => (
             "best-effort",
             "while others write, a record may be missed or doubled: the remote's paging allows no promise",
@@ -98,11 +89,7 @@ fn print_schema(described: &ObjectSchema, object: &str, activity: Activity) -> R
 }
 
 fn comparisons(of: Comparisons) -> Vec<&'static str> {
-    COMPARISONS
-        .iter()
-        .filter(|(_, flag)| of.contains(*flag))
-        .map(|(symbol, _)| *symbol)
-        .collect()
+    COMPARISONS.iter().filter(|(_, flag)| of.contains(*flag)).map(|(symbol, _)| *symbol).collect()
 }
 
 fn as_json(described: &ObjectSchema, object: &str) -> Result<Value> {
@@ -110,10 +97,7 @@ fn as_json(described: &ObjectSchema, object: &str) -> Result<Value> {
     for activity in ALL {
         if let Some(schema) = activity_schema(described, activity) {
             let (request, response) = (parse_schema(&schema.request)?, parse_schema(&schema.response)?);
-            activities.insert(
-                word(activity).into(),
-                json!({ "request": request.root(), "response": response.root() }),
-            );
+            activities.insert(word(activity).into(), json!({ "request": request.root(), "response": response.root() }));
         }
     }
     let fields: Vec<Value> = described
@@ -140,46 +124,28 @@ fn as_json(described: &ObjectSchema, object: &str) -> Result<Value> {
 }
 
 fn as_text(described: &ObjectSchema, object: &str) -> Result<String> {
-    let offered: Vec<&str> = ALL
-        .into_iter()
-        .filter(|a| activity_schema(described, *a).is_some())
-        .map(word)
-        .collect();
+    let offered: Vec<&str> = ALL.into_iter().filter(|a| activity_schema(described, *a).is_some()).map(word).collect();
     let or_none = |list: &[String]| {
-        if list.is_empty() {
-            "none".to_owned()
-        } else {
-            list.join(", ")
-        }
+        if list.is_empty() { "none".to_owned() } else { list.join(", ") }
     };
     let (promise, meaning) = consistency(described.consistency);
     let mut text = format!("object       {object}\nactivities   {}\n", offered.join(", "));
     text.push_str(&format!("key          {}\n", or_none(&described.key)));
     text.push_str(&format!("includes     {}\n", or_none(&described.includes)));
     text.push_str(&format!("consistency  {promise}: {meaning}\n"));
-    let changes = if described.incremental {
-        "can be read"
-    } else {
-        "cannot be read by themselves"
-    };
+    let changes = if described.incremental { "can be read" } else { "cannot be read by themselves" };
     text.push_str(&format!("changes      {changes}\n"));
 
     let mut schemas = Vec::new();
     for activity in ALL {
         let schema = activity_schema(described, activity);
         let side = |s: &ActivitySchema| {
-            if activity == Activity::Query {
-                s.response.clone()
-            } else {
-                s.request.clone()
-            }
+            if activity == Activity::Query { s.response.clone() } else { s.request.clone() }
         };
         schemas.push(schema.map(|s| parse_schema(&side(s))).transpose()?);
     }
     let types = |schema: &Option<crate::schema::Schema>, field: &str| {
-        schema
-            .as_ref()
-            .and_then(|s| Some(s.types(s.property(s.root(), field)?).words()))
+        schema.as_ref().and_then(|s| Some(s.types(s.property(s.root(), field)?).words()))
     };
     let mut names: Vec<&str> = described.fields.iter().map(|f| f.name.as_str()).collect();
     for schema in schemas.iter().flatten() {
@@ -194,13 +160,7 @@ fn as_text(described: &ObjectSchema, object: &str) -> Result<String> {
     for name in names {
         let field = described.fields.iter().find(|f| f.name == name);
         let value = schemas.iter().find_map(|s| types(s, name)).unwrap_or_default();
-        let taken = |index: usize| {
-            schemas
-                .get(index)
-                .and_then(|s| types(s, name))
-                .map_or("", |_| "yes")
-                .to_owned()
-        };
+        let taken = |index: usize| schemas.get(index).and_then(|s| types(s, name)).map_or("", |_| "yes").to_owned();
         table.add_row([
             name.to_owned(),
             value,

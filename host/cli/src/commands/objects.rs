@@ -32,11 +32,8 @@ pub(super) async fn run(session: &Session, name: &str, search: Option<&str>) -> 
     }
     if session.global.json {
         let list = objects.iter().map(|object| {
-            let activities: Vec<&str> = NAMES
-                .iter()
-                .filter(|(_, flag)| object.activities.contains(*flag))
-                .map(|(name, _)| *name)
-                .collect();
+            let activities: Vec<&str> =
+                NAMES.iter().filter(|(_, flag)| object.activities.contains(*flag)).map(|(name, _)| *name).collect();
             json!({ "name": object.name, "title": object.title, "parent": object.parent, "activities": activities })
         });
         return print_json(&list.collect());

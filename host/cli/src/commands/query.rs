@@ -20,10 +20,7 @@ pub(super) async fn run(session: &Session, query: Query) -> Result<()> {
     // What was typed is read before anything is opened.
     let conditions = read_all(query.conditions.iter().map(|text| condition::parse(text)))?;
     let order_by = read_all(query.order.iter().map(|text| order(text)))?;
-    let format = query
-        .format
-        .or_else(|| Format::of_name(query.output.as_deref()?))
-        .unwrap_or(Format::Ndjson);
+    let format = query.format.or_else(|| Format::of_name(query.output.as_deref()?)).unwrap_or(Format::Ndjson);
     let limit = query.limit.or((format == Format::Table).then_some(TABLE_RECORDS));
 
     let connection = session.connection(&query.name).await?;
@@ -43,12 +40,8 @@ pub(super) async fn run(session: &Session, query: Query) -> Result<()> {
         return explain(session, &connection, &request).await;
     }
     let output = Output::open(format, query.output.as_deref(), &query.fields)?;
-    let mut run = Run {
-        output,
-        progress: Progress::start(&connection, "read", limit, session.chatty()),
-        records: 0,
-        limit,
-    };
+    let mut run =
+        Run { output, progress: Progress::start(&connection, "read", limit, session.chatty()), records: 0, limit };
     match run.pages(session, &connection, &request).await {
         Ok(more) => {
             let summary = run.progress.finish();
@@ -56,15 +49,10 @@ pub(super) async fn run(session: &Session, query: Query) -> Result<()> {
                 Ok(()) | Err(WriteError::Closed) => {}
                 Err(WriteError::Failed(failure)) => return Err(failure.into()),
             }
-            let target = query
-                .output
-                .map(|path| format!(" into {}", path.display()))
-                .unwrap_or_default();
+            let target = query.output.map(|path| format!(" into {}", path.display())).unwrap_or_default();
             session.note(format!("{}{target} in {summary}", counted(run.records, "record")));
             if more && query.limit.is_none() {
-                session.note(format!(
-                    "there are more than {TABLE_RECORDS}: pass --limit, or another --format"
-                ));
+                session.note(format!("there are more than {TABLE_RECORDS}: pass --limit, or another --format"));
             }
             Ok(())
         }
@@ -89,16 +77,11 @@ pub(super) async fn run(session: &Session, query: Query) -> Result<()> {
                         path.display()
                     ));
                 } else if run.records > 0 {
-                    last.causes
-                        .push(format!("{} before that were written", counted(run.records, "record")));
+                    last.causes.push(format!("{} before that were written", counted(run.records, "record")));
                 }
                 if let Some(cursor) = cursor {
                     let go_on = format!("go on with the same command and --cursor {cursor}");
-                    last.hint = Some(
-                        last.hint
-                            .take()
-                            .map_or(go_on.clone(), |hint| format!("{hint}; {go_on}")),
-                    );
+                    last.hint = Some(last.hint.take().map_or(go_on.clone(), |hint| format!("{hint}; {go_on}")));
                     last.detail.insert("cursor".into(), json!(cursor));
                 }
             }
@@ -133,14 +116,8 @@ impl Run {
         connection: &Connection,
         request: &QueryRequest,
     ) -> Result<bool, Stop> {
-        let begin = |failures: Failures| Stop::Failed {
-            failures,
-            cursor: request.cursor.clone(),
-        };
-        let mut pages = connection
-            .query(request.clone())
-            .await
-            .map_err(|e| begin(remote::call_failed(&e)))?;
+        let begin = |failures: Failures| Stop::Failed { failures, cursor: request.cursor.clone() };
+        let mut pages = connection.query(request.clone()).await.map_err(|e| begin(remote::call_failed(&e)))?;
         let _guard = session.interrupt.cancels(pages.canceller());
         loop {
             // The cursor that leads to what is about to be read: whoever goes on from it misses nothing.
@@ -159,10 +136,7 @@ impl Run {
                 Ok(()) => {}
                 Err(WriteError::Closed) => return Err(Stop::Closed),
                 Err(WriteError::Failed(failure)) => {
-                    return Err(Stop::Failed {
-                        failures: failure.into(),
-                        cursor,
-                    });
+                    return Err(Stop::Failed { failures: failure.into(), cursor });
                 }
             }
             self.records += count;
@@ -171,10 +145,7 @@ impl Run {
                 return Ok(page.next.is_some() || count < u64::from(page.count));
             }
             if session.interrupt.asked() && page.next.is_some() {
-                return Err(Stop::Failed {
-                    failures: interrupted().into(),
-                    cursor: page.next,
-                });
+                return Err(Stop::Failed { failures: interrupted().into(), cursor: page.next });
             }
         }
     }
@@ -225,11 +196,7 @@ async fn name_neighbour(connection: &Connection, request: &QueryRequest, error: 
     if let Some(wanted) = wanted.filter(|w| !names.contains(w)) {
         first.hint = Some(match nearest(wanted, names) {
             Some(name) => format!("did you mean `{name}`?"),
-            None => format!(
-                "`connector describe {} {}` lists the fields",
-                connection.name(),
-                request.object
-            ),
+            None => format!("`connector describe {} {}` lists the fields", connection.name(), request.object),
         });
     }
 }
@@ -273,10 +240,7 @@ fn order(text: &str) -> Result<Order, Failure> {
                 .hint("an order is FIELD, FIELD asc or FIELD desc"));
         }
     };
-    Ok(Order {
-        field: (*field).to_owned(),
-        descending,
-    })
+    Ok(Order { field: (*field).to_owned(), descending })
 }
 
 /// The conditions as the contract has them. What was typed without quotes is a text where the field holds texts.
@@ -287,18 +251,12 @@ async fn filter(
 ) -> Result<Vec<Condition>> {
     let doubtful = |c: &condition::Condition| c.values.iter().any(|v| v.bare.as_ref() == Some(&v.json));
     let schema = if conditions.iter().any(doubtful) {
-        describe(connection, object)
-            .await?
-            .query
-            .map(|q| parse_schema(&q.request))
-            .transpose()?
+        describe(connection, object).await?.query.map(|q| parse_schema(&q.request)).transpose()?
     } else {
         None
     };
     let convert = |condition: condition::Condition| {
-        let types = schema
-            .as_ref()
-            .and_then(|s| Some(s.types(s.property(s.root(), &condition.field)?)));
+        let types = schema.as_ref().and_then(|s| Some(s.types(s.property(s.root(), &condition.field)?)));
         let text_wanted = types.is_some_and(crate::schema::Types::only_text) || condition.op == Op::Contains;
         let mut values = condition.values.into_iter().map(|value| match value.bare {
             Some(bare) if text_wanted && bare != "null" => crate::json::quote(&bare),
@@ -309,11 +267,7 @@ async fn filter(
         } else {
             values.next().unwrap_or_default()
         };
-        Condition {
-            field: condition.field,
-            op: comparison(condition.op),
-            value,
-        }
+        Condition { field: condition.field, op: comparison(condition.op), value }
     };
     Ok(conditions.into_iter().map(convert).collect())
 }

@@ -40,19 +40,12 @@ impl Steps {
             let word = if works { "works" } else { "does not work" };
             return print(&format!("Connection `{name}` {word}.\n"));
         }
-        let steps: Vec<Value> = self
-            .done
-            .iter()
-            .map(|(text, good)| json!({ "step": text, "ok": good }))
-            .collect();
+        let steps: Vec<Value> = self.done.iter().map(|(text, good)| json!({ "step": text, "ok": good })).collect();
         let mut result = json!({ "connection": name, "ok": works, "steps": steps });
         if let (Some(result), Value::Object(more)) = (result.as_object_mut(), more) {
             result.extend(more);
             if let Some(failures) = failures {
-                result.insert(
-                    "errors".into(),
-                    failures.0.iter().map(crate::error::Failure::to_json).collect(),
-                );
+                result.insert("errors".into(), failures.0.iter().map(crate::error::Failure::to_json).collect());
             }
         }
         print_json(&result)
@@ -60,51 +53,31 @@ impl Steps {
 }
 
 pub(super) async fn run(session: &Session, name: &str) -> Result<()> {
-    let mut steps = Steps {
-        json: session.global.json,
-        done: Vec::new(),
-    };
-    let saved = steps.check(
-        name,
-        "the connection is in the project",
-        session.project.connection(name),
-    )?;
+    let mut steps = Steps { json: session.global.json, done: Vec::new() };
+    let saved = steps.check(name, "the connection is in the project", session.project.connection(name))?;
     let variables = steps.check(name, "variables", session.variables())?;
     let loaded = steps.check(name, "the connector is loaded", session.connector().await)?;
     let info = loaded.connector.info();
     let digest = loaded.connector.digest();
     let short = digest.get(..19).unwrap_or(digest);
-    steps.put(
-        format!("connector {} {} ({}, {short})", info.name, info.version, loaded.source),
-        true,
-    )?;
+    steps.put(format!("connector {} {} ({}, {short})", info.name, info.version, loaded.source), true)?;
 
     let opened = session.open(&loaded, &saved, variables).await;
     let connection = steps.check(name, "settings", opened)?;
     steps.put("settings are complete and well formed".to_owned(), true)?;
 
     let began = std::time::Instant::now();
-    let mut activity = steps.check(
-        name,
-        "an instance",
-        connection.activity().await.map_err(|e| remote::call_failed(&e)),
-    )?;
+    let mut activity =
+        steps.check(name, "an instance", connection.activity().await.map_err(|e| remote::call_failed(&e)))?;
     let _guard = session.interrupt.cancels(activity.canceller());
     let answer = activity.test().await.map_err(|e| remote::call_failed(&e));
     let identity = steps.check(name, &format!("answer of {}", info.title), answer)?;
     let time = began.elapsed().as_millis();
-    steps.put(
-        format!("{} answered as {} in {time} ms", info.title, identity.account),
-        true,
-    )?;
+    steps.put(format!("{} answered as {} in {time} ms", info.title, identity.account), true)?;
     for warning in &identity.warnings {
         if !steps.json {
             print(&format!("note {warning}\n"))?;
         }
     }
-    steps.verdict(
-        name,
-        None,
-        json!({ "account": identity.account, "warnings": identity.warnings }),
-    )
+    steps.verdict(name, None, json!({ "account": identity.account, "warnings": identity.warnings }))
 }

@@ -37,14 +37,12 @@ pub(super) fn run(session: &Session, command: &args::Variables) -> Result<()> {
         rows.push((name, shown, hidden, source, description, connections));
     }
     if session.global.json {
-        let list = rows
-            .iter()
-            .map(|(name, value, hidden, source, description, connections)| {
-                json!({
-                    "name": name, "set": value.is_some(), "value": value, "hidden": hidden, "source": source,
-                    "description": description, "connections": connections,
-                })
-            });
+        let list = rows.iter().map(|(name, value, hidden, source, description, connections)| {
+            json!({
+                "name": name, "set": value.is_some(), "value": value, "hidden": hidden, "source": source,
+                "description": description, "connections": connections,
+            })
+        });
         return print_json(&list.collect());
     }
     if rows.is_empty() {

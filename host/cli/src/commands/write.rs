@@ -19,29 +19,14 @@ use crate::schema::Schema;
 use crate::session::{Session, describe, parse_schema};
 
 pub(super) async fn create_or_update(session: &Session, write: Write, activity: Activity) -> Result<()> {
-    let mode = if write.upsert {
-        WriteMode::Upsert
-    } else {
-        WriteMode::Strict
-    };
+    let mode = if write.upsert { WriteMode::Upsert } else { WriteMode::Strict };
     let job = Job::new(session, activity, &write.options, mode, write.match_on).await?;
-    let source = if write.input.as_os_str() == "-" {
-        Source::Stdin
-    } else {
-        Source::File(write.input)
-    };
+    let source = if write.input.as_os_str() == "-" { Source::Stdin } else { Source::File(write.input) };
     job.run(source).await
 }
 
 pub(super) async fn delete(session: &Session, delete: Delete) -> Result<()> {
-    let job = Job::new(
-        session,
-        Activity::Delete,
-        &delete.options,
-        WriteMode::Strict,
-        Vec::new(),
-    )
-    .await?;
+    let job = Job::new(session, Activity::Delete, &delete.options, WriteMode::Strict, Vec::new()).await?;
     let source = match delete.input {
         Some(path) if path.as_os_str() == "-" => Source::Stdin,
         Some(path) => Source::File(path),
@@ -63,16 +48,11 @@ fn keys(ids: &[String], key: &[String], schema: &Schema, object: &str) -> Result
     let mut text = String::new();
     for id in ids.iter().map(|id| id.trim()) {
         if id.is_empty() {
-            return Err(Failure::new("there is an empty key in --id")
-                .hint("write --id 1,2,3")
-                .into());
+            return Err(Failure::new("there is an empty key in --id").hint("write --id 1,2,3").into());
         }
         let value = match types {
             Some(types) => types.value_of(id).ok_or_else(|| {
-                Failure::new(format!(
-                    "the key `{field}` of `{object}` takes {}, not `{id}`",
-                    types.words()
-                ))
+                Failure::new(format!("the key `{field}` of `{object}` takes {}, not `{id}`", types.words()))
             })?,
             None if crate::json::is_number(id) => id.to_owned(),
             None => crate::json::quote(id),
@@ -153,13 +133,8 @@ impl<'a> Job<'a> {
         let mut outcomes = self.outcomes()?;
         records.rewind_to(from)?;
         let wanted = self.session.chatty();
-        let mut progress = Progress::start(
-            &self.connection,
-            self.done_word(),
-            Some(records.count - from + 1),
-            wanted,
-        );
-        let stop = self.send(&mut records, &mut outcomes, &progress).await;
+        let mut progress = Progress::start(&self.connection, self.done_word(), Some(records.count - from + 1), wanted);
+        let stop = self.send(&mut records, &mut outcomes, &progress).await.err();
         let summary = progress.finish();
         self.conclude(&outcomes, stop, records.count, &summary)
     }
@@ -204,15 +179,10 @@ impl<'a> Job<'a> {
         let _guard = self.session.interrupt.cancels(instance.canceller());
         while let Some(batch) = records.next_batch(self.options.batch)? {
             let request = self.request(batch.ndjson, true);
-            let result = self
-                .call(&mut instance, &request)
-                .await
-                .map_err(|e| remote::call_failed(&e))?;
+            let result = self.call(&mut instance, &request).await.map_err(|e| remote::call_failed(&e))?;
             outcomes.write(batch.first_row, &result)?;
             if self.session.interrupt.asked() {
-                return Err(Failure::new("stopped, as you asked; nothing was sent")
-                    .with("kind", "cancelled")
-                    .into());
+                return Err(Failure::new("stopped, as you asked; nothing was sent").with("kind", "cancelled").into());
             }
         }
         Ok(())
@@ -227,10 +197,7 @@ impl<'a> Job<'a> {
             return Ok(());
         }
         let verb = if bad == 1 { "is" } else { "are" };
-        let failure = Failure::new(format!(
-            "{} of {name} {verb} not valid; nothing was sent",
-            counted(bad, "record")
-        ));
+        let failure = Failure::new(format!("{} of {name} {verb} not valid; nothing was sent", counted(bad, "record")));
         let failure = examples(failure, &found, bad);
         Err(failure
             .hint("mend them, or pass --continue-on-error to send the others")
@@ -255,30 +222,15 @@ impl<'a> Job<'a> {
         }
         let failure = Failure::new(format!(
             "{} not valid",
-            if bad == 1 {
-                "1 record is".to_owned()
-            } else {
-                format!("{} records are", grouped(bad))
-            }
+            if bad == 1 { "1 record is".to_owned() } else { format!("{} records are", grouped(bad)) }
         ));
         Err(examples(failure, &outcomes, bad).into())
     }
 
-    /// Sends batches until all are sent or something stops it. None means that everything was sent.
-    async fn send(&self, records: &mut Records, outcomes: &mut Outcomes, progress: &Progress) -> Option<Stop> {
-        match self.send_all(records, outcomes, progress).await {
-            Ok(()) => None,
-            Err(stop) => Some(stop),
-        }
-    }
-
-    async fn send_all(&self, records: &mut Records, outcomes: &mut Outcomes, progress: &Progress) -> Result<(), Stop> {
+    /// Sends batches until all are sent or something stops it.
+    async fn send(&self, records: &mut Records, outcomes: &mut Outcomes, progress: &Progress) -> Result<(), Stop> {
         let failed = |failure: Failure| Stop::Failed(failure.into());
-        let mut instance = self
-            .connection
-            .activity()
-            .await
-            .map_err(|e| Stop::Failed(remote::call_failed(&e)))?;
+        let mut instance = self.connection.activity().await.map_err(|e| Stop::Failed(remote::call_failed(&e)))?;
         let _guard = self.session.interrupt.cancels(instance.canceller());
         while let Some(batch) = records.next_batch(self.options.batch).map_err(failed)? {
             if self.session.interrupt.asked() {
@@ -333,27 +285,15 @@ impl<'a> Job<'a> {
 
     /// Says what was done, and how to go on.
     fn conclude(&self, outcomes: &Outcomes, stop: Option<Stop>, last_row: u64, summary: &str) -> Result<()> {
-        let Tally {
-            applied,
-            failed,
-            unknown,
-            skipped,
-        } = outcomes.tally;
-        let verb = if self.mode == WriteMode::Upsert {
-            "created or updated"
-        } else {
-            self.done_word()
-        };
+        let Tally { applied, failed, unknown, skipped } = outcomes.tally;
+        let verb = if self.mode == WriteMode::Upsert { "created or updated" } else { self.done_word() };
         let mut told = format!("{} {verb}", counted(applied, "record"));
         for (count, word) in [(failed, "failed"), (unknown, "unknown"), (skipped, "not sent")] {
             if count > 0 {
                 told.push_str(&format!(", {} {word}", grouped(count)));
             }
         }
-        let place = outcomes
-            .file()
-            .map(|p| format!("; outcomes are in {}", p.display()))
-            .unwrap_or_default();
+        let place = outcomes.file().map(|p| format!("; outcomes are in {}", p.display())).unwrap_or_default();
         self.session.note(format!("{told} in {summary}{place}"));
 
         let mut list = Vec::new();
@@ -376,12 +316,7 @@ impl<'a> Job<'a> {
             failure.detail.insert("outcomes".into(), tally);
             if let Some(row) = outcomes.go_on_at.filter(|row| *row <= last_row) {
                 let go_on = format!("row {row} and what follows was not sent: go on with --from-row {row}");
-                failure.hint = Some(
-                    failure
-                        .hint
-                        .take()
-                        .map_or(go_on.clone(), |hint| format!("{hint}; {go_on}")),
-                );
+                failure.hint = Some(failure.hint.take().map_or(go_on.clone(), |hint| format!("{hint}; {go_on}")));
                 failure.detail.insert("from_row".into(), json!(row));
             }
         }
@@ -392,23 +327,15 @@ impl<'a> Job<'a> {
 /// Adds the first failures as causes.
 fn examples(mut failure: Failure, outcomes: &Outcomes, bad: u64) -> Failure {
     for (row, error) in &outcomes.examples {
-        let pointer = error
-            .pointer
-            .as_deref()
-            .filter(|p| !p.is_empty())
-            .map(|p| format!(" ({p})"))
-            .unwrap_or_default();
+        let pointer = error.pointer.as_deref().filter(|p| !p.is_empty()).map(|p| format!(" ({p})")).unwrap_or_default();
         failure = failure.cause(format!("row {row}{pointer}: {}", error.message));
     }
     let told = outcomes.examples.len() as u64;
     if bad > told {
         failure = failure.cause(format!("and {} more", grouped(bad - told)));
     }
-    let errors: Vec<_> = outcomes
-        .examples
-        .iter()
-        .map(|(row, e)| json!({ "row": row, "error": remote::to_json(e) }))
-        .collect();
+    let errors: Vec<_> =
+        outcomes.examples.iter().map(|(row, e)| json!({ "row": row, "error": remote::to_json(e) })).collect();
     failure.with("rows", errors)
 }
 
@@ -446,10 +373,7 @@ mod tests {
         let schema = Schema::parse(r#"{"properties":{"id":{"type":"integer"}}}"#).unwrap();
         let key = ["id".to_owned()];
         let ids = ["12345678901234567890".to_owned(), " 2".to_owned()];
-        assert_eq!(
-            keys(&ids, &key, &schema, "products").unwrap(),
-            "{\"id\":12345678901234567890}\n{\"id\":2}\n"
-        );
+        assert_eq!(keys(&ids, &key, &schema, "products").unwrap(), "{\"id\":12345678901234567890}\n{\"id\":2}\n");
         assert!(keys(&["x".to_owned()], &key, &schema, "products").is_err());
         assert!(keys(&[String::new()], &key, &schema, "products").is_err());
         let two = ["customer_id".to_owned(), "id".to_owned()];
@@ -459,10 +383,7 @@ mod tests {
     #[test]
     fn a_record_without_an_outcome_is_unknown() {
         let (result, stop) = complete(vec![Outcome::Skipped], 3);
-        assert!(matches!(
-            result.as_slice(),
-            [Outcome::Skipped, Outcome::Unknown(_), Outcome::Unknown(_)]
-        ));
+        assert!(matches!(result.as_slice(), [Outcome::Skipped, Outcome::Unknown(_), Outcome::Unknown(_)]));
         assert!(stop.is_some());
     }
 }

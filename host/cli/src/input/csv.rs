@@ -30,28 +30,16 @@ pub(super) fn read(input: impl BufRead, name: &str, schema: &Schema, sink: &mut 
     let mut record = Vec::new();
     loop {
         let number = sink.count + 1;
-        if !reader
-            .read_record(&mut row)
-            .map_err(|e| bad_row(name, Some(number), e))?
-        {
+        if !reader.read_record(&mut row).map_err(|e| bad_row(name, Some(number), e))? {
             return Ok(());
         }
-        let place = Place {
-            row: Some(number),
-            line: row.position().map(csv::Position::line),
-            column: None,
-        };
+        let place = Place { row: Some(number), line: row.position().map(csv::Position::line), column: None };
         record.clear();
         tree.write(&row, &columns, &mut record).map_err(|(column, cell)| {
             bad_input(
                 name,
                 place,
-                format!(
-                    "column `{}` takes {}, not `{}`",
-                    column.header,
-                    column.types.words(),
-                    short(&cell)
-                ),
+                format!("column `{}` takes {}, not `{}`", column.header, column.types.words(), short(&cell)),
             )
             .with("field", column.header.clone())
         })?;
@@ -60,35 +48,22 @@ pub(super) fn read(input: impl BufRead, name: &str, schema: &Schema, sink: &mut 
 }
 
 fn line_one() -> Place {
-    Place {
-        line: Some(1),
-        ..Place::default()
-    }
+    Place { line: Some(1), ..Place::default() }
 }
 
 fn short(cell: &str) -> String {
-    if cell.chars().count() <= 40 {
-        cell.to_owned()
-    } else {
-        cell.chars().take(39).chain(['…']).collect()
-    }
+    if cell.chars().count() <= 40 { cell.to_owned() } else { cell.chars().take(39).chain(['…']).collect() }
 }
 
 fn bad_row(name: &str, row: Option<u64>, error: csv::Error) -> Failure {
     let line = error.position().map(csv::Position::line);
-    let place = Place {
-        row,
-        line,
-        column: None,
-    };
+    let place = Place { row, line, column: None };
     match error.into_kind() {
         csv::ErrorKind::Io(error) => bad_read(name, row, &error),
-        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => bad_input(
-            name,
-            place,
-            format!("the row has {len} fields and the header has {expected_len}"),
-        )
-        .hint("put a field that holds a comma, a quote or a line break into quotes"),
+        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+            bad_input(name, place, format!("the row has {len} fields and the header has {expected_len}"))
+                .hint("put a field that holds a comma, a quote or a line break into quotes")
+        }
         csv::ErrorKind::Utf8 { err, .. } => bad_input(name, place, err.to_string()),
         other => bad_input(name, place, format!("{other:?}")),
     }
@@ -108,25 +83,13 @@ fn columns(headers: &csv::StringRecord, name: &str, schema: &Schema) -> Result<V
     for (index, header) in headers.iter().enumerate() {
         let header = header.trim();
         if header.is_empty() {
-            return Err(bad_input(
-                name,
-                line_one(),
-                format!("column {} has no name in the header", index + 1),
-            ));
+            return Err(bad_input(name, line_one(), format!("column {} has no name in the header", index + 1)));
         }
         if columns.iter().any(|c| c.header == header) {
-            return Err(bad_input(
-                name,
-                line_one(),
-                format!("the column `{header}` is there twice"),
-            ));
+            return Err(bad_input(name, line_one(), format!("the column `{header}` is there twice")));
         }
         let (path, types) = locate(header, schema).ok_or_else(|| unknown(header, name, schema))?;
-        columns.push(Column {
-            header: header.to_owned(),
-            path,
-            types,
-        });
+        columns.push(Column { header: header.to_owned(), path, types });
     }
     Ok(columns)
 }
@@ -134,11 +97,7 @@ fn columns(headers: &csv::StringRecord, name: &str, schema: &Schema) -> Result<V
 fn unknown(header: &str, name: &str, schema: &Schema) -> Failure {
     let mut known = Vec::new();
     names(schema, schema.root(), "", 0, &mut known);
-    let failure = bad_input(
-        name,
-        line_one(),
-        format!("the column `{header}` is no field of this object"),
-    );
+    let failure = bad_input(name, line_one(), format!("the column `{header}` is no field of this object"));
     let hint = if header.contains([';', '\t']) && !header.contains(',') {
         Some("columns are separated by commas".to_owned())
     } else {
@@ -293,15 +252,7 @@ struct Quotes<R> {
 
 impl<R: BufRead> Quotes<R> {
     fn new(inner: R) -> Self {
-        Self {
-            inner,
-            state: State::Start,
-            place: (1, 1),
-            rows: 0,
-            any: false,
-            opened: (1, 1),
-            mistake: None,
-        }
+        Self { inner, state: State::Start, place: (1, 1), rows: 0, any: false, opened: (1, 1), mistake: None }
     }
 
     fn mistake(&self, what: &str, (line, column): (u64, u64)) -> Mistake {
@@ -344,11 +295,7 @@ impl<R: BufRead> Quotes<R> {
                 State::Bare
             }
         };
-        self.place = if byte == b'\n' {
-            (self.place.0 + 1, 1)
-        } else {
-            (self.place.0, self.place.1 + 1)
-        };
+        self.place = if byte == b'\n' { (self.place.0 + 1, 1) } else { (self.place.0, self.place.1 + 1) };
         None
     }
 }
@@ -369,11 +316,7 @@ impl<R: BufRead> Read for Quotes<R> {
                 let mistake = self.mistake(what, self.place);
                 self.mistake = Some(mistake.clone());
                 // What precedes the mistake is delivered first: an earlier row may hold another one.
-                return if index > 0 {
-                    Ok(index)
-                } else {
-                    Err(io::Error::other(mistake))
-                };
+                return if index > 0 { Ok(index) } else { Err(io::Error::other(mistake)) };
             }
         }
         Ok(read)

@@ -16,11 +16,7 @@ const SCHEMA: &str = r#"{"type":"object","additionalProperties":false,"propertie
 fn take_bytes(bytes: &[u8]) -> Result<String, Failure> {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(bytes).unwrap();
-    let mut records = read(
-        &Source::File(file.path().into()),
-        Format::Csv,
-        &Schema::parse(SCHEMA).unwrap(),
-    )?;
+    let mut records = read(&Source::File(file.path().into()), Format::Csv, &Schema::parse(SCHEMA).unwrap())?;
     Ok(String::from_utf8(records.next_batch(1000)?.unwrap().ndjson).unwrap())
 }
 
@@ -56,25 +52,13 @@ fn an_unknown_column_is_refused_with_the_nearest_name() {
     let failure = take("id,nmae\n1,x\n").unwrap_err();
     assert!(failure.causes[0].contains("`nmae`"), "{failure:?}");
     assert_eq!(failure.hint.as_deref(), Some("did you mean `name`?"));
-    assert_eq!(
-        take("weight.valu\n1\n").unwrap_err().hint.as_deref(),
-        Some("did you mean `weight.value`?")
-    );
-    assert_eq!(
-        take("id;name\n1;x\n").unwrap_err().hint.as_deref(),
-        Some("columns are separated by commas")
-    );
+    assert_eq!(take("weight.valu\n1\n").unwrap_err().hint.as_deref(), Some("did you mean `weight.value`?"));
+    assert_eq!(take("id;name\n1;x\n").unwrap_err().hint.as_deref(), Some("columns are separated by commas"));
 }
 
 #[test]
 fn a_header_that_cannot_be_meant_is_refused() {
-    for header in [
-        "id,id",
-        "id,",
-        "weight,weight.unit",
-        "weight.unit,weight",
-        "weight..unit",
-    ] {
+    for header in ["id,id", "id,", "weight,weight.unit", "weight.unit,weight", "weight..unit"] {
         assert!(take(&format!("{header}\n1,1\n")).is_err(), "{header}");
     }
 }
@@ -95,25 +79,13 @@ fn a_malformed_row_17_is_told_by_its_number() {
     assert_eq!(place(&row_17("17,n\n")), (17, 18, 0), "too few fields");
     assert_eq!(place(&row_17("17,n,1,2\n")), (17, 18, 0), "too many fields");
     assert_eq!(place(&row_17("17,n,cheap\n")), (17, 18, 0), "no number");
-    assert_eq!(
-        place(&row_17("17,n\"n,1\n")),
-        (17, 18, 5),
-        "a quote within a bare field"
-    );
-    assert_eq!(
-        place(&row_17("17,\"n\"n,1\n")),
-        (17, 18, 7),
-        "text behind the closing quote"
-    );
+    assert_eq!(place(&row_17("17,n\"n,1\n")), (17, 18, 5), "a quote within a bare field");
+    assert_eq!(place(&row_17("17,\"n\"n,1\n")), (17, 18, 7), "text behind the closing quote");
     let mut text = String::from("id,name,price\n");
     for i in 1..=16 {
         text.push_str(&format!("{i},n,1\n"));
     }
-    assert_eq!(
-        place(&take(&format!("{text}17,\"n,1\n18,n,1\n")).unwrap_err()),
-        (17, 18, 4),
-        "never closed"
-    );
+    assert_eq!(place(&take(&format!("{text}17,\"n,1\n18,n,1\n")).unwrap_err()), (17, 18, 4), "never closed");
 }
 
 #[test]
@@ -128,11 +100,7 @@ fn what_is_not_utf8_is_refused_at_its_place() {
     let failure = take_bytes(b"id,name\n1,a\n2,caf\xe9\n").unwrap_err();
     assert_eq!(place(&failure), (2, 3, 6));
     assert!(failure.causes[0].contains("UTF-8"));
-    assert_eq!(
-        take_bytes("\u{feff}id\n1\n".as_bytes()).unwrap(),
-        "{\"id\":1}\n",
-        "a byte order mark is no text"
-    );
+    assert_eq!(take_bytes("\u{feff}id\n1\n".as_bytes()).unwrap(), "{\"id\":1}\n", "a byte order mark is no text");
 }
 
 #[test]

@@ -16,11 +16,7 @@ pub(super) fn read_lines(mut input: impl BufRead, name: &str, sink: &mut Sink) -
     let mut record = Vec::new();
     for line in 1.. {
         text.clear();
-        if input
-            .read_until(b'\n', &mut text)
-            .map_err(|e| bad_read(name, None, &e))?
-            == 0
-        {
+        if input.read_until(b'\n', &mut text).map_err(|e| bad_read(name, None, &e))? == 0 {
             break;
         }
         let body = text.trim_ascii();
@@ -28,19 +24,11 @@ pub(super) fn read_lines(mut input: impl BufRead, name: &str, sink: &mut Sink) -
             continue;
         }
         let row = sink.count + 1;
-        let place = Place {
-            row: Some(row),
-            line: Some(line),
-            column: None,
-        };
+        let place = Place { row: Some(row), line: Some(line), column: None };
         let value: &RawValue = serde_json::from_slice(body).map_err(|e| {
             let lead = text.len() - text.trim_ascii_start().len();
             let column = Some(lead as u64 + e.column() as u64);
-            let failure = bad_input(
-                name,
-                Place { column, ..place },
-                format!("this is no JSON: {}", words(&e)),
-            );
+            let failure = bad_input(name, Place { column, ..place }, format!("this is no JSON: {}", words(&e)));
             if body.starts_with(b"[") || body == b"{" {
                 failure.hint("records are read one per line; for a whole document pass `--input-format json`")
             } else {
@@ -69,20 +57,12 @@ pub(super) fn read_document(mut input: impl BufRead, name: &str, sink: &mut Sink
     let place = |e: &serde_json::Error| Place {
         row: None,
         line: Some(lead.line + (e.line() as u64).max(1) - 1),
-        column: Some(if e.line() <= 1 {
-            lead.column + e.column() as u64
-        } else {
-            e.column() as u64
-        }),
+        column: Some(if e.line() <= 1 { lead.column + e.column() as u64 } else { e.column() as u64 }),
     };
     let mut failed = None;
     let mut reader = serde_json::Deserializer::from_reader(input);
     let result = if first == b'[' {
-        let each = Each {
-            name,
-            sink,
-            failed: &mut failed,
-        };
+        let each = Each { name, sink, failed: &mut failed };
         each.deserialize(&mut reader).and_then(|()| reader.end())
     } else {
         <Box<RawValue> as serde::Deserialize>::deserialize(&mut reader)
@@ -95,13 +75,11 @@ pub(super) fn read_document(mut input: impl BufRead, name: &str, sink: &mut Sink
         (None, Err(error)) if error.is_io() => Err(bad_read(name, None, &error.into())),
         (None, Err(error)) => {
             let failure = bad_input(name, place(&error), format!("this is no JSON: {}", words(&error)));
-            Err(
-                if error.to_string().starts_with("trailing characters") && first == b'{' {
-                    failure.hint("for one record per line pass `--input-format ndjson`")
-                } else {
-                    failure
-                },
-            )
+            Err(if error.to_string().starts_with("trailing characters") && first == b'{' {
+                failure.hint("for one record per line pass `--input-format ndjson`")
+            } else {
+                failure
+            })
         }
     }
 }
@@ -123,10 +101,7 @@ fn skip_white(input: &mut impl BufRead, name: &str) -> Result<(Lead, Option<u8>)
             let skipped = bytes.len() - bytes.trim_ascii_start().len();
             for byte in bytes.get(..skipped).unwrap_or_default() {
                 if *byte == b'\n' {
-                    lead = Lead {
-                        line: lead.line + 1,
-                        column: 0,
-                    };
+                    lead = Lead { line: lead.line + 1, column: 0 };
                 } else {
                     lead.column += 1;
                 }
@@ -142,15 +117,8 @@ fn skip_white(input: &mut impl BufRead, name: &str) -> Result<(Lead, Option<u8>)
 
 fn take(value: &RawValue, name: &str, sink: &mut Sink) -> Result<(), Failure> {
     if !value.get().starts_with('{') {
-        let place = Place {
-            row: Some(sink.count + 1),
-            ..Place::default()
-        };
-        return Err(bad_input(
-            name,
-            place,
-            "a record is a JSON object, like {\"name\": \"Shirt\"}",
-        ));
+        let place = Place { row: Some(sink.count + 1), ..Place::default() };
+        return Err(bad_input(name, place, "a record is a JSON object, like {\"name\": \"Shirt\"}"));
     }
     let mut record = Vec::with_capacity(value.get().len());
     json::compact_into(value.get(), &mut record);
@@ -160,10 +128,7 @@ fn take(value: &RawValue, name: &str, sink: &mut Sink) -> Result<(), Failure> {
 /// The parser's words without the place, which is told beside them.
 fn words(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    text.rfind(" at line ")
-        .and_then(|end| text.get(..end))
-        .unwrap_or(&text)
-        .to_owned()
+    text.rfind(" at line ").and_then(|end| text.get(..end)).unwrap_or(&text).to_owned()
 }
 
 /// Takes the elements of an array one by one, so that memory holds one record and not the array.
@@ -236,15 +201,9 @@ mod tests {
 
     #[test]
     fn mistakes_are_told_by_row_line_and_column() {
-        assert_eq!(
-            place(&take(Format::Ndjson, "{\"a\":1}\n\n{\"a\" 1}\n").unwrap_err()),
-            (2, 3, 6)
-        );
+        assert_eq!(place(&take(Format::Ndjson, "{\"a\":1}\n\n{\"a\" 1}\n").unwrap_err()), (2, 3, 6));
         assert_eq!(place(&take(Format::Ndjson, "{\"a\":1}\n7\n").unwrap_err()), (2, 2, 0));
-        assert_eq!(
-            place(&take(Format::Json, "\n [{\"a\":1},\n {\"a\" 1}]").unwrap_err()),
-            (0, 3, 7)
-        );
+        assert_eq!(place(&take(Format::Json, "\n [{\"a\":1},\n {\"a\" 1}]").unwrap_err()), (0, 3, 7));
         assert_eq!(place(&take(Format::Json, "\n [{\"a\" 1}]").unwrap_err()), (0, 2, 8));
         assert_eq!(place(&take(Format::Json, "[{}, 3]").unwrap_err()), (2, 0, 0));
         assert!(take(Format::Json, "[{}] x").is_err(), "nothing may follow the document");
@@ -262,16 +221,10 @@ mod tests {
 
     #[test]
     fn an_input_without_records_is_refused() {
-        for (format, text) in [
-            (Format::Ndjson, ""),
-            (Format::Ndjson, "\n\n"),
-            (Format::Json, " "),
-            (Format::Json, "[]"),
-        ] {
-            assert!(
-                take(format, text).unwrap_err().message.contains("holds no records"),
-                "{text:?}"
-            );
+        for (format, text) in
+            [(Format::Ndjson, ""), (Format::Ndjson, "\n\n"), (Format::Json, " "), (Format::Json, "[]")]
+        {
+            assert!(take(format, text).unwrap_err().message.contains("holds no records"), "{text:?}");
         }
     }
 }

@@ -102,10 +102,7 @@ pub(crate) fn read(source: &Source, format: Format, schema: &Schema) -> Result<R
         Source::Text(text) => Box::new(io::Cursor::new(text.clone().into_bytes())),
     };
     let spool = tempfile::tempfile().map_err(|e| no_spool(&e))?;
-    let mut sink = Sink {
-        out: BufWriter::new(spool),
-        count: 0,
-    };
+    let mut sink = Sink { out: BufWriter::new(spool), count: 0 };
     let input = BufReader::new(utf8::Checked::new(reader));
     match format {
         Format::Ndjson => json::read_lines(input, &name, &mut sink)?,
@@ -122,20 +119,13 @@ pub(crate) fn read(source: &Source, format: Format, schema: &Schema) -> Result<R
     let count = sink.count;
     let mut file = sink.out.into_inner().map_err(|e| no_spool(e.error()))?;
     file.rewind().map_err(|e| no_spool(&e))?;
-    Ok(Records {
-        spool: BufReader::new(file),
-        next_row: 1,
-        count,
-    })
+    Ok(Records { spool: BufReader::new(file), next_row: 1, count })
 }
 
 fn no_spool(error: &io::Error) -> Failure {
     Failure::new("cannot keep the input in a temporary file")
         .causes_of(error)
-        .hint(format!(
-            "there must be room in {} (or set TMPDIR)",
-            std::env::temp_dir().display()
-        ))
+        .hint(format!("there must be room in {} (or set TMPDIR)", std::env::temp_dir().display()))
 }
 
 /// Takes the records that a reader found.
@@ -148,10 +138,7 @@ impl Sink {
     /// Takes one record, which must be a JSON object on one line.
     fn put(&mut self, record: &[u8]) -> Result<(), Failure> {
         self.count += 1;
-        self.out
-            .write_all(record)
-            .and_then(|()| self.out.write_all(b"\n"))
-            .map_err(|e| no_spool(&e))
+        self.out.write_all(record).and_then(|()| self.out.write_all(b"\n")).map_err(|e| no_spool(&e))
     }
 }
 
@@ -173,18 +160,9 @@ impl Records {
 
     /// The next records, at most `size` of them; none at the end.
     pub(crate) fn next_batch(&mut self, size: u64) -> Result<Option<Batch>, Failure> {
-        let mut batch = Batch {
-            first_row: self.next_row,
-            count: 0,
-            ndjson: Vec::new(),
-        };
+        let mut batch = Batch { first_row: self.next_row, count: 0, ndjson: Vec::new() };
         while batch.count < size.max(1) {
-            if self
-                .spool
-                .read_until(b'\n', &mut batch.ndjson)
-                .map_err(|e| no_spool(&e))?
-                == 0
-            {
+            if self.spool.read_until(b'\n', &mut batch.ndjson).map_err(|e| no_spool(&e))? == 0 {
                 break;
             }
             batch.count += 1;
@@ -220,10 +198,7 @@ fn bad_input(name: &str, place: Place, what: impl Into<String>) -> Failure {
 fn bad_read(name: &str, row: Option<u64>, error: &io::Error) -> Failure {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<Mistake>()) {
         Some(mistake) => {
-            let place = Place {
-                row: mistake.place.row.or(row),
-                ..mistake.place
-            };
+            let place = Place { row: mistake.place.row.or(row), ..mistake.place };
             bad_input(name, place, mistake.what.clone()).hint(mistake.hint)
         }
         None => Failure::new(format!("cannot read `{name}`")).causes_of(error),
@@ -251,16 +226,10 @@ mod tests {
         let mut records = read(&Source::Text(text), Format::Ndjson, &schema).unwrap();
         assert_eq!(records.count, 5);
         let first = records.next_batch(2).unwrap().unwrap();
-        assert_eq!(
-            (first.first_row, first.count, first.ndjson.as_slice()),
-            (1, 2, &b"{\"id\":1}\n{\"id\":2}\n"[..])
-        );
+        assert_eq!((first.first_row, first.count, first.ndjson.as_slice()), (1, 2, &b"{\"id\":1}\n{\"id\":2}\n"[..]));
         records.rewind_to(4).unwrap();
         let rest = records.next_batch(10).unwrap().unwrap();
-        assert_eq!(
-            (rest.first_row, rest.count, rest.ndjson.as_slice()),
-            (4, 2, &b"{\"id\":4}\n{\"id\":5}\n"[..])
-        );
+        assert_eq!((rest.first_row, rest.count, rest.ndjson.as_slice()), (4, 2, &b"{\"id\":4}\n{\"id\":5}\n"[..]));
         assert!(records.next_batch(10).unwrap().is_none());
     }
 

@@ -76,11 +76,7 @@ impl<R: Read> Checked<R> {
         if bad {
             self.mistake = Some(Mistake {
                 what: "this is not UTF-8 text".to_owned(),
-                place: Place {
-                    row: None,
-                    line: Some(self.line),
-                    column: Some(self.column),
-                },
+                place: Place { row: None, line: Some(self.line), column: Some(self.column) },
                 hint: "save the file as UTF-8 (spreadsheets offer `CSV UTF-8`), or convert it with iconv",
             });
         }
@@ -151,10 +147,6 @@ mod tests {
             assert_eq!(read_all(bad), (b"ab\ncd".to_vec(), Some((2, 3))));
             assert_eq!(read_all(Drip(bad)), (b"ab\ncd".to_vec(), Some((2, 3))));
         }
-        assert_eq!(
-            read_all(&b"\xff\xfea\0"[..]),
-            (vec![], Some((1, 1))),
-            "UTF-16 is refused at its first byte"
-        );
+        assert_eq!(read_all(&b"\xff\xfea\0"[..]), (vec![], Some((1, 1))), "UTF-16 is refused at its first byte");
     }
 }

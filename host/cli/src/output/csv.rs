@@ -29,14 +29,8 @@ struct Columns {
 
 impl Rows {
     pub(super) fn new(fields: &[String]) -> io::Result<Self> {
-        let columns = Columns {
-            wanted: fields.to_vec(),
-            ..Columns::default()
-        };
-        Ok(Self {
-            spool: Some(BufWriter::new(tempfile::tempfile()?)),
-            columns,
-        })
+        let columns = Columns { wanted: fields.to_vec(), ..Columns::default() };
+        Ok(Self { spool: Some(BufWriter::new(tempfile::tempfile()?)), columns })
     }
 }
 
@@ -89,10 +83,8 @@ impl Columns {
     /// Columns of the fields that were asked for, in that order, then the rest as they turned up.
     fn order(&self) -> Vec<&str> {
         let rank = |name: &str| {
-            let of = |field: &String| {
-                name.strip_prefix(field.as_str())
-                    .is_some_and(|r| r.is_empty() || r.starts_with('.'))
-            };
+            let of =
+                |field: &String| name.strip_prefix(field.as_str()).is_some_and(|r| r.is_empty() || r.starts_with('.'));
             self.wanted.iter().position(of).unwrap_or(self.wanted.len())
         };
         let mut order: Vec<&str> = self.names.iter().map(String::as_str).collect();
@@ -107,22 +99,14 @@ fn flatten(line: &[u8], each: &mut dyn FnMut(&str, &str)) -> io::Result<()> {
     let mut seen: HashMap<String, u32> = HashMap::new();
     walk(text, "", &mut |name, value| {
         let times = seen.entry(name.to_owned()).and_modify(|n| *n += 1).or_insert(1);
-        if *times == 1 {
-            each(name, value)
-        } else {
-            each(&format!("{name}#{times}"), value)
-        }
+        if *times == 1 { each(name, value) } else { each(&format!("{name}#{times}"), value) }
     })
 }
 
 fn walk(object: &str, prefix: &str, each: &mut dyn FnMut(&str, &str)) -> io::Result<()> {
     let mut failed = Ok(());
     for_each_member(object, |name, value| {
-        let full = if prefix.is_empty() {
-            name
-        } else {
-            format!("{prefix}.{name}")
-        };
+        let full = if prefix.is_empty() { name } else { format!("{prefix}.{name}") };
         let raw = value.get();
         match raw.as_bytes().first() {
             Some(b'{') if !raw.trim_matches(['{', '}']).trim().is_empty() => {
@@ -175,19 +159,13 @@ mod tests {
 
     #[test]
     fn a_column_that_turns_up_late_loses_nothing() {
-        assert_eq!(
-            csv(&[], &["{\"a\":1}\n", "{\"b\":\"x\\ny\",\"a\":{\"c\":2}}\n"]),
-            "a,b,a.c\n1,,\n,\"x\ny\",2\n"
-        );
+        assert_eq!(csv(&[], &["{\"a\":1}\n", "{\"b\":\"x\\ny\",\"a\":{\"c\":2}}\n"]), "a,b,a.c\n1,,\n,\"x\ny\",2\n");
         assert_eq!(csv(&[], &["{\"a.b\":1,\"a\":{\"b\":2}}\n"]), "a.b,a.b#2\n1,2\n");
     }
 
     #[test]
     fn columns_stand_in_the_order_that_was_asked_for() {
-        assert_eq!(
-            csv(&["w", "id"], &["{\"id\":1,\"x\":0,\"w\":{\"v\":2,\"u\":3}}\n"]),
-            "w.v,w.u,id,x\n2,3,1,0\n"
-        );
+        assert_eq!(csv(&["w", "id"], &["{\"id\":1,\"x\":0,\"w\":{\"v\":2,\"u\":3}}\n"]), "w.v,w.u,id,x\n2,3,1,0\n");
     }
 
     #[test]

@@ -152,10 +152,7 @@ fn beside(path: &Path) -> Result<tempfile::NamedTempFile, Failure> {
         _ => Path::new("."),
     };
     let mut prefix = OsString::from(".");
-    prefix.push(
-        path.file_name()
-            .ok_or_else(|| Failure::new(format!("`{}` is no file name", path.display())))?,
-    );
+    prefix.push(path.file_name().ok_or_else(|| Failure::new(format!("`{}` is no file name", path.display())))?);
     prefix.push(".");
     let mut builder = tempfile::Builder::new();
     builder.prefix(&prefix).suffix(".unfinished");
@@ -164,9 +161,7 @@ fn beside(path: &Path) -> Result<tempfile::NamedTempFile, Failure> {
         use std::os::unix::fs::PermissionsExt as _;
         builder.permissions(std::fs::Permissions::from_mode(0o666))
     };
-    builder
-        .tempfile_in(folder)
-        .map_err(|e| failed(&format!("into the folder `{}`", folder.display()), &e))
+    builder.tempfile_in(folder).map_err(|e| failed(&format!("into the folder `{}`", folder.display()), &e))
 }
 
 /// Syncs a temporary file and gives it its name.
@@ -189,10 +184,8 @@ mod tests {
     use super::*;
 
     fn names(folder: &Path) -> Vec<String> {
-        let mut names: Vec<String> = std::fs::read_dir(folder)
-            .unwrap()
-            .map(|e| e.unwrap().file_name().into_string().unwrap())
-            .collect();
+        let mut names: Vec<String> =
+            std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
     }
@@ -206,10 +199,7 @@ mod tests {
         assert!(!path.exists());
         output.write(b"{\"id\":25.00}\n").unwrap();
         output.finish().unwrap();
-        assert_eq!(
-            std::fs::read_to_string(&path).unwrap(),
-            "[\n{\"id\":1},\n{\"id\":25.00}\n]\n"
-        );
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "[\n{\"id\":1},\n{\"id\":25.00}\n]\n");
         assert_eq!(names(folder.path()), ["out.json"]);
     }
 
@@ -226,10 +216,6 @@ mod tests {
         assert_eq!(names(folder.path()), ["out.ndjson", "out.ndjson.partial"]);
         let output = Output::open(Format::Ndjson, Some(&folder.path().join("none.ndjson")), &[]).unwrap();
         assert!(output.abandon(0).unwrap().is_none());
-        assert_eq!(
-            names(folder.path()).len(),
-            2,
-            "nothing is left of a query without records"
-        );
+        assert_eq!(names(folder.path()).len(), 2, "nothing is left of a query without records");
     }
 }

@@ -24,11 +24,7 @@ pub(super) struct Preview {
 
 impl Preview {
     pub(super) fn new(fields: &[String]) -> Self {
-        Self {
-            columns: fields.to_vec(),
-            fixed: !fields.is_empty(),
-            rows: Vec::new(),
-        }
+        Self { columns: fields.to_vec(), fixed: !fields.is_empty(), rows: Vec::new() }
     }
 
     fn render(&self, width: u16) -> String {
@@ -46,11 +42,7 @@ impl Preview {
             let mut row = comfy_table::Row::from(cells.into_iter().map(|text| {
                 let right = is_number(&text);
                 let cell = comfy_table::Cell::new(text);
-                if right {
-                    cell.set_alignment(CellAlignment::Right)
-                } else {
-                    cell
-                }
+                if right { cell.set_alignment(CellAlignment::Right) } else { cell }
             }));
             row.max_height(1);
             table.add_row(row);
@@ -130,10 +122,7 @@ fn cell(raw: &str) -> String {
         _ if raw == "null" => String::new(),
         _ => raw.to_owned(),
     };
-    text.chars()
-        .take(MAX_CELL)
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
+    text.chars().take(MAX_CELL).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// An empty table in the style of all tables of this program.
@@ -165,26 +154,17 @@ mod tests {
 
     #[test]
     fn a_table_is_never_wider_than_the_terminal_and_says_what_it_leaves_out() {
-        let record: Vec<String> = (0..20)
-            .map(|i| format!("\"field_{i}\":\"{}\"", "long text ".repeat(9)))
-            .collect();
+        let record: Vec<String> = (0..20).map(|i| format!("\"field_{i}\":\"{}\"", "long text ".repeat(9))).collect();
         let text = table(&[], 80, &format!("{{{}}}\n", record.join(",")));
         assert!(text.lines().next().unwrap().chars().count() <= 80, "{text}");
-        let rows = text
-            .lines()
-            .filter(|l| l.contains("long") && !l.contains("more fields"))
-            .count();
+        let rows = text.lines().filter(|l| l.contains("long") && !l.contains("more fields")).count();
         assert_eq!(rows, 1, "one line per record: {text}");
         assert!(text.contains("12 more fields: field_8, "), "{text}");
     }
 
     #[test]
     fn digits_stand_as_they_are_and_control_characters_do_not_reach_the_terminal() {
-        let text = table(
-            &["price", "w.u"],
-            80,
-            "{\"price\":25.00,\"w\":{\"u\":\"k\\u001b[31m\\ng\"}}\n",
-        );
+        let text = table(&["price", "w.u"], 80, "{\"price\":25.00,\"w\":{\"u\":\"k\\u001b[31m\\ng\"}}\n");
         assert!(text.contains("25.00") && text.contains("k [31m g"), "{text}");
     }
 }

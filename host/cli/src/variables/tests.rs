@@ -29,39 +29,24 @@ impl Project {
             file_required: false,
             secrets: &self.folder.path().join("secrets.toml"),
             environment,
-            process: process
-                .iter()
-                .map(|(a, b)| ((*a).to_owned(), (*b).to_owned()))
-                .collect(),
+            process: process.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect(),
             command_line: &line,
         })
     }
 }
 
 fn value(variables: &Variables, name: &str) -> String {
-    variables
-        .get(name)
-        .map(|s| s.reveal().to_owned())
-        .unwrap_or_else(|e| e.to_string())
+    variables.get(name).map(|s| s.reveal().to_owned()).unwrap_or_else(|e| e.to_string())
 }
 
 #[test]
 fn the_command_line_wins_over_the_environment_over_the_section_over_the_file() {
-    let project = Project::new(
-        "[variables]\na = \"file\"\n[environments.live.variables]\na = \"section\"\n",
-        "",
-    );
+    let project = Project::new("[variables]\na = \"file\"\n[environments.live.variables]\na = \"section\"\n", "");
     let environment = [("CONNECTOR_VAR_A", "process")];
     assert_eq!(value(&project.load(None, &[], &[]).unwrap(), "a"), "file");
     assert_eq!(value(&project.load(Some("live"), &[], &[]).unwrap(), "a"), "section");
-    assert_eq!(
-        value(&project.load(Some("live"), &environment, &[]).unwrap(), "a"),
-        "process"
-    );
-    assert_eq!(
-        value(&project.load(Some("live"), &environment, &["a=line=1"]).unwrap(), "a"),
-        "line=1"
-    );
+    assert_eq!(value(&project.load(Some("live"), &environment, &[]).unwrap(), "a"), "process");
+    assert_eq!(value(&project.load(Some("live"), &environment, &["a=line=1"]).unwrap(), "a"), "line=1");
 }
 
 #[test]
@@ -71,26 +56,13 @@ fn secrets_are_hidden_and_a_variable_that_is_hidden_once_stays_hidden() {
         "[variables]\nconnection-shop-token = \"s\"\nplain = \"other\"\n",
     );
     let variables = project.load(Some("e"), &[], &["typed=x"]).unwrap();
-    for (name, want) in [
-        ("token", "t"),
-        ("connection-shop-token", "s"),
-        ("plain", "p"),
-        ("typed", "x"),
-    ] {
+    for (name, want) in [("token", "t"), ("connection-shop-token", "s"), ("plain", "p"), ("typed", "x")] {
         assert_eq!(value(&variables, name), want);
         assert!(variables.find(name).unwrap().hidden, "{name}");
     }
-    assert_eq!(
-        variables.find("token").unwrap().description.as_deref(),
-        Some("of the shop")
-    );
-    assert!(
-        !format!("{variables:?}").contains("\"s\""),
-        "a debug print shows no secret"
-    );
-    let open = project
-        .load(None, &[("CONNECTOR_VAR_NEW_ONE", "v"), ("OTHER", "v")], &[])
-        .unwrap();
+    assert_eq!(variables.find("token").unwrap().description.as_deref(), Some("of the shop"));
+    assert!(!format!("{variables:?}").contains("\"s\""), "a debug print shows no secret");
+    let open = project.load(None, &[("CONNECTOR_VAR_NEW_ONE", "v"), ("OTHER", "v")], &[]).unwrap();
     assert!(open.find("new_one").unwrap().hidden, "nobody said that it may be seen");
     assert_eq!(open.names(&[]), ["connection-shop-token", "new_one", "plain", "token"]);
     let mentioned = ["new-one".to_owned(), "token".to_owned()];
@@ -121,30 +93,11 @@ fn everything_that_is_wrong_is_told_at_once_with_its_line() {
     let lines: Vec<u64> = failures.iter().filter_map(|f| f.detail.get("line")?.as_u64()).collect();
     assert_eq!(lines, [1, 4, 5, 6, 8, 1], "{failures:#?}");
     assert_eq!(failures.len(), 9, "and the environment, and both --var: {failures:#?}");
-    assert!(
-        failures
-            .iter()
-            .any(|f| f.hint.as_deref() == Some("did you mean `variables`?"))
-    );
+    assert!(failures.iter().any(|f| f.hint.as_deref() == Some("did you mean `variables`?")));
 }
 
 #[test]
 fn a_file_that_is_no_toml_is_told_with_its_line() {
-    let failures = Project::new("[variables]\na = \n", "")
-        .load(None, &[], &[])
-        .unwrap_err();
+    let failures = Project::new("[variables]\na = \n", "").load(None, &[], &[]).unwrap_err();
     assert!(failures[0].message.contains("variables.toml:2:"), "{failures:?}");
-}
-
-#[test]
-fn mentions_follow_the_rule_of_the_contract() {
-    let settings = serde_json::json!({
-        "a": "[x] and [y{d}]", "b": ["[[no]", "http://[::1]/[z]"], "c/d": {"e": "[ no ]"}, "f": "[no", "g": 3, "h": "[1no]",
-    });
-    let found: Vec<(String, String, bool)> = mentions(&settings)
-        .into_iter()
-        .map(|m| (m.pointer, m.name, m.has_default))
-        .collect();
-    let want = [("/a", "x", false), ("/a", "y", true), ("/b/1", "z", false)];
-    assert_eq!(found, want.map(|(p, n, d)| (p.to_owned(), n.to_owned(), d)));
 }
