@@ -137,7 +137,8 @@ fn sort(resource: &Resource) -> Option<Sort> {
 }
 
 fn keyset(group: &Group<'_>, resource: &Resource, sort: Option<&Sort>) -> Option<String> {
-    let key = *group.own_key().last()?;
+    // The collection of one parent is short: it is not read in ranges.
+    let key = *group.own_key().last().filter(|_| !resource.nested())?;
     let bound = |op: &str| {
         let found =
             resource.query.iter().find(|param| param.role == "filter" && param.operator == op && param.field == key);

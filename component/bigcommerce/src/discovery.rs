@@ -283,7 +283,7 @@ fn field(object: &'static Object, name: &'static str) -> FieldInfo {
         pushed_down: pushed_down.into_vec(),
         sortable: first.is_some_and(|read| {
             read.sort.as_ref().is_some_and(|sort| sort.fields.contains(&name))
-                || read.keyset.as_ref().is_some_and(|keyset| keyset.ordered && keyset.field == name)
+                || read.keyset.as_ref().is_some_and(|keyset| keyset.field == name)
         }),
     }
 }

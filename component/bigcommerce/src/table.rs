@@ -384,7 +384,8 @@ impl Read {
     pub fn is_stable(&self) -> bool {
         match &self.keyset {
             _ if self.single => true,
-            Some(keyset) => keyset.ordered,
+            // Ranges do not overlap and leave nothing out, and their order is checked where it is not sure.
+            Some(_) => true,
             None => matches!(self.paging, Paging::V3Cursor | Paging::V3After | Paging::None),
         }
     }
