@@ -1,8 +1,8 @@
 //! Points in time in every notation that the API reads or writes: ISO 8601 (RFC 3339), RFC 2822, Unix seconds.
 //!
-//! Own arithmetic rather than a calendar library: it is thirty lines, needs neither time zones nor a clock, and libraries bring
-//! both along, which would make the component bigger than all other record handling together. The calendar is the Gregorian one,
-//! extended backwards; years are 0000 to 9999, which is what both notations can write.
+//! Own arithmetic rather than a calendar library: the calendar itself is thirty lines, a library would bring time zones and
+//! formatting into a component that has to stay small, and what counts as a date here is stricter in places and wider in others.
+//! The calendar is the Gregorian one, extended backwards; years are 0000 to 9999, which is what both notations can write.
 
 use std::fmt::Write as _;
 
