@@ -60,6 +60,7 @@ fn read(group: &Group<'_>, access: &Access<'_>, operation: &Operation, single: b
         "v3_page_undeclared" | "none" => "None",
         other => return Err(format!("{}: unknown paging {other}", resource.key)),
     };
+    let limited = resource.pagination.as_ref().is_some_and(|paging| paging.params.iter().any(|param| param == "limit"));
     let mut filters = String::new();
     for filter in resource.query.iter().filter(|param| param.role == "filter") {
         let _ = write!(filters, "{},", self::filter(resource, filter)?);
@@ -67,7 +68,7 @@ fn read(group: &Group<'_>, access: &Access<'_>, operation: &Operation, single: b
     let sort = sort(resource);
     let keyset = if paging == "V3Cursor" { None } else { keyset(group, resource, sort.as_ref()) };
     Ok(format!(
-        "Read{{path:{:?},envelope:{},single:{single},paging:Paging::{paging},max_limit:{max_limit:?},default_limit:{default_limit:?},\
+        "Read{{path:{:?},envelope:{},single:{single},paging:Paging::{paging},limited:{limited},max_limit:{max_limit:?},default_limit:{default_limit:?},\
          keyset:{},filters:&[{filters}],sort:{},includes:&{:?},include_with:{},select:{},concurrency:{:?}}},\n",
         access.path(&operation.path),
         envelope(operation),

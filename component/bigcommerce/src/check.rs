@@ -15,8 +15,6 @@ struct Store {
     name: String,
     #[serde(default)]
     secure_url: String,
-    #[serde(default)]
-    status: String,
 }
 
 /// Tests the connection.
@@ -48,16 +46,12 @@ pub async fn test(client: &Client) -> Result<Identity, Error> {
         .await;
     match store {
         Ok(store) => {
-            let mut warnings = Vec::new();
-            if !store.status.is_empty() && store.status != "active" {
-                warnings.push(format!("the store's status is `{}`", store.status));
-            }
             let account = match (store.name.is_empty(), store.secure_url.is_empty()) {
                 (false, false) => format!("{} ({})", store.name, store.secure_url),
                 (false, true) => store.name,
                 _ => format!("store {hash}"),
             };
-            Ok(Identity { account, warnings })
+            Ok(Identity { account, warnings: Vec::new() })
         }
         Err(error) if error.status == Some(403) => Ok(Identity {
             account: format!("store {hash}"),

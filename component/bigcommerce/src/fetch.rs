@@ -9,11 +9,10 @@ use crate::cursor::Fnv;
 use crate::error::{Error, Kind};
 use crate::host::Answer;
 use crate::parents;
-use crate::plan::{Access, List, Pages, Plan};
+use crate::plan::{Access, Pages, Plan};
 use crate::scan;
 use crate::slice::{self, Sliced};
 use crate::source::{Seen, Target};
-use crate::table::Paging;
 use crate::types::Page;
 use crate::url;
 
@@ -40,7 +39,11 @@ pub fn call(plan: &Plan, parent: &[String], target: &Target, wanted: Option<u64>
     };
     let path =
         url::fill(template, |name| names.iter().position(|n| *n == name).and_then(|index| parent.get(index)).cloned())?;
-    let limit = wanted.map_or(u64::from(plan.limit()), |wanted| wanted.clamp(1, u64::from(plan.limit()))).to_string();
+    let limit = u64::from(plan.limit());
+    // Numbered pages must all be of one size; the others may shrink at the end.
+    let less = wanted.map_or(limit, |wanted| wanted.clamp(1, limit)).to_string();
+    let limit = limit.to_string();
+    let limited = matches!(&plan.access, Access::List(list) if list.read.limited);
     let mut own: Vec<(&str, String)> = Vec::new();
     match (target, &plan.access) {
         (Target::Range { from, to }, Access::List(list)) => {
@@ -50,15 +53,17 @@ pub fn call(plan: &Plan, parent: &[String], target: &Target, wanted: Option<u64>
                     own.push((keyset.to, to.to_string()));
                 }
             }
-            if list.read.paging != Paging::None {
-                own.push(("limit", limit));
+            if limited {
+                own.push(("limit", less));
             }
         }
-        (Target::Page(page), Access::List(List { paging: Pages::Once, .. })) => own.push(("page", page.to_string())),
+        (Target::Page(page), _) if !limited => own.push(("page", page.to_string())),
         (Target::Page(page), _) => own.extend([("page", page.to_string()), ("limit", limit)]),
         (Target::After(after), _) => {
             own.extend(after.clone().map(|after| ("after", after)));
-            own.push(("limit", limit));
+            if limited {
+                own.push(("limit", less));
+            }
         }
         _ => {}
     }

@@ -49,7 +49,7 @@ struct Segment {
 enum State {
     Waiting,
     UnderWay,
-    Answered(Result<Fetched, Error>),
+    Answered(Box<Result<Fetched, Error>>),
 }
 
 impl Reader {
@@ -114,11 +114,17 @@ impl Reader {
         loop {
             self.fill().await?;
             match self.segments.front() {
-                None => return Ok(None),
+                None if self.last.as_ref().is_none_or(|last| last.source.borrow().ended()) => return Ok(None),
+                None => {
+                    return Err(Error::new(
+                        crate::error::Kind::Internal,
+                        "the reader stopped before the end of the collection",
+                    ));
+                }
                 Some(Segment { state: State::Answered(_), .. }) => {
                     if let Some(Segment { collection, state: State::Answered(result), .. }) = self.segments.pop_front()
                     {
-                        return fetch::finish(&self.plan, result?, &collection.parent).map(Some);
+                        return fetch::finish(&self.plan, (*result)?, &collection.parent).map(Some);
                     }
                 }
                 Some(_) => match select(self.under_way.next(), self.client.host().cancelled()).await {
@@ -153,7 +159,7 @@ impl Reader {
                 self.total = fetched.seen.total;
             }
         }
-        segment.state = State::Answered(result);
+        segment.state = State::Answered(Box::new(result));
         let behind = |segment: &Segment| Rc::ptr_eq(&segment.collection, &collection);
         // What a key range left over belongs right behind it; further pages belong behind the collection's last segment.
         let ranges = matches!(follow.first(), Some(Target::Range { .. }));

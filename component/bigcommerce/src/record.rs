@@ -18,7 +18,18 @@ pub fn check(object: &'static Object, verb: Verb, way: Option<&'static Write>, l
     scan::object(line)
         .map_err(|malformed| Error::invalid(format!("the record is not one JSON object: {malformed}")).at(""))?;
     let needs_key = verb != Verb::Create;
-    for key in object.key {
+    // What the remote finds the record by.
+    let names = match way {
+        Some(way)
+            if needs_key
+                && !way.match_on.is_empty()
+                && !way.match_on.iter().all(|field| object.key.contains(field)) =>
+        {
+            way.match_on
+        }
+        _ => object.key,
+    };
+    for key in names {
         let parent = object.parents.iter().any(|parent| parent.field == *key);
         let in_path = way.is_some_and(|way| crate::url::parameters(way.path).any(|name| name == *key));
         if (needs_key || (parent && in_path)) && text(line, key).is_none_or(|value| value.trim().is_empty()) {
@@ -79,7 +90,8 @@ fn check_fields(
                 );
             }
             Some(known) => check_type(&name, known.node, field.value).map_err(|error| error.at(at))?,
-            None if names_record(&name) => {}
+            None if names_record(&name) || way.is_some_and(|way| way.query.iter().any(|param| param.field == name)) => {
+            }
             None if object.model.is_some_and(|read| read.field(&name).is_some()) => {
                 return Err(Error::invalid(format!(
                     "`{name}` is only read: {} `{}` does not take it; remove it",

@@ -76,10 +76,27 @@ pub struct Source {
 
 #[derive(Debug)]
 enum Kind {
-    Once { asked: bool },
+    Once {
+        asked: bool,
+    },
     Ranges(Ranges),
-    Chain { next: Option<Target> },
-    Pages { next: u64, known: Option<u64>, proven: u64, ended: bool },
+    Chain {
+        next: Option<Target>,
+    },
+    Pages {
+        next: u64,
+        known: Option<u64>,
+        /// Greatest page that came back with records, and how many did since the beginning.
+        proven: u64,
+        run: u64,
+        ended: bool,
+    },
+}
+
+impl Kind {
+    fn pages(next: u64, known: Option<u64>) -> Self {
+        Kind::Pages { next, known, proven: next - 1, run: 0, ended: false }
+    }
 }
 
 #[derive(Debug)]
@@ -112,7 +129,7 @@ impl Source {
                 ended: from > to,
             }),
             Pages::Cursor | Pages::After(_) => Kind::Chain { next: Some(Target::After(None)) },
-            Pages::Numbers => Kind::Pages { next: 1, known: None, proven: 0, ended: false },
+            Pages::Numbers => Kind::pages(1, None),
         };
         Self { kind, limit, short_page_ends, most: 0, pages: BTreeSet::new() }
     }
@@ -126,11 +143,8 @@ impl Source {
                 ranges.ended = ranges.next > ranges.to;
             }
             (Kind::Chain { next }, target @ Target::After(_)) => *next = Some(target.clone()),
-            (Kind::Pages { next, .. }, Target::Page(page)) => *next = *page,
-            // A listing that turned out not to give cursors goes on by page numbers.
-            (kind @ Kind::Chain { .. }, Target::Page(page)) => {
-                *kind = Kind::Pages { next: *page, known: None, proven: 0, ended: false }
-            }
+            // Listings that turned out not to give cursors, or to have pages after all, go on by page numbers too.
+            (kind, Target::Page(page)) => *kind = Kind::pages(*page, None),
             _ => {}
         }
         source
@@ -143,9 +157,9 @@ impl Source {
             Kind::Once { asked } => (!std::mem::replace(asked, true)).then_some(Target::Once),
             Kind::Chain { next } => next.take(),
             Kind::Ranges(ranges) => ranges.more(limit),
-            Kind::Pages { next, known, proven, ended } => {
+            Kind::Pages { next, known, proven, run, ended } => {
                 // Without a known end, as many pages are asked for ahead as have come back full.
-                let bound = known.unwrap_or_else(|| (*proven).max(1).saturating_mul(2));
+                let bound = known.unwrap_or_else(|| proven.saturating_add((*run).max(1)));
                 if *ended || *next > bound {
                     return None;
                 }
@@ -202,7 +216,7 @@ impl Source {
                     }
                     // Some listings give cursors only when asked with one; page numbers serve then.
                     None if asked.is_none() && !seen.has_cursor && seen.total_pages.is_some_and(|pages| pages > 1) => {
-                        self.kind = Kind::Pages { next: 2, known: seen.total_pages, proven: 1, ended: false };
+                        self.kind = Kind::pages(2, seen.total_pages);
                     }
                     _ => {}
                 }
@@ -211,11 +225,11 @@ impl Source {
             (Kind::Once { .. }, Target::Once) => {
                 // No paging is documented, and the answer tells of more pages all the same.
                 if seen.total_pages.is_some_and(|pages| pages > 1) {
-                    self.kind = Kind::Pages { next: 2, known: seen.total_pages, proven: 1, ended: false };
+                    self.kind = Kind::pages(2, seen.total_pages);
                 }
                 Ok(None)
             }
-            (Kind::Pages { next, known, proven, ended }, Target::Page(page)) => {
+            (Kind::Pages { next, known, proven, run, ended }, Target::Page(page)) => {
                 if let Some(pages) = seen.total_pages {
                     *known = Some(pages.max(known.unwrap_or(0)));
                     // A shorter list than before: what was asked for beyond its end just comes back empty.
@@ -226,6 +240,7 @@ impl Source {
                     *ended = true;
                 } else {
                     *proven = (*proven).max(*page);
+                    *run += 1;
                     if *next <= *page {
                         *next = page + 1;
                     }

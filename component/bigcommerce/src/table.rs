@@ -163,6 +163,8 @@ pub struct Read {
     pub single: bool,
     /// How it pages.
     pub paging: Paging,
+    /// Whether it takes `limit`.
+    pub limited: bool,
     /// Largest documented `limit`.
     pub max_limit: Option<u32>,
     /// Page size when no `limit` is sent.

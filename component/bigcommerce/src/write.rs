@@ -78,8 +78,7 @@ struct Writer<'a> {
     verb: Verb,
     lines: Rc<Vec<Vec<u8>>>,
     outcomes: Vec<Outcome>,
-    /// The way for single records, for batches that were refused as a whole.
-    single: Way,
+    ways: Vec<Way>,
 }
 
 /// Writes records.
@@ -90,8 +89,11 @@ pub async fn write(client: &Client, verb: Verb, request: &WriteRequest) -> Resul
     let object = plan::find(&request.object)?;
     let ways = ways(object, verb, request)?;
     let lines: Vec<Vec<u8>> = scan::lines(&request.records).map(<[u8]>::to_vec).collect();
-    let single = ways.iter().copied().min_by_key(|way| way.most()).unwrap_or(ways[0]);
-    let way = if lines.len() == 1 { single } else { ways[0] };
+    let Some(&batch) = ways.first() else { return Ok(Vec::new()) };
+    let way = match lines.as_slice() {
+        [line] => single_way(&ways, line).unwrap_or(batch),
+        _ => batch,
+    };
     let mut outcomes = vec![Outcome::Skipped; lines.len()];
     let mut invalid = false;
     for (line, outcome) in lines.iter().zip(&mut outcomes) {
@@ -112,7 +114,7 @@ pub async fn write(client: &Client, verb: Verb, request: &WriteRequest) -> Resul
     }
     let rows: Vec<usize> =
         (0..lines.len()).filter(|row| matches!(outcomes.get(*row), Some(Outcome::Skipped))).collect();
-    let mut writer = Writer { client, object, verb, lines: Rc::new(lines), outcomes, single };
+    let mut writer = Writer { client, object, verb, lines: Rc::new(lines), outcomes, ways };
     writer.run(rows, way, request.continue_on_error).await;
     Ok(writer.outcomes)
 }
@@ -162,6 +164,11 @@ fn ways(object: &'static Object, verb: Verb, request: &WriteRequest) -> Result<V
         );
     }
     Ok(ways)
+}
+
+/// The way with the smallest batch among those whose path the record can fill.
+fn single_way(ways: &[Way], line: &[u8]) -> Option<Way> {
+    ways.iter().copied().filter(|way| path(*way, line).is_ok()).min_by_key(|way| way.most())
 }
 
 /// Path and query for a record.
@@ -240,7 +247,8 @@ impl Writer<'_> {
             let Some((batch, result)) = next else { return };
             let again = self.settle(batch, result);
             for row in again.into_iter().rev() {
-                waiting.push_front(Batch { rows: vec![row], way: self.single });
+                let way = single_way(&self.ways, self.line(row)).unwrap_or(way);
+                waiting.push_front(Batch { rows: vec![row], way });
             }
             let bad = |outcome: &Outcome| matches!(outcome, Outcome::Failed(_) | Outcome::Unknown(_));
             stopped = stopped || (!continue_on_error && self.outcomes.iter().any(bad));

@@ -1,0 +1,185 @@
+//! Decides how a query is run: which endpoint, what the remote evaluates, what is evaluated here, how it pages. Pure.
+
+use std::rc::Rc;
+
+use serde_json::Value;
+
+use self::condition::Checked;
+use self::planner::Planner;
+use crate::compare::Prepared;
+use crate::error::Error;
+use crate::settings::Settings;
+use crate::table::{self, Item, Keyset, Object, Read};
+use crate::types::QueryRequest;
+use crate::url::parameters;
+
+mod condition;
+mod planner;
+
+/// Page size of endpoints that document neither a maximum nor take more than this: what the API's own default is.
+const UNDOCUMENTED_LIMIT: u32 = 250;
+
+/// A query, ready to run.
+#[derive(Debug)]
+pub struct Plan {
+    /// What is read.
+    pub object: &'static Object,
+    /// Where from.
+    pub access: Access,
+    /// Conditions evaluated here, on every record.
+    pub local: Vec<(String, Prepared)>,
+    /// Fields of the records that are returned; all if none.
+    pub keep: Option<Vec<String>>,
+    /// Records wanted in all.
+    pub max_records: Option<u64>,
+    /// Digest of the request.
+    pub digest: u64,
+    /// For people.
+    pub steps: Vec<String>,
+    /// Whether a record that exists throughout is delivered exactly once.
+    pub stable: bool,
+}
+
+/// Where records come from.
+#[derive(Debug)]
+pub enum Access {
+    /// A collection, or the collections of many parents.
+    List(List),
+    /// Single records by their keys; each key in the order of `Object::key`.
+    Items {
+        /// The endpoint.
+        item: &'static Item,
+        /// Which records.
+        keys: Vec<Vec<String>>,
+        /// Parameters of every request.
+        query: Vec<(String, String)>,
+    },
+}
+
+impl Plan {
+    /// For messages.
+    pub fn what(&self) -> String {
+        format!("read {}", self.object.name)
+    }
+
+    /// Records per request.
+    pub fn limit(&self) -> u32 {
+        match &self.access {
+            Access::List(list) => list.limit,
+            Access::Items { .. } => 1,
+        }
+    }
+
+    /// The parent's key fields that records lack, with their values as JSON, for the path parameters' values of a collection.
+    pub fn injected(&self, parent: &[String]) -> Vec<(&'static str, String)> {
+        let Access::List(list) = &self.access else {
+            return Vec::new();
+        };
+        let named = parameters(list.read.path).zip(parent);
+        named
+            .filter_map(|(name, value)| {
+                let link = self.object.parents.iter().find(|link| link.field == name && !link.in_record)?;
+                let number = !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit());
+                Some((link.field, if number { value.clone() } else { Value::String(value.clone()).to_string() }))
+            })
+            .collect()
+    }
+
+    fn by_key_or_once(&self) -> bool {
+        matches!(
+            &self.access,
+            Access::List(List { paging: Pages::Keyset { .. } | Pages::Once, parents: Parents::None, .. })
+        )
+    }
+}
+
+/// How a collection is read.
+#[derive(Debug)]
+pub struct List {
+    /// The endpoint.
+    pub read: &'static Read,
+    /// Parameters of every request: conditions, order, include, fields.
+    pub query: Vec<(String, String)>,
+    /// Records per request.
+    pub limit: u32,
+    /// Whether a page that is not full is the last one.
+    pub short_page_ends: bool,
+    /// How it pages.
+    pub paging: Pages,
+    /// Whose collections.
+    pub parents: Parents,
+}
+
+/// How a collection pages.
+#[derive(Clone, Debug)]
+pub enum Pages {
+    /// One answer holds everything.
+    Once,
+    /// By ranges of the key.
+    Keyset {
+        /// The endpoint's parameters for it.
+        keyset: &'static Keyset,
+        /// Least key wanted.
+        from: u128,
+        /// Greatest key wanted.
+        to: u128,
+    },
+    /// By the cursor that every answer gives.
+    Cursor,
+    /// Behind the key of the last record.
+    After(&'static str),
+    /// By page numbers.
+    Numbers,
+}
+
+/// Parent records whose collections are read.
+#[derive(Debug)]
+pub enum Parents {
+    /// The path names no parent.
+    None,
+    /// These; each in the order of the path's parameters.
+    Given(Vec<Vec<String>>),
+    /// All there are: the parents' fields to read for the path's parameters.
+    Walk(Rc<Plan>, Vec<&'static str>),
+}
+
+/// Finds an object by its name.
+///
+/// # Errors
+/// There is none; the nearest name is suggested.
+pub fn find(name: &str) -> Result<&'static Object, Error> {
+    table::object(name).ok_or_else(|| {
+        let hint = crate::suggest::object(name).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+        Error::new(crate::error::Kind::NotFound, format!("there is no object `{name}`{hint}")).at("/object")
+    })
+}
+
+/// Plans a query.
+///
+/// # Errors
+/// What the request asks for and neither the remote nor this connector can do.
+pub fn plan(request: &QueryRequest, settings: &Settings) -> Result<Plan, Error> {
+    let object = find(&request.object)?;
+    if object.reads.is_empty() && object.item.is_none() {
+        return Err(Error::unsupported(format!(
+            "`{}` cannot be queried: the API offers no way to read it",
+            object.name
+        ))
+        .at("/object"));
+    }
+    if request.since.is_some() {
+        return Err(
+            Error::unsupported(format!("`{}` cannot be read incrementally by this version", object.name)).at("/since")
+        );
+    }
+    let conditions = request
+        .filter
+        .iter()
+        .enumerate()
+        .map(|(index, c)| Checked::new(object, index, c))
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut planner = Planner { object, request, settings, conditions, steps: Vec::new() };
+    planner.check_fields()?;
+    let access = planner.access()?;
+    planner.finish(access)
+}

@@ -1,0 +1,286 @@
+//! Reading: nothing is missed, doubled or altered, whatever the store and the network do meanwhile.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bigcommerce_emulator::{Config, Effect, Fault, Quota, Sizes};
+use connector_host::contract::{Comparison, Consistency, ErrorKind};
+use end_to_end::{Bench, condition, ids, lines, order, query, records, refused};
+use serde_json::{Value, json};
+
+/// The store's own list of ids.
+fn stored(bench: &Bench, resource: &str) -> BTreeSet<u64> {
+    bench.store.store().texts(resource).iter().map(|text| serde_json::from_str::<Value>(text).unwrap()["id"].as_u64().unwrap()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn twenty_thousand_products_are_read_while_others_come_and_go() {
+    let config = Config { sizes: Sizes { products: 20_000, ..Sizes::default() }, ..Config::default() };
+    let bench = Arc::new(Bench::with(config).await);
+    bench.store.switch(|switches| switches.latency = Duration::from_millis(10));
+    let connection = bench.connection().await;
+    let before = stored(&bench, "products");
+    let stop = Arc::new(AtomicBool::new(false));
+    let writer = std::thread::spawn({
+        let (bench, stop, before) = (bench.clone(), stop.clone(), before.iter().copied().collect::<Vec<_>>());
+        move || {
+            let (mut removed, mut step) = (BTreeSet::new(), 0usize);
+            let template: Value = serde_json::from_str(&bench.store.store().texts("products")[0]).unwrap();
+            while !stop.load(Ordering::Relaxed) {
+                let id = before[(step * 7919) % before.len()];
+                if bench.store.store().remove("products", i64::try_from(id).unwrap()) {
+                    removed.insert(id);
+                }
+                let mut product = template.clone();
+                // Into holes, and behind the end.
+                product["id"] = if step % 2 == 0 { json!(id) } else { json!(before[before.len() - 1] + 1 + step as u64) };
+                if step % 2 == 1 {
+                    bench.store.store().insert("products", &product.to_string());
+                }
+                step += 1;
+                std::thread::sleep(Duration::from_micros(300));
+            }
+            (removed, step)
+        }
+    });
+    let read = records(&connection, query("products")).await;
+    stop.store(true, Ordering::Relaxed);
+    let (removed, changes) = writer.join().unwrap();
+    let got = ids(&read);
+    let unique: BTreeSet<u64> = got.iter().copied().collect();
+    println!("{} records read during {changes} changes, {} removed", got.len(), removed.len());
+    assert!(changes > 50, "the store hardly changed: {changes}");
+    assert_eq!(unique.len(), got.len(), "doubled records");
+    let throughout: BTreeSet<u64> = before.difference(&removed).copied().collect();
+    let missed: Vec<_> = throughout.difference(&unique).collect();
+    assert!(missed.is_empty(), "missed {missed:?}");
+    assert!(bench.store.requests_peak() >= 3, "read-ahead was off: {} at once", bench.store.requests_peak());
+}
+
+#[tokio::test]
+async fn digits_survive() {
+    let bench = Bench::new().await;
+    let template: Value = serde_json::from_str(&bench.store.store().texts("products")[0]).unwrap();
+    let text = template.to_string();
+    let id = template["id"].to_string();
+    let price = template["price"].to_string();
+    let weight = template["weight"].to_string();
+    let text = text
+        .replacen(&format!("\"id\":{id}"), "\"id\":12345678901234567890", 1)
+        .replacen(&format!("\"price\":{price}"), "\"price\":25.00", 1)
+        .replacen(&format!("\"weight\":{weight}"), "\"weight\":1e400", 1);
+    bench.store.store().insert("products", &text).unwrap();
+    for pretty in [false, true] {
+        bench.store.switch(|switches| switches.pretty = pretty);
+        let connection = bench.connection().await;
+        let all = lines(&connection, query("products")).await.unwrap();
+        let line = all.iter().find(|line| line.contains("12345678901234567890")).expect("the record is there");
+        assert!(line.contains("\"price\":25.00") || line.contains("\"price\": 25.00"), "{line}");
+        assert!(line.contains("1e400"), "{line}");
+        let mut request = query("products");
+        request.fields = vec!["id".into(), "price".into(), "weight".into()];
+        request.filter = vec![condition("weight", Comparison::Greater, json!(1e300))];
+        assert_eq!(lines(&connection, request).await.unwrap().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_pretty_printed_answer_gives_one_line_per_record() {
+    let bench = Bench::new().await;
+    let connection = bench.connection().await;
+    for object in ["products", "orders", "customers"] {
+        bench.store.switch(|switches| switches.pretty = false);
+        let compact = records(&connection, query(object)).await;
+        bench.store.switch(|switches| switches.pretty = true);
+        assert_eq!(records(&connection, query(object)).await, compact, "{object}");
+    }
+}
+
+#[tokio::test]
+async fn conditions_hold_exactly_whoever_evaluates_them() {
+    let bench = Bench::new().await;
+    let connection = bench.connection().await;
+    let check = async |object: &str, field: &str, op: Comparison, value: Value, holds: &dyn Fn(&Value) -> bool| {
+        let all = records(&connection, query(object)).await;
+        let expected: Vec<u64> = ids(&all).into_iter().zip(&all).filter(|(_, record)| holds(&record[field])).map(|(id, _)| id).collect();
+        let mut request = query(object);
+        request.filter = vec![condition(field, op, value.clone())];
+        let got = ids(&records(&connection, request).await);
+        assert_eq!(got, expected, "{object}: {field} {op:?} {value}");
+        got.len()
+    };
+    let number = |value: &Value| value.as_f64().or_else(|| value.as_str().and_then(|text| text.parse().ok())).unwrap_or(f64::NAN);
+    let products = records(&connection, query("products")).await;
+    let (brand, price) = (products[3]["brand_id"].clone(), products[7]["price"].clone());
+    let name = products[11]["name"].as_str().unwrap().to_owned();
+    let mut matched = 0;
+    matched += check("products", "brand_id", Comparison::Equal, brand.clone(), &|v| *v == brand).await;
+    check("products", "brand_id", Comparison::NotEqual, brand.clone(), &|v| *v != brand).await;
+    matched += check("products", "price", Comparison::Equal, price.clone(), &|v| number(v) == number(&price)).await;
+    matched += check("products", "price", Comparison::GreaterOrEqual, price.clone(), &|v| number(v) >= number(&price)).await;
+    check("products", "price", Comparison::Less, price.clone(), &|v| number(v) < number(&price)).await;
+    matched += check("products", "is_visible", Comparison::Equal, json!(true), &|v| *v == json!(true)).await;
+    check("products", "is_featured", Comparison::Equal, json!(true), &|v| *v == json!(true)).await;
+    matched += check("products", "name", Comparison::Equal, json!(name), &|v| *v == json!(name)).await;
+    matched += check("products", "condition", Comparison::Equal, json!("New"), &|v| *v == json!("New")).await;
+    let some: Vec<u64> = ids(&products).into_iter().step_by(9).collect();
+    matched += check("products", "id", Comparison::OneOf, json!(some), &|v| some.contains(&v.as_u64().unwrap())).await;
+    matched += check("products", "id", Comparison::Less, json!(some[5]), &|v| v.as_u64().unwrap() < some[5]).await;
+    let orders = records(&connection, query("orders")).await;
+    let total = orders[5]["total_inc_tax"].as_str().unwrap().to_owned();
+    matched += check("orders", "total_inc_tax", Comparison::GreaterOrEqual, json!(total), &|v| number(v) >= total.parse().unwrap()).await;
+    let status = orders[5]["status_id"].clone();
+    matched += check("orders", "status_id", Comparison::Equal, status.clone(), &|v| *v == status).await;
+    assert!(matched > 10, "the conditions matched hardly anything: {matched}");
+
+    // Dates are points in time, however they are written.
+    let date = orders[50]["date_created"].as_str().unwrap().to_owned();
+    let mut request = query("orders");
+    request.filter = vec![condition("date_created", Comparison::LessOrEqual, json!(date))];
+    let early = records(&connection, request).await;
+    assert!(early.len() >= 2 && early.len() < orders.len(), "{} of {}", early.len(), orders.len());
+    assert!(early.iter().any(|order| order["date_created"] == json!(date)));
+}
+
+#[tokio::test]
+async fn fields_includes_and_order_are_what_was_asked_for() {
+    let bench = Bench::new().await;
+    let connection = bench.connection().await;
+    let mut request = query("products");
+    request.fields = vec!["name".into(), "price".into()];
+    request.filter = vec![condition("is_visible", Comparison::Equal, json!(true))];
+    for record in records(&connection, request).await {
+        let names: Vec<&String> = record.as_object().unwrap().keys().collect();
+        assert_eq!(names, ["name", "price"]);
+    }
+    let mut request = query("products");
+    request.include = vec!["images".into()];
+    let with = records(&connection, request).await;
+    assert!(with.iter().all(|record| record["images"].is_array()));
+    for (object, field, descending) in [("products", "name", true), ("products", "price", false), ("orders", "id", true), ("customers", "date_created", false)] {
+        let mut request = query(object);
+        request.order_by = vec![order(field, descending)];
+        let sorted = records(&connection, request).await;
+        assert_eq!(sorted.len(), records(&connection, query(object)).await.len(), "{object} by {field}");
+        let key = |record: &Value| record[field].as_f64().map_or_else(|| (0.0, record[field].as_str().unwrap_or_default().to_lowercase()), |n| (n, String::new()));
+        let in_order = sorted.windows(2).all(|pair| if descending { key(&pair[0]) >= key(&pair[1]) } else { key(&pair[0]) <= key(&pair[1]) });
+        assert!(in_order, "{object} by {field}");
+    }
+}
+
+#[tokio::test]
+async fn sub_objects_come_of_one_of_some_and_of_all_parents_and_name_their_parent() {
+    let bench = Bench::new().await;
+    let connection = bench.connection().await;
+    for (object, parent_field, parent) in [("orders/products", "order_id", "orders"), ("products/images", "product_id", "products"), ("customers/addresses", "customer_id", "customers")] {
+        let all = records(&connection, query(object)).await;
+        let parents: BTreeSet<u64> = all.iter().map(|record| record[parent_field].as_u64().unwrap_or_else(|| panic!("{object}: no {parent_field} in {record}"))).collect();
+        assert!(parents.len() >= 20 && parents.is_subset(&stored(&bench, parent)), "{object}");
+        let one = *parents.iter().next().unwrap();
+        let mut request = query(object);
+        request.filter = vec![condition(parent_field, Comparison::Equal, json!(one))];
+        let of_one = records(&connection, request).await;
+        assert_eq!(of_one, all.iter().filter(|record| record[parent_field] == json!(one)).cloned().collect::<Vec<_>>(), "{object}");
+        let some: Vec<u64> = parents.iter().copied().take(5).collect();
+        let mut request = query(object);
+        request.filter = vec![condition(parent_field, Comparison::OneOf, json!(some))];
+        let of_some = records(&connection, request).await;
+        assert_eq!(of_some.len(), all.iter().filter(|record| some.contains(&record[parent_field].as_u64().unwrap())).count(), "{object}");
+        let mut request = query(object);
+        request.filter = vec![condition(parent_field, Comparison::Equal, json!(99_999_999))];
+        assert_eq!(records(&connection, request).await.len(), 0, "{object}");
+    }
+}
+
+#[tokio::test]
+async fn a_read_gets_through_every_passing_fault_without_loss_or_doubling() {
+    let bench = Bench::new().await;
+    let connection = bench.connection().await;
+    let expected = records(&connection, query("products")).await;
+    let path = "/v3/catalog/products";
+    for effect in [
+        Effect::ResetBeforeReading,
+        Effect::ResetBeforeActing,
+        Effect::ResetBeforeAnswering,
+        Effect::ResetInBody,
+        Effect::EndInBody,
+        Effect::TruncatedJson,
+        Effect::MalformedJson,
+        Effect::too_many(Duration::from_millis(100)),
+        Effect::too_many_bare(),
+        Effect::status(500),
+        Effect::status(503),
+        Effect::status(504),
+        Effect::SlowBody { piece: 20_000, pause: Duration::from_millis(2) },
+        Effect::Pretty,
+        Effect::ContentType("text/plain"),
+    ] {
+        bench.fault(Fault::on("GET", path, effect.clone()).nth(2));
+        let mut request = query("products");
+        request.page_size = Some(100);
+        let got = records(&connection, request).await;
+        assert_eq!(bench.store.pending_faults(), 0, "{} did not strike", effect.name());
+        assert_eq!(got, expected, "{}", effect.name());
+    }
+}
+
+#[tokio::test]
+async fn a_repeated_page_is_detected() {
+    let bench = Bench::new().await;
+    let connection = bench.connection().await;
+    bench.fault(Fault::on("GET", "/v3/catalog/products", Effect::RepeatPage).nth(3));
+    let mut request = query("products");
+    request.page_size = Some(50);
+    let error = refused(lines(&connection, request).await);
+    assert_eq!(error.kind, ErrorKind::Protocol, "{error:?}");
+    let mut request = query("products");
+    request.page_size = Some(50);
+    request.order_by = vec![order("name", false)];
+    bench.store.clear_faults();
+    bench.fault(Fault::on("GET", "/v3/catalog/products", Effect::RepeatPage).nth(3));
+    let error = refused(lines(&connection, request).await);
+    assert!(error.message.contains("same page twice"), "{}", error.message);
+}
+
+#[tokio::test]
+async fn the_quota_is_obeyed_before_it_is_used_up_and_shared_by_all() {
+    let config = Config { quota: Quota { requests: 30, window: Duration::from_millis(1500), ..Quota::default() }, ..Config::default() };
+    let bench = Bench::with(config).await;
+    let connection = bench.connection().await;
+    let other = bench.connection().await;
+    let expected = bench.store.store().count("products");
+    let mut tasks = Vec::new();
+    for index in 0..8 {
+        let connection = if index % 2 == 0 { connection.clone() } else { other.clone() };
+        tasks.push(tokio::spawn(async move {
+            let mut request = query("products");
+            request.page_size = Some(50);
+            records(&connection, request).await.len()
+        }));
+    }
+    for task in tasks {
+        assert_eq!(task.await.unwrap(), expected);
+    }
+    let refusals = bench.store.journal().entries().iter().filter(|entry| entry.status == Some(429)).count();
+    println!("{} requests, {refusals} of them refused", bench.store.journal().len());
+    assert!(refusals <= 2, "{refusals} requests ran into the wall");
+}
+
+#[tokio::test]
+async fn explain_tells_how_a_query_would_run_and_sends_nothing() {
+    let bench = Bench::new().await;
+    let connection = bench.connection().await;
+    let mut request = query("products");
+    request.filter = vec![condition("brand_id", Comparison::Equal, json!(3)), condition("description", Comparison::Contains, json!("x"))];
+    let plan = connection.explain(&request).await.unwrap();
+    let text = plan.steps.join("\n");
+    assert_eq!(plan.consistency, Consistency::Stable);
+    assert!(text.contains("the store evaluates `brand_id`") && text.contains("`description` is evaluated here"), "{text}");
+    request.order_by = vec![order("name", false)];
+    assert_eq!(connection.explain(&request).await.unwrap().consistency, Consistency::BestEffort);
+    let plan = connection.explain(&query("orders/products")).await.unwrap();
+    println!("{}", plan.steps.join("\n"));
+    assert!(bench.store.journal().is_empty());
+}
