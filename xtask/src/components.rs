@@ -37,23 +37,14 @@ pub(crate) struct Guest {
 
 /// Every guest.
 pub(crate) const GUESTS: [Guest; 2] = [
-    Guest {
-        name: "bigcommerce",
-        package: "connector-bigcommerce",
-    },
-    Guest {
-        name: "fixed",
-        package: "connector-fixed",
-    },
+    Guest { name: "bigcommerce", package: "connector-bigcommerce" },
+    Guest { name: "fixed", package: "connector-fixed" },
 ];
 
 impl Guest {
     /// The core module that cargo writes.
     fn module(self, target: &Path) -> PathBuf {
-        target
-            .join(TARGET)
-            .join(PROFILE)
-            .join(format!("{}.wasm", self.package.replace('-', "_")))
+        target.join(TARGET).join(PROFILE).join(format!("{}.wasm", self.package.replace('-', "_")))
     }
 
     /// The component.
@@ -71,10 +62,7 @@ pub(crate) fn select(names: &[String]) -> Result<Vec<Guest>> {
         .iter()
         .map(|name| {
             GUESTS.into_iter().find(|guest| guest.name == name).with_context(|| {
-                format!(
-                    "there is no component `{name}`, only {}",
-                    GUESTS.map(|guest| guest.name).join(", ")
-                )
+                format!("there is no component `{name}`, only {}", GUESTS.map(|guest| guest.name).join(", "))
             })
         })
         .collect()
@@ -99,14 +87,7 @@ fn compile(root: &Path, guest: Guest, std: &WasmStd) -> Result<Vec<u8>> {
     let mut cargo = process::cargo();
     cargo
         .current_dir(root)
-        .args([
-            "build",
-            "--package",
-            guest.package,
-            "--profile",
-            PROFILE,
-            "--target-dir",
-        ])
+        .args(["build", "--package", guest.package, "--profile", PROFILE, "--target-dir"])
         .arg(&target);
     std.configure(&mut cargo, &flags(root));
     process::show(&mut cargo)?;
@@ -121,10 +102,7 @@ pub(crate) fn lint(root: &Path, route: Route) -> Result<Ran> {
         return Ok(Ran::Skipped("the toolchain of clippy has no wasm32 library".into()));
     }
     let mut cargo = process::cargo();
-    cargo
-        .current_dir(root)
-        .args(["clippy", "--profile", PROFILE, "--target-dir"])
-        .arg(root.join(TARGET_FOLDER));
+    cargo.current_dir(root).args(["clippy", "--profile", PROFILE, "--target-dir"]).arg(root.join(TARGET_FOLDER));
     for guest in GUESTS {
         cargo.args(["--package", guest.package]);
     }
@@ -166,10 +144,7 @@ fn componentize(module: &[u8], guest: Guest) -> Result<Vec<u8>> {
     metadata.name = AddMetadataField::Set(guest.package.to_owned());
     let mut component = metadata.to_wasm(&component)?;
     // The section that tools read a component's version from.
-    let version = CustomSection {
-        name: "version".into(),
-        data: env!("CARGO_PKG_VERSION").as_bytes().into(),
-    };
+    let version = CustomSection { name: "version".into(), data: env!("CARGO_PKG_VERSION").as_bytes().into() };
     version.append_to_component(&mut component);
     Ok(component)
 }
@@ -203,15 +178,9 @@ mod tests {
     fn guests_are_selected_by_name() {
         assert_eq!(select(&[]).unwrap(), GUESTS);
         let one = select(&["fixed".to_owned()]).unwrap();
-        assert_eq!(
-            one.iter().map(|guest| guest.package).collect::<Vec<_>>(),
-            ["connector-fixed"]
-        );
+        assert_eq!(one.iter().map(|guest| guest.package).collect::<Vec<_>>(), ["connector-fixed"]);
         let error = select(&["fixd".to_owned()]).unwrap_err().to_string();
-        assert!(
-            error.contains("fixd") && error.contains("bigcommerce, fixed"),
-            "{error}"
-        );
+        assert!(error.contains("fixd") && error.contains("bigcommerce, fixed"), "{error}");
     }
 
     #[test]

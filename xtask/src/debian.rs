@@ -45,10 +45,7 @@ pub(crate) fn is_complete(folder: &Path) -> bool {
 
 /// Whether this system can take the packages at all.
 pub(crate) fn check_tools() -> Result<()> {
-    match ["apt-get", "apt-cache", "dpkg-deb"]
-        .iter()
-        .find(|tool| process::find(tool).is_none())
-    {
+    match ["apt-get", "apt-cache", "dpkg-deb"].iter().find(|tool| process::find(tool).is_none()) {
         Some(tool) => bail!("there is no {tool} to fetch Debian's compiler with"),
         None => Ok(()),
     }
@@ -108,9 +105,7 @@ impl Apt {
             let part = folder.join(part);
             std::fs::create_dir_all(&part).with_context(|| format!("cannot create {}", part.display()))?;
         }
-        Ok(Self {
-            folder: folder.to_owned(),
-        })
+        Ok(Self { folder: folder.to_owned() })
     }
 
     fn command(&self, program: &str) -> Command {
@@ -120,11 +115,7 @@ impl Apt {
             .arg(format!("-oDir::Cache={}", self.folder.join("cache").display()))
             // Locks and the download user are for those who install.
             .args(["-oDebug::NoLocking=1", "-oAPT::Sandbox::User="])
-            .args([
-                "-oAcquire::Languages=none",
-                "-oAcquire::Retries=2",
-                "-oAcquire::http::Timeout=30",
-            ])
+            .args(["-oAcquire::Languages=none", "-oAcquire::Retries=2", "-oAcquire::http::Timeout=30"])
             .env("LC_ALL", "C")
             .current_dir(self.folder.join("debs"));
         command
@@ -138,18 +129,10 @@ impl Apt {
     /// The package, what it needs, what that needs, and so on. Empty if there is no such package.
     fn dependencies(&self, package: &str) -> Result<BTreeSet<String>> {
         let mut command = self.command("apt-cache");
-        command.args([
-            "depends",
-            "--recurse",
-            "--no-recommends",
-            "--no-suggests",
-            "--no-enhances",
-        ]);
+        command.args(["depends", "--recurse", "--no-recommends", "--no-suggests", "--no-enhances"]);
         command.args(["--no-conflicts", "--no-breaks", "--no-replaces", package]);
         // apt-cache fails when it does not know the name.
-        Ok(process::capture(&mut command, STEP_LIMIT)
-            .map(|text| package_names(&text))
-            .unwrap_or_default())
+        Ok(process::capture(&mut command, STEP_LIMIT).map(|text| package_names(&text)).unwrap_or_default())
     }
 
     fn unpack(&self, packages: &[String], root: &Path) -> Result<()> {
@@ -193,10 +176,8 @@ fn library_folders(root: &Path) -> Vec<PathBuf> {
 /// The compiler finds its libraries beside itself, wherever the folder is.
 fn write_wrapper(root: &Path) -> Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
-    let folders: Vec<String> = library_folders(root)
-        .iter()
-        .map(|folder| format!("${{0%/*}}/{}", folder.display()))
-        .collect();
+    let folders: Vec<String> =
+        library_folders(root).iter().map(|folder| format!("${{0%/*}}/{}", folder.display())).collect();
     let script = format!(
         "#!/bin/sh\nexport LD_LIBRARY_PATH=\"{}\"\nexec \"${{0%/*}}/usr/bin/rustc\" \"$@\"\n",
         folders.join(":")
@@ -234,9 +215,7 @@ fn fetch_missing_libraries(apt: &Apt, known: &BTreeSet<String>, packages: &mut V
 
 /// What `ldd` could not find.
 fn missing_libraries(ldd: &str) -> BTreeSet<String> {
-    ldd.lines()
-        .filter_map(|line| Some(line.split_once("=> not found")?.0.trim().to_owned()))
-        .collect()
+    ldd.lines().filter_map(|line| Some(line.split_once("=> not found")?.0.trim().to_owned())).collect()
 }
 
 /// The package that holds a library: Debian names it after the library and its version (`libz3.so.4` is in `libz3-4`).
@@ -244,11 +223,7 @@ fn package_of<'a>(library: &str, known: &'a BTreeSet<String>) -> Option<&'a str>
     let (stem, version) = library.split_once(".so").unwrap_or((library, ""));
     let stem = stem.to_lowercase().replace('_', "-");
     let version = version.trim_start_matches('.');
-    let dash = if stem.ends_with(|last: char| last.is_ascii_digit()) {
-        "-"
-    } else {
-        ""
-    };
+    let dash = if stem.ends_with(|last: char| last.is_ascii_digit()) { "-" } else { "" };
     let full = format!("{stem}{dash}{version}");
     let major = format!("{stem}{dash}{}", version.split('.').next().unwrap_or_default());
     [format!("{full}t64"), full, format!("{major}t64"), major, stem]
@@ -262,10 +237,7 @@ fn check(root: &Path) -> Result<()> {
     let version = process::capture(Command::new(rustc(root)).arg("--version"), STEP_LIMIT)?;
     let needed = env!("CARGO_PKG_RUST_VERSION");
     if !recent_enough(&version, needed) {
-        bail!(
-            "Debian's compiler is too old: {}, and {needed} is needed",
-            version.trim()
-        );
+        bail!("Debian's compiler is too old: {}, and {needed} is needed", version.trim());
     }
     let sources = root.join("usr/lib/rustlib/src/rust/library/Cargo.lock");
     if !sources.is_file() {
@@ -275,11 +247,8 @@ fn check(root: &Path) -> Result<()> {
 }
 
 fn recent_enough(version: &str, needed: &str) -> bool {
-    let numbers = |text: &str| -> Vec<u32> {
-        text.split(['.', '-', '+'])
-            .map_while(|part| part.parse().ok())
-            .collect()
-    };
+    let numbers =
+        |text: &str| -> Vec<u32> { text.split(['.', '-', '+']).map_while(|part| part.parse().ok()).collect() };
     let found = version.split_whitespace().nth(1).map(numbers).unwrap_or_default();
     !found.is_empty() && found >= numbers(needed)
 }
@@ -300,29 +269,14 @@ mod tests {
 
     #[test]
     fn the_compiler_and_its_versioned_libraries_are_fetched_and_nothing_else() {
-        let all = [
-            "gcc",
-            "libc6",
-            "libllvm22",
-            "libstd-rust-web-1.96",
-            "libstd-rust-web-dev",
-            "libxml2",
-        ];
+        let all = ["gcc", "libc6", "libllvm22", "libstd-rust-web-1.96", "libstd-rust-web-dev", "libxml2"];
         let picked: Vec<_> = all.into_iter().filter(|name| needed(name)).collect();
         assert_eq!(picked, ["libllvm22", "libstd-rust-web-1.96", "libstd-rust-web-dev"]);
     }
 
     #[test]
     fn a_missing_library_is_found_in_its_package() {
-        let known = known(&[
-            "libedit2",
-            "libffi8",
-            "libxml2",
-            "libz3-4",
-            "libllvm22",
-            "libtinfo6",
-            "libfoo1t64",
-        ]);
+        let known = known(&["libedit2", "libffi8", "libxml2", "libz3-4", "libllvm22", "libtinfo6", "libfoo1t64"]);
         for (library, package) in [
             ("libedit.so.2", Some("libedit2")),
             ("libffi.so.8", Some("libffi8")),
@@ -347,10 +301,7 @@ mod tests {
         assert!(recent_enough("rustc 1.96.0 (hash 2026-05-01)", "1.95"));
         assert!(recent_enough("rustc 1.95.0", "1.95"));
         assert!(recent_enough("rustc 1.100.1-beta", "1.95"));
-        assert!(!recent_enough(
-            "rustc 1.85.0 (hash) (built from a source tarball)",
-            "1.95"
-        ));
+        assert!(!recent_enough("rustc 1.85.0 (hash) (built from a source tarball)", "1.95"));
         assert!(!recent_enough("", "1.95"));
     }
 

@@ -30,9 +30,7 @@ const PROSE: &[&str] = &[
 pub(crate) fn derive(extract: &Path, facts: &Path) -> Result<()> {
     let text = std::fs::read_to_string(extract).with_context(|| format!("cannot read {}", extract.display()))?;
     let mut extract: Value = serde_json::from_str(&text).context("the extract is not JSON")?;
-    let resources = extract["resources"]
-        .as_array_mut()
-        .context("the extract has no `resources`")?;
+    let resources = extract["resources"].as_array_mut().context("the extract has no `resources`")?;
     let mut out = String::from("[\n");
     let count = resources.len();
     for (index, resource) in resources.iter_mut().enumerate() {

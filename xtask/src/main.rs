@@ -21,11 +21,7 @@ use vendor_wit::Checked;
 use wasm_std::Route;
 
 #[derive(Parser)]
-#[command(
-    name = "cargo xtask",
-    about = "Set-up and orchestration",
-    disable_help_subcommand = true
-)]
+#[command(name = "cargo xtask", about = "Set-up and orchestration", disable_help_subcommand = true)]
 struct Arguments {
     /// Where the standard library for wasm32 comes from.
     #[arg(long, global = true, env = "XTASK_WASM_STD", value_enum, default_value_t = Route::Auto, value_name = "ROUTE")]

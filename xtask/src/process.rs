@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result, bail};
 const POLL: Duration = Duration::from_millis(50);
 
 /// Lines of a failed program's output that an error repeats.
-const LINES_SHOWN: usize = 30;
+const LINES_SHOWN: usize = 60;
 
 /// The cargo that runs this program, or the one on the path.
 pub(crate) fn cargo() -> Command {
@@ -27,9 +27,7 @@ pub(crate) fn rustc() -> Command {
 
 /// Runs a program whose output belongs on the terminal.
 pub(crate) fn show(command: &mut Command) -> Result<()> {
-    let status = command
-        .status()
-        .with_context(|| format!("cannot start `{}`", line(command)))?;
+    let status = command.status().with_context(|| format!("cannot start `{}`", line(command)))?;
     if !status.success() {
         bail!("`{}` failed ({status})", line(command));
     }
@@ -68,25 +66,15 @@ pub(crate) fn capture(command: &mut Command, limit: Duration) -> Result<String> 
     let (out, err) = (text(&mut stdout)?, text(&mut stderr)?);
     match status {
         Some(status) if status.success() => Ok(out),
-        Some(status) => bail!(
-            "`{}` failed ({status})\n{}",
-            line(command),
-            tail(&format!("{out}{err}"))
-        ),
-        None => bail!(
-            "`{}` took longer than {limit:?}\n{}",
-            line(command),
-            tail(&format!("{out}{err}"))
-        ),
+        Some(status) => bail!("`{}` failed ({status})\n{}", line(command), tail(&format!("{out}{err}"))),
+        None => bail!("`{}` took longer than {limit:?}\n{}", line(command), tail(&format!("{out}{err}"))),
     }
 }
 
 /// Where `program` is found, as the shell would find it.
 pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path)
-        .map(|folder| folder.join(program))
-        .find(|file| file.is_file())
+    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())
 }
 
 /// The command line for people: program and arguments, without the environment.
@@ -98,10 +86,7 @@ pub(crate) fn line(command: &Command) -> String {
 /// The last lines of a text.
 fn tail(text: &str) -> String {
     let lines: Vec<&str> = text.trim_end().lines().collect();
-    lines
-        .get(lines.len().saturating_sub(LINES_SHOWN)..)
-        .unwrap_or_default()
-        .join("\n")
+    lines.get(lines.len().saturating_sub(LINES_SHOWN)..).unwrap_or_default().join("\n")
 }
 
 #[cfg(test)]
@@ -110,10 +95,8 @@ mod tests {
 
     #[test]
     fn a_failure_names_the_command_and_carries_what_it_said() {
-        let error = capture(
-            Command::new("sh").args(["-c", "echo said; echo why >&2; exit 3"]),
-            Duration::from_secs(10),
-        );
+        let error =
+            capture(Command::new("sh").args(["-c", "echo said; echo why >&2; exit 3"]), Duration::from_secs(10));
         let text = format!("{:#}", error.unwrap_err());
         assert!(
             text.contains("sh -c") && text.contains("said") && text.contains("why") && text.contains('3'),

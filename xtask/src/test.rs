@@ -27,46 +27,16 @@ struct Step {
 }
 
 const STEPS: [Step; 10] = [
-    Step {
-        name: "fmt",
-        run: |context| cargo(context, &["fmt", "--all", "--check"]),
-    },
-    Step {
-        name: "components",
-        run: build_components,
-    },
-    Step {
-        name: "clippy",
-        run: |context| cargo(context, CLIPPY),
-    },
-    Step {
-        name: "clippy for wasm32",
-        run: |context| components::lint(context.root, context.route),
-    },
-    Step {
-        name: "test",
-        run: |context| cargo(context, &["test", "--workspace"]),
-    },
-    Step {
-        name: "doc",
-        run: |context| cargo(context, &["doc", "--workspace", "--no-deps"]),
-    },
-    Step {
-        name: "vendored WIT",
-        run: vendored_wit,
-    },
-    Step {
-        name: "Node host",
-        run: |context| hosts::node(context.root),
-    },
-    Step {
-        name: "Python host",
-        run: |context| hosts::python(context.root),
-    },
-    Step {
-        name: "deny",
-        run: deny,
-    },
+    Step { name: "fmt", run: |context| cargo(context, &["fmt", "--all", "--check"]) },
+    Step { name: "components", run: build_components },
+    Step { name: "clippy", run: |context| cargo(context, CLIPPY) },
+    Step { name: "clippy for wasm32", run: |context| components::lint(context.root, context.route) },
+    Step { name: "test", run: |context| cargo(context, &["test", "--workspace"]) },
+    Step { name: "doc", run: |context| cargo(context, &["doc", "--workspace", "--no-deps"]) },
+    Step { name: "vendored WIT", run: vendored_wit },
+    Step { name: "Node host", run: |context| hosts::node(context.root) },
+    Step { name: "Python host", run: |context| hosts::python(context.root) },
+    Step { name: "deny", run: deny },
 ];
 
 const CLIPPY: &[&str] = &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
@@ -93,11 +63,7 @@ pub(crate) fn run(root: &Path, route: Route) -> Result<()> {
                 if let Ran::Skipped(reason) = &ran {
                     eprintln!("skipped: {reason}");
                 }
-                ended.push(Ended {
-                    name: step.name,
-                    took,
-                    ran,
-                });
+                ended.push(Ended { name: step.name, took, ran });
             }
             Err(error) => {
                 eprintln!("\n{}", summary(&ended));
@@ -111,10 +77,7 @@ pub(crate) fn run(root: &Path, route: Route) -> Result<()> {
 
 fn cargo(context: &Context<'_>, arguments: &[&str]) -> Result<Ran> {
     let mut cargo = process::cargo();
-    cargo
-        .current_dir(context.root)
-        .args(arguments)
-        .env("RUSTDOCFLAGS", "-D warnings");
+    cargo.current_dir(context.root).args(arguments).env("RUSTDOCFLAGS", "-D warnings");
     process::show(&mut cargo)?;
     Ok(Ran::Yes)
 }
@@ -175,24 +138,13 @@ mod tests {
     #[test]
     fn a_skipped_step_does_not_pass_for_a_good_one() {
         let ended = [
-            Ended {
-                name: "fmt",
-                took: Duration::from_secs(1),
-                ran: Ran::Yes,
-            },
-            Ended {
-                name: "Node host",
-                took: Duration::ZERO,
-                ran: Ran::Skipped("no node".into()),
-            },
+            Ended { name: "fmt", took: Duration::from_secs(1), ran: Ran::Yes },
+            Ended { name: "Node host", took: Duration::ZERO, ran: Ran::Skipped("no node".into()) },
         ];
         let text = summary(&ended);
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines[0].starts_with("fmt") && lines[0].ends_with("ok"), "{text}");
-        assert!(
-            lines[1].starts_with("Node host") && lines[1].ends_with("skipped: no node"),
-            "{text}"
-        );
+        assert!(lines[1].starts_with("Node host") && lines[1].ends_with("skipped: no node"), "{text}");
     }
 
     #[test]

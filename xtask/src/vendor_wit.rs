@@ -64,10 +64,7 @@ pub(crate) fn check(root: &Path) -> Result<Checked> {
     };
     let differences = differences(&wanted(&sources)?, &read(&root.join(DEPS))?);
     if !differences.is_empty() {
-        bail!(
-            "{DEPS} is not what {CRATE} {VERSION} holds ({}): run `cargo xtask vendor-wit`",
-            differences.join(", ")
-        );
+        bail!("{DEPS} is not what {CRATE} {VERSION} holds ({}): run `cargo xtask vendor-wit`", differences.join(", "));
     }
     Ok(Checked::Same)
 }
@@ -85,9 +82,7 @@ fn fetch(root: &Path) -> Result<PathBuf> {
     files::write_if_changed(&folder.join("lib.rs"), b"")?;
     let ask = |offline: bool| {
         let mut cargo = process::cargo();
-        cargo
-            .args(["metadata", "--format-version", "1", "--manifest-path"])
-            .arg(&manifest);
+        cargo.args(["metadata", "--format-version", "1", "--manifest-path"]).arg(&manifest);
         if offline {
             cargo.arg("--offline");
         }
@@ -95,30 +90,21 @@ fn fetch(root: &Path) -> Result<PathBuf> {
         process::capture(&mut cargo, FETCH_LIMIT)
     };
     // What cargo has fetched before needs no network.
-    let metadata = ask(true)
-        .or_else(|_| ask(false))
-        .with_context(|| format!("cannot fetch {CRATE} {VERSION}"))?;
+    let metadata = ask(true).or_else(|_| ask(false)).with_context(|| format!("cannot fetch {CRATE} {VERSION}"))?;
     crate_folder(&metadata).map(|folder| folder.join("wit/deps"))
 }
 
 /// The folder of the crate's sources, in the output of `cargo metadata`.
 fn crate_folder(metadata: &str) -> Result<PathBuf> {
     let metadata: Value = serde_json::from_str(metadata).context("cargo metadata did not write JSON")?;
-    let packages = metadata
-        .get("packages")
-        .and_then(Value::as_array)
-        .context("cargo metadata names no packages")?;
+    let packages = metadata.get("packages").and_then(Value::as_array).context("cargo metadata names no packages")?;
     let found = packages.iter().find(|package| {
         let is = |key: &str, value: &str| package.get(key).and_then(Value::as_str) == Some(value);
         is("name", CRATE) && is("version", VERSION)
     });
-    let manifest = found
-        .and_then(|package| package.get("manifest_path"))
-        .and_then(Value::as_str);
+    let manifest = found.and_then(|package| package.get("manifest_path")).and_then(Value::as_str);
     let folder = manifest.and_then(|manifest| Path::new(manifest).parent());
-    folder
-        .map(Path::to_owned)
-        .with_context(|| format!("cargo metadata does not name {CRATE} {VERSION}"))
+    folder.map(Path::to_owned).with_context(|| format!("cargo metadata does not name {CRATE} {VERSION}"))
 }
 
 /// The files to keep, by path, as they are to be.
@@ -175,12 +161,7 @@ fn differences(wanted: &BTreeMap<String, String>, present: &BTreeMap<String, Str
             Some(_) => {}
         }
     }
-    found.extend(
-        present
-            .keys()
-            .filter(|file| !wanted.contains_key(*file))
-            .map(|file| format!("{file} is not needed")),
-    );
+    found.extend(present.keys().filter(|file| !wanted.contains_key(*file)).map(|file| format!("{file} is not needed")));
     found
 }
 
@@ -189,10 +170,7 @@ mod tests {
     use super::*;
 
     fn texts(texts: &[(&str, &str)]) -> BTreeMap<String, String> {
-        texts
-            .iter()
-            .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()))
-            .collect()
+        texts.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect()
     }
 
     #[test]
@@ -208,10 +186,7 @@ mod tests {
 
     #[test]
     fn a_package_is_declared_once() {
-        let mut without = texts(&[
-            ("http/handler.wit", "interface a {}"),
-            ("http/types.wit", "interface b {}"),
-        ]);
+        let mut without = texts(&[("http/handler.wit", "interface a {}"), ("http/types.wit", "interface b {}")]);
         declare("wasi:http@0.2.0", &mut without);
         assert_eq!(without["http/types.wit"], "package wasi:http@0.2.0;\n\ninterface b {}");
         let once = without.clone();

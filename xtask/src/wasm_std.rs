@@ -69,9 +69,7 @@ impl WasmStd {
             cargo.env("RUSTC", rustc).env("RUSTC_BOOTSTRAP", "1");
         }
         // The encoded form, because a folder's name may hold blanks.
-        cargo
-            .env("CARGO_ENCODED_RUSTFLAGS", flags.join(std::ffi::OsStr::new("\x1f")))
-            .env_remove("RUSTFLAGS");
+        cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join(std::ffi::OsStr::new("\x1f"))).env_remove("RUSTFLAGS");
     }
 }
 
@@ -83,8 +81,7 @@ pub(crate) fn ensure(route: Route, folder: &Path) -> Result<WasmStd> {
         std::fs::create_dir_all(parent).with_context(|| format!("cannot create {}", parent.display()))?;
     }
     let lock = std::fs::File::create(&lock_path).with_context(|| format!("cannot write {}", lock_path.display()))?;
-    lock.lock()
-        .with_context(|| format!("cannot lock {}", lock_path.display()))?;
+    lock.lock().with_context(|| format!("cannot lock {}", lock_path.display()))?;
 
     let wants = |wanted| route == Route::Auto || route == wanted;
     if route != Route::Debian && installed() {
@@ -108,10 +105,7 @@ pub(crate) fn ensure(route: Route, folder: &Path) -> Result<WasmStd> {
     if wants(Route::Debian) {
         match debian::check_tools() {
             Ok(()) => {
-                eprintln!(
-                    "wasm32 library: fetching Debian's compiler and library sources into {}",
-                    folder.display()
-                );
+                eprintln!("wasm32 library: fetching Debian's compiler and library sources into {}", folder.display());
                 match debian::fetch(folder) {
                     Ok(()) => return from_source(folder),
                     Err(error) => tried.push(format!("{error:#}")),
@@ -128,10 +122,7 @@ pub(crate) fn ensure(route: Route, folder: &Path) -> Result<WasmStd> {
 
 /// Whether the toolchain has the target's library: both crates, since rustup may have been stopped half-way.
 fn installed() -> bool {
-    let asked = process::capture(
-        process::rustc().args(["--print", "target-libdir", "--target", TARGET]),
-        ASK_LIMIT,
-    );
+    let asked = process::capture(process::rustc().args(["--print", "target-libdir", "--target", TARGET]), ASK_LIMIT);
     asked.is_ok_and(|folder| {
         let names: Vec<String> = std::fs::read_dir(folder.trim())
             .into_iter()
@@ -144,11 +135,9 @@ fn installed() -> bool {
 }
 
 fn has_library(names: &[String]) -> bool {
-    ["libcore-", "libstd-"].iter().all(|part| {
-        names
-            .iter()
-            .any(|name| name.starts_with(part) && name.ends_with(".rlib"))
-    })
+    ["libcore-", "libstd-"]
+        .iter()
+        .all(|part| names.iter().any(|name| name.starts_with(part) && name.ends_with(".rlib")))
 }
 
 fn add_with_rustup() -> Result<()> {
@@ -165,11 +154,7 @@ fn add_with_rustup() -> Result<()> {
 }
 
 fn from_source(folder: &Path) -> Result<WasmStd> {
-    Ok(WasmStd::FromSource {
-        rustc: debian::rustc(folder),
-        linker: linker()?,
-        folder: folder.to_owned(),
-    })
+    Ok(WasmStd::FromSource { rustc: debian::rustc(folder), linker: linker()?, folder: folder.to_owned() })
 }
 
 /// A linker for wasm: the one that comes with the toolchain, or LLVM's.
@@ -177,10 +162,7 @@ fn linker() -> Result<PathBuf> {
     let sysroot = process::capture(process::rustc().args(["--print", "sysroot"]), ASK_LIMIT)?;
     let version = process::capture(process::rustc().arg("-vV"), ASK_LIMIT)?;
     let host = host_triple(&version).context("`rustc -vV` names no host")?;
-    let bundled = Path::new(sysroot.trim())
-        .join("lib/rustlib")
-        .join(host)
-        .join("bin/rust-lld");
+    let bundled = Path::new(sysroot.trim()).join("lib/rustlib").join(host).join("bin/rust-lld");
     if bundled.is_file() {
         return Ok(bundled);
     }
@@ -201,11 +183,7 @@ mod tests {
 
     #[test]
     fn a_half_installed_library_does_not_count() {
-        assert!(has_library(&names(&[
-            "libcore-1a.rlib",
-            "libstd-2b.rlib",
-            "liballoc-3c.rlib"
-        ])));
+        assert!(has_library(&names(&["libcore-1a.rlib", "libstd-2b.rlib", "liballoc-3c.rlib"])));
         assert!(!has_library(&names(&["libcore-1a.rlib", "libcore-1a.rmeta"])));
         assert!(!has_library(&names(&["libcore-1a.rlib", "libstd-2b.rmeta"])));
         assert!(!has_library(&[]));
@@ -222,18 +200,11 @@ mod tests {
 
     #[test]
     fn flags_survive_blanks_in_folder_names() {
-        let std = WasmStd::FromSource {
-            rustc: "/a b/rustc".into(),
-            linker: "/a b/lld".into(),
-            folder: "/a b".into(),
-        };
+        let std = WasmStd::FromSource { rustc: "/a b/rustc".into(), linker: "/a b/lld".into(), folder: "/a b".into() };
         let mut cargo = Command::new("cargo");
         std.configure(&mut cargo, &["-Ctarget-feature=+simd128".into()]);
-        let flags = cargo
-            .get_envs()
-            .find(|(name, _)| *name == "CARGO_ENCODED_RUSTFLAGS")
-            .and_then(|(_, value)| value)
-            .unwrap();
+        let flags =
+            cargo.get_envs().find(|(name, _)| *name == "CARGO_ENCODED_RUSTFLAGS").and_then(|(_, value)| value).unwrap();
         let flags: Vec<&str> = flags.to_str().unwrap().split('\x1f').collect();
         assert_eq!(flags.first(), Some(&"-Ctarget-feature=+simd128"));
         assert!(flags.contains(&"-Clinker=/a b/lld"));
