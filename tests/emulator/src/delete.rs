@@ -100,17 +100,15 @@ fn take(state: &mut State, call: &Call<'_>, target: &Target, row: &Arc<Row>) {
         }
     }
     if call.resource().key == "v3:/customers" || call.resource().key == "v2:/customers" {
-        forget_flat(state, "customers/addresses", "customer_id", &row.key);
-        forget_flat(state, "customers/attribute-values", "customer_id", &row.key);
+        forget_flat(state, "customers/addresses", &row.key);
+        forget_flat(state, "customers/attribute-values", &row.key);
     }
 }
 
 /// Takes out the rows of a flat table that name a parent which is gone.
-fn forget_flat(state: &mut State, name: &str, field: &str, key: &Key) {
+fn forget_flat(state: &mut State, name: &str, key: &Key) {
     let Some(table) = crate::facts::find(name).and_then(|i| tables().access(i)).map(|a| a.table) else { return };
-    let named = |row: &&Arc<Row>| row.record.get(field).and_then(Key::from_json).as_ref() == Some(key);
-    let rows: Vec<Arc<Row>> = state.table(table).rows().iter().filter(named).cloned().collect();
-    for row in rows {
+    for row in state.table(table).naming(key) {
         state.table_mut(table).remove(&row.parents, &row.key);
     }
 }

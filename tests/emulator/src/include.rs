@@ -61,16 +61,10 @@ fn has_rows(sub: &str) -> bool {
 /// Texts of the rows of a sub-object that belong to this record.
 pub(crate) fn children(state: &State, sub: &str, key: &Key) -> Vec<String> {
     let Some(index) = find(sub) else { return Vec::new() };
-    let (Some(access), Some(resource)) = (tables().access(index), resources().get(index)) else { return Vec::new() };
+    let Some(access) = tables().access(index) else { return Vec::new() };
     let table = state.table(access.table);
-    let text = |row: &std::sync::Arc<Row>| row.record.as_str().to_owned();
-    match (&resource.parent_field, access.nested) {
-        (Some(field), false) => {
-            let own = |row: &&std::sync::Arc<Row>| row.record.get(field).and_then(Key::from_json).as_ref() == Some(key);
-            table.rows().iter().filter(own).map(text).collect()
-        }
-        _ => table.below(std::slice::from_ref(key)).iter().map(text).collect(),
-    }
+    let rows = if access.nested { table.below(std::slice::from_ref(key)) } else { table.naming(key) };
+    rows.iter().map(|row| row.record.as_str().to_owned()).collect()
 }
 
 /// Consignments and fees of an order.

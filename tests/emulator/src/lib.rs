@@ -14,6 +14,7 @@
 //! # Ok::<(), bigcommerce_emulator::StartError>(())
 //! ```
 
+mod admin;
 mod answer;
 mod auth;
 mod body;

@@ -1,6 +1,7 @@
 //! Lists, single records, singletons and counts.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -184,6 +185,12 @@ fn select<'a>(table: &'a Table, target: &Target, mut filters: Vec<Filter>, sort:
     if let Some(keys) = filters.iter().find_map(|f| f.keys(key_fields)) {
         let rows: Vec<_> = keys.iter().filter_map(|k| table.get_anywhere(k).cloned()).collect();
         return sorted(rows.into_iter().filter(|row| pass(&filters, row)).collect(), true);
+    }
+    let index = target.spec.index_field;
+    if let Some(named) = filters.iter().find(|f| index == Some(f.field.as_str()) && matches!(f.op, Op::Eq | Op::In)) {
+        let parents: BTreeSet<Key> = named.values.iter().map(|v| Key::from_plain(v)).collect();
+        let rows = parents.iter().flat_map(|p| table.naming(p)).filter(|row| pass(&filters, row)).collect();
+        return sorted(rows, false);
     }
     let (mut from, mut to): (Option<Key>, Option<Key>) = (None, None);
     filters.retain(|filter| match filter.key_range(key_fields) {

@@ -17,13 +17,13 @@ use crate::facts::{Kind, Verb};
 use crate::faults::{Effect, Faults};
 use crate::journal::{Entry, SharedJournal, masked};
 use crate::json;
-use crate::openapi::Checker;
+use crate::openapi::{Checker, Seen};
 use crate::quota::{Allowance, Counter, InFlight};
 use crate::route::{self, NoRoute, Route};
 use crate::violations::{Violation, Violations};
 use crate::wire::{Link, Part, Script, Sockets, UnderWay};
 use crate::world::{Call, World};
-use crate::{delete, read, write};
+use crate::{admin, delete, read, write};
 
 /// Largest body that is read, in bytes.
 const BODY_LIMIT: usize = 32 << 20;
@@ -74,6 +74,10 @@ pub(crate) async fn serve(
 ) -> Result<Response<Script>, Infallible> {
     let head = Head::of(&request, &shared.config.store_hash);
     let (under_way, in_flight) = UnderWay::enter(&shared.under_way);
+    if head.path.starts_with(admin::PREFIX) {
+        let answer = admin::answer(&shared, &head.path);
+        return Ok(respond(&shared, &Switches::default(), answer, None, None, link, under_way));
+    }
     shared.peak.fetch_max(in_flight, Ordering::SeqCst);
     let fault = shared.faults.strike(&head.method, &head.path, &head.query);
     let route = route::find(&head.method, &head.path);
@@ -247,7 +251,9 @@ impl Acting<'_> {
             }
         }
         if let Some(checker) = self.shared.checker {
-            for problem in checker.check(&self.head.method, &self.head.path, query, self.body) {
+            let headers: Vec<String> = self.headers.keys().map(|name| name.as_str().to_owned()).collect();
+            let (method, path) = (self.head.method.as_str(), self.head.path.as_str());
+            for problem in checker.check(&Seen { method, path, query, headers: &headers, body: self.body }) {
                 self.violation(problem);
             }
         }

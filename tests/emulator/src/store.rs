@@ -86,6 +86,8 @@ type Order = (u64, Arc<[u32]>);
 pub(crate) struct Table {
     rows: Vec<Arc<Row>>,
     by_parent: BTreeMap<Vec<Key>, Vec<Key>>,
+    /// Keys by the field that names the parent, in flat tables.
+    by_field: HashMap<Key, Vec<Key>>,
     unique: Vec<HashMap<String, Vec<Key>>>,
     spec: &'static TableSpec,
     /// Counts changes, so that what is derived from the rows knows when it is old.
@@ -99,6 +101,7 @@ impl Table {
         Self {
             rows: Vec::new(),
             by_parent: BTreeMap::new(),
+            by_field: HashMap::new(),
             unique: spec.unique.iter().map(|_| HashMap::new()).collect(),
             spec,
             changes: 0,
@@ -169,15 +172,15 @@ impl Table {
         match self.place(&row.key, &row.parents) {
             Ok(at) => {
                 if let Some(old) = self.rows.get(at).cloned() {
-                    self.forget_unique(&old);
+                    self.forget(&old);
                 }
-                self.remember_unique(&row);
+                self.remember(&row);
                 if let Some(slot) = self.rows.get_mut(at) {
                     *slot = row;
                 }
             }
             Err(at) => {
-                self.remember_unique(&row);
+                self.remember(&row);
                 if !row.parents.is_empty() {
                     let keys = self.by_parent.entry(row.parents.clone()).or_default();
                     if let Err(place) = keys.binary_search(&row.key) {
@@ -194,7 +197,7 @@ impl Table {
         let at = self.place(key, parents).ok()?;
         self.changes += 1;
         let row = self.rows.remove(at);
-        self.forget_unique(&row);
+        self.forget(&row);
         if let Some(keys) = self.by_parent.get_mut(parents) {
             keys.retain(|k| k != key);
             if keys.is_empty() {
@@ -222,7 +225,19 @@ impl Table {
         self.unique.get(at)?.get(&value)?.iter().find(|k| Some(*k) != except).cloned()
     }
 
-    fn remember_unique(&mut self, row: &Row) {
+    /// The rows of a flat table whose record names this parent.
+    pub(crate) fn naming(&self, parent: &Key) -> Vec<Arc<Row>> {
+        self.by_field.get(parent).into_iter().flatten().filter_map(|k| self.get(&[], k).cloned()).collect()
+    }
+
+    fn named_parent(&self, row: &Row) -> Option<Key> {
+        self.spec.index_field.and_then(|f| row.record.get(f)).and_then(Key::from_json)
+    }
+
+    fn remember(&mut self, row: &Row) {
+        if let Some(parent) = self.named_parent(row) {
+            self.by_field.entry(parent).or_default().push(row.key.clone());
+        }
         for (field, index) in self.spec.unique.iter().zip(&mut self.unique) {
             if let Some(value) = row.record.get(field).and_then(unique_text) {
                 index.entry(value).or_default().push(row.key.clone());
@@ -230,7 +245,15 @@ impl Table {
         }
     }
 
-    fn forget_unique(&mut self, row: &Row) {
+    fn forget(&mut self, row: &Row) {
+        if let Some(parent) = self.named_parent(row)
+            && let Some(keys) = self.by_field.get_mut(&parent)
+        {
+            keys.retain(|k| *k != row.key);
+            if keys.is_empty() {
+                self.by_field.remove(&parent);
+            }
+        }
         for (field, index) in self.spec.unique.iter().zip(&mut self.unique) {
             if let Some(value) = row.record.get(field).and_then(unique_text)
                 && let Some(keys) = index.get_mut(&value)

@@ -46,6 +46,8 @@ pub(crate) struct TableSpec {
     pub(crate) parent_fields: Vec<Option<String>>,
     /// For each parent: its table, where it is known.
     pub(crate) parent_tables: Vec<Option<usize>>,
+    /// Field that names the parent's record, where the path does not.
+    pub(crate) index_field: Option<&'static str>,
     /// Fields that no two records may share.
     pub(crate) unique: &'static [&'static str],
     /// Fields that name a record for an upsert without a key.
@@ -160,8 +162,8 @@ fn derive() -> Tables {
 
 fn spec_of(
     i: usize,
-    resource: &Resource,
-    all: &[Resource],
+    resource: &'static Resource,
+    all: &'static [Resource],
     by_path: &HashMap<String, usize>,
     table_of: &dyn Fn(usize) -> Option<usize>,
 ) -> TableSpec {
@@ -212,6 +214,7 @@ fn spec_of(
         key_fields,
         parent_fields,
         parent_tables,
+        index_field: resource.parent_field.as_deref().filter(|_| resource.parent_params.is_empty()),
         unique: listed(UNIQUE, &resource.key),
         natural: listed(NATURAL, &resource.key),
     }

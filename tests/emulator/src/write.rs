@@ -312,11 +312,9 @@ fn equal_address(state: &State, target: &Target, object: &Object, own: Option<&K
         let stored = old.and_then(|row| row.record.get(field));
         json::plain(object.get(field).or(stored).unwrap_or("\"\"")).into_owned()
     };
-    let customer = part("customer_id");
-    table.rows().iter().any(|row| {
-        row.record.get("customer_id").is_some_and(|c| json::plain(c) == customer)
-            && PARTS.iter().all(|f| json::plain(row.record.get(f).unwrap_or("\"\"")) == part(f))
-    })
+    let customer = Key::from_plain(&part("customer_id"));
+    let same = |row: &Row| PARTS.iter().all(|f| json::plain(row.record.get(f).unwrap_or("\"\"")) == part(f));
+    table.naming(&customer).iter().any(|row| same(row))
 }
 
 fn required(call: &Call<'_>, object: &Object, update: bool) -> Result<(), Refusal> {
