@@ -7,7 +7,10 @@ use std::sync::{Arc, Mutex};
 
 use bigcommerce_emulator::{Config, Emulator, Fault};
 use connector_host::contract::{Comparison, Condition, Order, Outcome, QueryRequest, WriteMode, WriteRequest};
-use connector_host::{CallError, Connection, ConnectionConfig, Connector, Grant, Host, HostConfig, OpenError, Secret, VariableError, Variables};
+use connector_host::{
+    CallError, Connection, ConnectionConfig, Connector, Grant, Host, HostConfig, OpenError, Secret, VariableError,
+    Variables,
+};
 use serde_json::{Value, json};
 
 /// Workspace root.
@@ -18,7 +21,8 @@ pub fn root() -> PathBuf {
 /// Bytes of a component that `cargo xtask components` has built.
 pub fn component(name: &str) -> Vec<u8> {
     let path = root().join(format!("target/components/{name}.wasm"));
-    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; run `cargo xtask components` first", path.display()))
+    std::fs::read(&path)
+        .unwrap_or_else(|error| panic!("{}: {error}; run `cargo xtask components` first", path.display()))
 }
 
 /// A host with the project's compile cache.
@@ -41,7 +45,12 @@ impl Memory {
 
 impl Variables for Memory {
     fn get(&self, name: &str) -> Result<Secret, VariableError> {
-        self.0.lock().unwrap().get(name).map(|value| Secret::new(value.clone())).ok_or_else(|| VariableError::Undefined(name.to_owned()))
+        self.0
+            .lock()
+            .unwrap()
+            .get(name)
+            .map(|value| Secret::new(value.clone()))
+            .ok_or_else(|| VariableError::Undefined(name.to_owned()))
     }
 }
 
@@ -92,7 +101,11 @@ impl Bench {
     }
 
     /// Opens a connection with exactly these settings.
-    pub async fn open_as(&self, settings: Value, change: impl FnOnce(&mut ConnectionConfig)) -> Result<Connection, OpenError> {
+    pub async fn open_as(
+        &self,
+        settings: Value,
+        change: impl FnOnce(&mut ConnectionConfig),
+    ) -> Result<Connection, OpenError> {
         let mut config = ConnectionConfig::new("store", settings.to_string());
         config.variables = Arc::new(self.variables.clone());
         let origins = [self.store.base_url(), self.store.https_url()];

@@ -40,7 +40,7 @@ fn the_component_stays_under_a_megabyte() {
 #[tokio::test]
 async fn eight_activities_of_one_connection_run_side_by_side() {
     let bench = Bench::new().await;
-    bench.store.switch(|switches| switches.latency = Duration::from_millis(20));
+    bench.store.switch(|switches| switches.latency = Duration::from_millis(150));
     let connection = bench.connection().await;
     let expected = bench.store.store().count("products");
     let begun = std::time::Instant::now();
@@ -57,7 +57,7 @@ async fn eight_activities_of_one_connection_run_side_by_side() {
         assert_eq!(task.await.unwrap(), expected);
     }
     let together = begun.elapsed();
-    assert!(together < alone * 6, "eight took {together:?}, one took {alone:?}: they did not run side by side");
+    assert!(together < alone * 3, "eight took {together:?}, one took {alone:?}: they did not run side by side");
 }
 
 #[tokio::test]
@@ -84,9 +84,11 @@ async fn a_cancelled_query_ends_and_leaves_the_others_alone() {
 async fn a_query_goes_on_from_any_page_in_a_fresh_instance() {
     let bench = Bench::new().await;
     let connection = bench.connection().await;
-    for object in ["products", "customers", "orders", "coupons", "orders/products", "customers/addresses", "products/images"] {
+    for object in
+        ["products", "customers", "orders", "coupons", "orders/products", "customers/addresses", "products/images"]
+    {
         let whole = records(&connection, query(object)).await;
-        assert!(whole.len() > 30, "{object}: {}", whole.len());
+        assert!(whole.len() >= 9, "{object}: {}", whole.len());
         let mut pieces = Vec::new();
         let mut cursor = None;
         loop {
@@ -155,7 +157,8 @@ async fn every_object_can_be_described_and_every_collection_read() {
         let schema = connection.describe_object(&object.name).await.unwrap();
         for activity in [&schema.query, &schema.create, &schema.update, &schema.delete].into_iter().flatten() {
             for text in [&activity.request, &activity.response] {
-                serde_json::from_str::<serde_json::Value>(text).unwrap_or_else(|error| panic!("{}: {error}", object.name));
+                serde_json::from_str::<serde_json::Value>(text)
+                    .unwrap_or_else(|error| panic!("{}: {error}", object.name));
             }
         }
         if schema.query.is_none() {

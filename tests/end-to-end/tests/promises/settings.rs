@@ -10,7 +10,10 @@ use serde_json::{Value, json};
 async fn errors(bench: &Bench, changes: Value) -> Vec<(String, String)> {
     match bench.open(changes.clone()).await {
         Err(OpenError::Settings(errors)) => {
-            assert!(errors.iter().all(|error| error.kind == ErrorKind::Configuration || error.kind == ErrorKind::Denied), "{errors:?}");
+            assert!(
+                errors.iter().all(|error| error.kind == ErrorKind::Configuration || error.kind == ErrorKind::Denied),
+                "{errors:?}"
+            );
             errors.into_iter().map(|error| (error.pointer.unwrap_or_default(), error.message)).collect()
         }
         other => panic!("{changes}: {other:?}"),
@@ -50,8 +53,12 @@ async fn wrong_settings_are_all_told_at_once_and_nothing_is_sent() {
 async fn the_default_settings_are_the_documented_ones() {
     let bench = Bench::new().await;
     let schema: Value = serde_json::from_str(&bench.connector.info().settings_schema).unwrap();
-    let defaults: serde_json::Map<String, Value> =
-        schema["properties"].as_object().unwrap().iter().filter_map(|(name, property)| Some((name.clone(), property.get("default")?.clone()))).collect();
+    let defaults: serde_json::Map<String, Value> = schema["properties"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .filter_map(|(name, property)| Some((name.clone(), property.get("default")?.clone())))
+        .collect();
     assert_eq!(
         Value::Object(defaults),
         json!({ "keep_alive": false, "use_proxy": false, "base_url": "https://api.bigcommerce.com", "page_size": 250, "requests_in_flight": 4, "connect_timeout_ms": 10000, "answer_timeout_ms": 60000, "retry_budget_ms": 300_000 })
@@ -107,7 +114,10 @@ async fn test_tells_apart_what_can_be_wrong() {
     let url = format!("http://{free}");
     let mut settings = bench.settings();
     settings["base_url"] = json!(url);
-    let connection = bench.open_as(settings, |config| config.grants.push(connector_host::Grant::extra(url.parse().unwrap()))).await.unwrap();
+    let connection = bench
+        .open_as(settings, |config| config.grants.push(connector_host::Grant::extra(url.parse().unwrap())))
+        .await
+        .unwrap();
     let unreachable = refused(connection.test().await);
     assert_eq!((unreachable.kind, unreachable.status), (ErrorKind::Unavailable, None));
     assert!(unreachable.message.contains("reached"), "{}", unreachable.message);
@@ -117,7 +127,8 @@ async fn test_tells_apart_what_can_be_wrong() {
     assert_eq!((suspended.kind, suspended.status), (ErrorKind::Unavailable, Some(503)));
     assert!(suspended.message.contains("suspended"), "{}", suspended.message);
 
-    let messages = [wrong_token.message, wrong_store.message, untrusted.message, unreachable.message, suspended.message];
+    let messages =
+        [wrong_token.message, wrong_store.message, untrusted.message, unreachable.message, suspended.message];
     for (index, message) in messages.iter().enumerate() {
         assert!(!messages[..index].contains(message), "told twice: {message}");
         assert!(!message.contains(bench.store.token()), "a secret in {message}");
@@ -170,11 +181,14 @@ async fn requests_that_make_no_sense_are_refused_before_anything_is_sent() {
     assert_eq!((error.kind, error.pointer.as_deref()), (ErrorKind::InvalidRequest, Some("/fields/1")));
     assert!(error.message.contains("did you mean `price`"), "{}", error.message);
 
-    let error = ask(&|request| request.filter = vec![end_to_end::condition("flavour", Comparison::Equal, json!(1))]).await;
+    let error =
+        ask(&|request| request.filter = vec![end_to_end::condition("flavour", Comparison::Equal, json!(1))]).await;
     assert_eq!(error.pointer.as_deref(), Some("/filter/0/field"));
-    let error = ask(&|request| request.filter = vec![end_to_end::condition("custom_url", Comparison::Less, json!(1))]).await;
+    let error =
+        ask(&|request| request.filter = vec![end_to_end::condition("custom_url", Comparison::Less, json!(1))]).await;
     assert_eq!(error.kind, ErrorKind::Unsupported, "{error:?}");
-    let error = ask(&|request| request.filter = vec![end_to_end::condition("price", Comparison::Less, json!("cheap"))]).await;
+    let error =
+        ask(&|request| request.filter = vec![end_to_end::condition("price", Comparison::Less, json!("cheap"))]).await;
     assert_eq!((error.kind, error.pointer.as_deref()), (ErrorKind::InvalidRequest, Some("/filter/0/value")));
     let error = ask(&|request| request.order_by = vec![end_to_end::order("description", false)]).await;
     assert_eq!((error.kind, error.pointer.as_deref()), (ErrorKind::Unsupported, Some("/order-by/0")));
@@ -186,7 +200,10 @@ async fn requests_that_make_no_sense_are_refused_before_anything_is_sent() {
     assert_eq!(error.code.as_deref(), Some("cursor-version"));
 
     let mut activity = connection.activity().await.unwrap();
-    let outcomes = activity.create(&write("products", &[json!({ "name": "x", "colour": "red" }), json!(7), json!({ "id": 5 })])).await.unwrap();
+    let outcomes = activity
+        .create(&write("products", &[json!({ "name": "x", "colour": "red" }), json!(7), json!({ "id": 5 })]))
+        .await
+        .unwrap();
     assert_eq!(words(&outcomes), ["failed"; 3]);
     let Outcome::Failed(error) = &outcomes[0] else { panic!() };
     assert_eq!(error.pointer.as_deref(), Some("/colour"));

@@ -36,7 +36,12 @@ async fn records_of_the_main_objects_are_created_updated_and_deleted() {
             "city",
         ),
         ("orders", order, json!({ "staff_notes": "seen" }), "staff_notes"),
-        ("coupons", json!({ "name": "Made", "code": "MADE1", "type": "per_item_discount", "amount": "5", "applies_to": { "entity": "categories", "ids": [0] } }), json!({ "name": "Other" }), "name"),
+        (
+            "coupons",
+            json!({ "name": "Made", "code": "MADE1", "type": "per_item_discount", "amount": "5", "applies_to": { "entity": "categories", "ids": [0] } }),
+            json!({ "name": "Other" }),
+            "name",
+        ),
     ];
     for (object, record, change, field) in cases {
         let mut activity = connection.activity().await.unwrap();
@@ -75,11 +80,15 @@ async fn batches_keep_the_documented_maximum_and_outcomes_the_order_of_the_rows(
         assert_eq!(applied(outcome)["email"], row["email"]);
     }
     assert_eq!(bench.store.journal().count("POST", "/v3/customers"), 3);
-    let updates: Vec<Value> = outcomes.iter().map(|outcome| json!({ "id": applied(outcome)["id"], "company": "Made Ltd" })).collect();
+    let updates: Vec<Value> =
+        outcomes.iter().map(|outcome| json!({ "id": applied(outcome)["id"], "company": "Made Ltd" })).collect();
     let outcomes = activity.update(&write("customers", &updates)).await.unwrap();
     assert_eq!(words(&outcomes), ["applied"; 25]);
     assert_eq!(bench.store.journal().count("PUT", "/v3/customers"), 3);
-    let outcomes = activity.delete(&write("customers", &updates.iter().map(|row| json!({ "id": row["id"] })).collect::<Vec<_>>())).await.unwrap();
+    let outcomes = activity
+        .delete(&write("customers", &updates.iter().map(|row| json!({ "id": row["id"] })).collect::<Vec<_>>()))
+        .await
+        .unwrap();
     assert_eq!(words(&outcomes), ["applied"; 25]);
 }
 
@@ -103,7 +112,12 @@ async fn one_bad_record_does_not_take_its_batch_with_it() {
     assert_eq!(failed, 1, "{outcomes:?}");
     for (row, outcome) in rows.iter().zip(&outcomes) {
         let email = row["email"].clone();
-        let there = bench.store.store().texts("customers").iter().any(|text| serde_json::from_str::<Value>(text).unwrap()["email"] == email);
+        let there = bench
+            .store
+            .store()
+            .texts("customers")
+            .iter()
+            .any(|text| serde_json::from_str::<Value>(text).unwrap()["email"] == email);
         match outcome {
             Outcome::Applied(_) => assert!(there, "{email}"),
             Outcome::Skipped => assert!(!there, "{email}"),
@@ -114,7 +128,16 @@ async fn one_bad_record_does_not_take_its_batch_with_it() {
 
 #[tokio::test]
 async fn a_create_whose_answer_is_cut_off_is_unknown_and_was_sent_once() {
-    for effect in [Effect::ResetBeforeAnswering, Effect::ResetInBody, Effect::ResetBeforeActing, Effect::ResetBeforeReading, Effect::EndInBody, Effect::TruncatedJson, Effect::status(500), Effect::StatusAfterActing(504)] {
+    for effect in [
+        Effect::ResetBeforeAnswering,
+        Effect::ResetInBody,
+        Effect::ResetBeforeActing,
+        Effect::ResetBeforeReading,
+        Effect::EndInBody,
+        Effect::TruncatedJson,
+        Effect::status(500),
+        Effect::StatusAfterActing(504),
+    ] {
         let bench = Bench::new().await;
         let connection = bench.connection().await;
         bench.fault(Fault::on("POST", "/v3/catalog/products", effect.clone()));
@@ -133,10 +156,14 @@ async fn a_create_answered_429_is_sent_again_after_the_wait_and_applied_once() {
         bench.store.journal().clear();
         bench.fault(Fault::on("POST", "/v3/catalog/products", effect.clone()));
         let number = bench.store.store().count("products");
-        let outcomes = connection.activity().await.unwrap().create(&write("products", &[product(number)])).await.unwrap();
+        let outcomes =
+            connection.activity().await.unwrap().create(&write("products", &[product(number)])).await.unwrap();
         assert_eq!(words(&outcomes), ["applied"], "{outcomes:?}");
         let sent = bench.store.journal().find("POST", "/v3/catalog/products");
-        assert_eq!(sent.iter().map(|entry| (entry.status, entry.acted)).collect::<Vec<_>>(), [(Some(429), false), (Some(200), true)]);
+        assert_eq!(
+            sent.iter().map(|entry| (entry.status, entry.acted)).collect::<Vec<_>>(),
+            [(Some(429), false), (Some(200), true)]
+        );
         let wait = sent[1].at - sent[0].at;
         let least = if effect == Effect::too_many_bare() { 400 } else { 700 };
         assert!(wait >= Duration::from_millis(least), "waited {wait:?}");
@@ -154,7 +181,10 @@ async fn a_create_refused_before_its_first_byte_is_sent_again() {
     let url = format!("http://{address}");
     let mut settings = bench.settings();
     settings["base_url"] = json!(url);
-    let connection = bench.open_as(settings, |config| config.grants.push(connector_host::Grant::extra(url.parse().unwrap()))).await.unwrap();
+    let connection = bench
+        .open_as(settings, |config| config.grants.push(connector_host::Grant::extra(url.parse().unwrap())))
+        .await
+        .unwrap();
     let target = format!("127.0.0.1:{}", bench.store.port());
     let forwarder = tokio::spawn(async move {
         tokio::time::sleep(Duration::from_millis(300)).await;
@@ -180,7 +210,8 @@ async fn a_write_over_a_connection_that_the_server_closed_meanwhile_is_not_lost(
     let bench = Bench::with(config).await;
     let connection = bench.open(json!({ "keep_alive": true, "keep_alive_seconds": "60" })).await.unwrap();
     for number in 0..5 {
-        let outcomes = connection.activity().await.unwrap().create(&write("products", &[product(number)])).await.unwrap();
+        let outcomes =
+            connection.activity().await.unwrap().create(&write("products", &[product(number)])).await.unwrap();
         assert_eq!(words(&outcomes), ["applied"], "{outcomes:?}");
         tokio::time::sleep(Duration::from_millis(150)).await;
     }
@@ -191,11 +222,22 @@ async fn a_write_over_a_connection_that_the_server_closed_meanwhile_is_not_lost(
 async fn a_dry_run_finds_what_is_wrong_and_sends_nothing() {
     let bench = Bench::new().await;
     let connection = bench.connection().await;
-    let mut request = write("products", &[product(1), json!({ "name": "no price" }), json!({ "name": 5, "colour": 1 })]);
+    let mut request =
+        write("products", &[product(1), json!({ "name": "no price" }), json!({ "name": 5, "colour": 1 })]);
     request.validate_only = true;
     let outcomes = connection.activity().await.unwrap().create(&request).await.unwrap();
     assert_eq!(words(&outcomes), ["skipped", "failed", "failed"], "{outcomes:?}");
-    let outcomes = connection.activity().await.unwrap().delete(&{ let mut request = write("products", &[json!({ "id": 1 }), json!({})]); request.validate_only = true; request }).await.unwrap();
+    let outcomes = connection
+        .activity()
+        .await
+        .unwrap()
+        .delete(&{
+            let mut request = write("products", &[json!({ "id": 1 }), json!({})]);
+            request.validate_only = true;
+            request
+        })
+        .await
+        .unwrap();
     assert_eq!(words(&outcomes), ["skipped", "failed"]);
     assert!(bench.store.journal().is_empty());
 }
@@ -216,7 +258,24 @@ async fn no_delete_ever_widens() {
         names
     };
     assert!(deletable.len() > 50, "{}", deletable.len());
-    let wild = [json!(null), json!(""), json!(" "), json!([]), json!({}), json!("*"), json!("%"), json!("1,2,3"), json!(".."), json!("/"), json!("1&id:in=2"), json!("1/../../"), json!(-1), json!(1.5), json!(true), json!("1;2")];
+    let wild = [
+        json!(null),
+        json!(""),
+        json!(" "),
+        json!([]),
+        json!({}),
+        json!("*"),
+        json!("%"),
+        json!("1,2,3"),
+        json!(".."),
+        json!("/"),
+        json!("1&id:in=2"),
+        json!("1/../../"),
+        json!(-1),
+        json!(1.5),
+        json!(true),
+        json!("1;2"),
+    ];
     for name in &deletable {
         let key = connection.describe_object(name).await.unwrap().key;
         assert_eq!(words(&activity.delete(&write(name, &[])).await.unwrap()).len(), 0);
@@ -224,7 +283,13 @@ async fn no_delete_ever_widens() {
         for value in &wild {
             rows.push(key.iter().map(|field| (field.clone(), value.clone())).collect::<serde_json::Map<_, _>>().into());
             if key.len() > 1 {
-                rows.push(key.iter().enumerate().map(|(index, field)| (field.clone(), if index == 0 { json!(1) } else { value.clone() })).collect::<serde_json::Map<_, _>>().into());
+                rows.push(
+                    key.iter()
+                        .enumerate()
+                        .map(|(index, field)| (field.clone(), if index == 0 { json!(1) } else { value.clone() }))
+                        .collect::<serde_json::Map<_, _>>()
+                        .into(),
+                );
             }
         }
         let outcomes = activity.delete(&write(name, &rows)).await.unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -239,7 +304,10 @@ async fn no_delete_ever_widens() {
         assert!(bench.store.store().count(resource) >= least, "{resource}: {}", bench.store.store().count(resource));
     }
     for entry in bench.store.journal().entries() {
-        let names_one = !entry.query.is_empty() || !entry.body.is_empty() || entry.path != entry.template || entry.template.ends_with('}');
+        let names_one = !entry.query.is_empty()
+            || !entry.body.is_empty()
+            || entry.path != entry.template
+            || entry.template.ends_with('}');
         assert!(entry.method == "DELETE" && names_one, "{} {}", entry.method, entry.path);
     }
 }
@@ -268,9 +336,16 @@ async fn unknown_outcomes_of_updates_and_deletes_are_looked_up() {
 async fn an_update_of_a_record_that_does_not_exist_fails_and_says_so() {
     let bench = Bench::new().await;
     let connection = bench.connection().await;
-    let outcomes = connection.activity().await.unwrap().update(&write("products", &[json!({ "id": 99_999_999, "price": 1 })])).await.unwrap();
+    let outcomes = connection
+        .activity()
+        .await
+        .unwrap()
+        .update(&write("products", &[json!({ "id": 99_999_999, "price": 1 })]))
+        .await
+        .unwrap();
     let Outcome::Failed(error) = &outcomes[0] else { panic!("{outcomes:?}") };
     assert_eq!(error.kind, ErrorKind::NotFound, "{error:?}");
-    let error = refused(connection.activity().await.unwrap().update(&write("products/nothing", &[json!({ "id": 1 })])).await);
+    let error =
+        refused(connection.activity().await.unwrap().update(&write("products/nothing", &[json!({ "id": 1 })])).await);
     assert_eq!(error.kind, ErrorKind::NotFound);
 }
