@@ -29,15 +29,18 @@ const connect = async () => {
 };
 
 const first = await connect();
-const [object] = first.listObjects().filter((object) => object.activities.query && object.activities.create);
-const request = { object: object.name, fields: [], filter: [], orderBy: [], include: [], pageSize: 2 };
+assert.equal(first.test().account, 'hello');
+assert.ok(first.listObjects().some((object) => object.name === 'people' && object.activities.query));
+
+const request = { object: 'people', fields: ['id', 'balance'], filter: [], orderBy: [], include: [], pageSize: 2 };
 const page = first.query(request);
 const rest = (await connect()).query({ ...request, cursor: page.next });
-const text = Buffer.concat([page.records, rest.records]).toString();
-assert.equal(text.trimEnd().split('\n').length, page.count + rest.count);
-assert.equal(rest.next, undefined);
+const lines = [page, rest].flatMap((page) => Buffer.from(page.records).toString().trimEnd().split('\n'));
+assert.deepEqual(lines.map((line) => JSON.parse(line).id), [1, 2, 3, 4]);
 
-const write = { object: object.name, records: Buffer.from('{"name":"new"}\n'), mode: 'strict', matchOn: [], continueOnError: false, validateOnly: false };
+const records = Buffer.from('{"name":"new","balance":25.00}\n');
+const write = { object: 'people', records, mode: 'strict', matchOn: [], continueOnError: false, validateOnly: false };
 const [outcome] = first.create(write);
 assert.equal(outcome.tag, 'applied');
-console.log(`Node: ${page.count + rest.count} ${object.name} in two pages by two instances; created ${outcome.val}`);
+assert.match(outcome.val, /25\.00/);
+console.log(`Node: read two pages with two instances (${lines.join(' ')}), created ${outcome.val}`);

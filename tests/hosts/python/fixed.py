@@ -1,4 +1,5 @@
 """Runs the connector `fixed` in Python: `python3 fixed.py fixed.wasm`. All that a host must bring is in `imports`."""
+import json
 import sys
 from types import SimpleNamespace
 from wasmtime import Engine, Store
@@ -49,21 +50,26 @@ def connect():
     return call
 
 
-def query(call, **changes):
-    empty = {"fields": [], "filter": [], "order-by": [], "include": [], "max-records": None, "since": None, "cursor": None}
-    answer = call("query", SimpleNamespace(**{**empty, "page-size": 2, **changes}))
+def ok(answer):
+    """The value of a result whose two sides would look alike."""
     assert answer.tag == "ok", vars(answer.payload)
     return answer.payload
 
 
-first = connect()
-name = next(each.name for each in first("list-objects") if {"query", "create"} <= each.activities)
-page = query(first, object=name)
-rest = query(connect(), object=name, cursor=page.next)
-lines = (page.records + rest.records).decode().splitlines()
-assert len(lines) == page.count + rest.count and rest.next is None, lines
+request = {"object": "people", "fields": ["id", "balance"], "filter": [], "order-by": [], "include": [], "page-size": 2}
+request |= {"max-records": None, "since": None, "cursor": None}
+write = {"object": "people", "records": b'{"name":"new","balance":25.00}\n', "mode": "strict", "match-on": []}
+write |= {"continue-on-error": False, "validate-only": False}
 
-write = {"object": name, "records": b'{"name":"new"}\n', "mode": "strict", "match-on": [], "continue-on-error": False}
-[outcome] = first("create", SimpleNamespace(**write, **{"validate-only": False}))
-assert outcome.tag == "applied", vars(outcome.payload)
-print(f"Python: {len(lines)} {name} in two pages by two instances; created {outcome.payload}")
+first = connect()
+assert ok(first("test")).account == "hello"
+assert any(each.name == "people" and "query" in each.activities for each in first("list-objects"))
+
+page = ok(first("query", SimpleNamespace(**request)))
+rest = ok(connect()("query", SimpleNamespace(**request | {"cursor": page.next})))
+lines = (page.records + rest.records).decode().splitlines()
+assert [json.loads(line)["id"] for line in lines] == [1, 2, 3, 4], lines
+
+[outcome] = first("create", SimpleNamespace(**write))
+assert outcome.tag == "applied" and "25.00" in outcome.payload, outcome
+print(f"Python: read two pages with two instances ({' '.join(lines)}), created {outcome.payload}")
