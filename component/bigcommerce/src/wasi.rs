@@ -103,7 +103,7 @@ async fn send(request: Request) -> Result<Answer, ErrorCode> {
     let broken = |what: &str| ErrorCode::InternalError(Some(what.to_owned()));
     let headers = Fields::new();
     for (name, value) in &request.headers {
-        headers.append(&(*name).to_owned(), &value.clone().into_bytes()).map_err(|_| broken("a header was refused"))?;
+        headers.append(name, &value.clone().into_bytes()).map_err(|_| broken("a header was refused"))?;
     }
     let outgoing = OutgoingRequest::new(headers);
     let method = match request.method {
@@ -165,7 +165,7 @@ async fn receive(response: IncomingResponse) -> Result<Answer, ErrorCode> {
     let mut answer = Answer { status: response.status(), ..Answer::default() };
     let headers = response.headers();
     for name in HEADERS {
-        for value in headers.get(&name.to_owned()) {
+        for value in headers.get(name) {
             answer.headers.push((name.to_owned(), String::from_utf8_lossy(&value).into_owned()));
         }
     }
