@@ -176,7 +176,12 @@ pub(crate) struct Field {
     pub(crate) default: Option<serde_json::Value>,
     #[serde(rename = "maxLength")]
     pub(crate) max_length: Option<f64>,
+    #[serde(rename = "minLength")]
+    pub(crate) min_length: Option<f64>,
+    #[serde(rename = "minItems")]
+    pub(crate) min_items: Option<f64>,
     pub(crate) minimum: Option<f64>,
+    pub(crate) maximum: Option<f64>,
 }
 
 /// A record's model.

@@ -94,7 +94,31 @@ impl Checker {
 
     /// What is wrong with a request, as seen by the document that likes it best.
     pub(crate) fn check(&self, seen: &Seen<'_>) -> Vec<String> {
-        let (version, path) = match seen.path.split_at_checked(3) {
+        let all = self.places(seen.path).into_iter().map(|(document, name)| document.check(name, seen));
+        let best = all.min_by_key(Vec::len);
+        let mut problems = best.unwrap_or_else(|| vec!["the OpenAPI documents know no such path".to_owned()]);
+        problems.retain(|problem| !excused(seen, problem));
+        problems
+    }
+
+    /// What is wrong with an answer.
+    #[cfg(test)]
+    pub(crate) fn check_answer(&self, method: &str, path: &str, status: u16, body: &str) -> Vec<String> {
+        let all = self.places(path).into_iter().map(|(document, name)| {
+            let Some(content) = document.content() else { return Vec::new() };
+            let operation = &content.root["paths"][name][method.to_ascii_lowercase().as_str()];
+            let answer = resolve(&content.root, &operation["responses"][status.to_string().as_str()]);
+            let Some(kinds) = answer["content"].as_object() else { return Vec::new() };
+            let Some((_, media)) = kinds.iter().find(|(kind, _)| kind.contains("json")) else { return Vec::new() };
+            let Some(instance) = value_of(body) else { return vec!["the answer is not JSON".to_owned()] };
+            content.validate(format!("{method} {name} {status}"), &media["schema"], &instance).collect()
+        });
+        all.min_by_key(Vec::len).unwrap_or_default()
+    }
+
+    /// Documents that have a path like this, with the fewest parameters, and its name in them.
+    fn places(&self, path: &str) -> Vec<(&Document, &str)> {
+        let (version, path) = match path.split_at_checked(3) {
             Some((version, rest)) => (version.trim_start_matches('/'), rest),
             None => return Vec::new(),
         };
@@ -110,19 +134,7 @@ impl Checker {
             }
         }
         let fewest = found.iter().map(|(_, _, params)| *params).min();
-        let mut best: Option<Vec<String>> = None;
-        for (document, name, params) in &found {
-            if Some(*params) != fewest {
-                continue;
-            }
-            let problems = document.check(name, seen);
-            if best.as_ref().is_none_or(|b| problems.len() < b.len()) {
-                best = Some(problems);
-            }
-        }
-        let mut problems = best.unwrap_or_else(|| vec!["the OpenAPI documents know no such path".to_owned()]);
-        problems.retain(|problem| !excused(seen, problem));
-        problems
+        found.into_iter().filter(|(_, _, n)| Some(*n) == fewest).map(|(document, name, _)| (document, name)).collect()
     }
 }
 
@@ -414,6 +426,15 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
+    /// Parts of problems that the documents make, with the reason.
+    const EXCUSED_ANSWERS: &[(&str, &str)] = &[
+        (
+            "/option_set_id",
+            "products without an option set have null, as stores answer, where the document says integer",
+        ),
+        ("'oneOf' keyword at", "a link of consignments fits two variants of a union whose fields are all optional"),
+    ];
+
     const DOCUMENT: &str = r"openapi: '3.0.3'
 servers:
   - url: 'https://api.bigcommerce.com/stores/{store_hash}/v3'
@@ -486,5 +507,51 @@ components:
             let found = problems(method, path, &query, body);
             assert!(found.iter().any(|p| p.contains(part)), "{method} {path} {query:?} {body}: {found:?}");
         }
+    }
+
+    /// Sample data and envelopes are the emulator's own work, so they too are held against the documents.
+    #[test]
+    fn list_answers_fit_the_documents() {
+        let (Some(checker), status) = checker() else {
+            println!("{}", super::checker().1);
+            return;
+        };
+        let mut state = crate::store::State::new();
+        crate::data::seed(&mut state, 1, crate::config::Sizes::default());
+        let world = crate::world::World::new(state, crate::config::Switches::default(), 1);
+        let order = world
+            .read()
+            .table(crate::tables::tables().access(crate::facts::find("orders").unwrap()).unwrap().table)
+            .rows()[0]
+            .key
+            .to_json();
+        let mut wrong = Vec::new();
+        let mut slice: Vec<String> = [
+            "/v3/catalog/products",
+            "/v3/catalog/brands",
+            "/v3/customers",
+            "/v3/customers/addresses",
+            "/v2/orders",
+            "/v2/coupons",
+        ]
+        .map(str::to_owned)
+        .to_vec();
+        slice.push(format!("/v2/orders/{order}/products"));
+        let others = crate::facts::resources()
+            .iter()
+            .filter(|r| r.is_data() && !r.collection_path.contains('{'))
+            .map(|r| r.collection_path.clone());
+        for path in slice.iter().cloned().chain(others) {
+            let Ok(route) = crate::route::find("GET", &path) else { continue };
+            let call = crate::world::Call { route: &route, query: &[], body: "" };
+            let Ok(answer) = crate::read::answer(&world, &call) else { continue };
+            let body = String::from_utf8(answer.body.to_vec()).unwrap();
+            for problem in checker.check_answer("GET", &path, answer.status, &body) {
+                wrong.push((slice.contains(&path), format!("{path}: {problem}")));
+            }
+        }
+        wrong.retain(|(_, problem)| !EXCUSED_ANSWERS.iter().any(|(part, _)| problem.contains(part)));
+        println!("{status}: {wrong:#?}");
+        assert!(!wrong.iter().any(|(needed, _)| *needed), "{wrong:#?}");
     }
 }

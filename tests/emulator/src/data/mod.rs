@@ -130,7 +130,7 @@ fn store(seed: u64) -> String {
          \"export\":\"M jS Y\",\"extended_display\":\"M jS Y @ g:i A\"}}}},\"language\":\"en\",\"currency\":\"USD\",\
          \"currency_symbol\":\"$\",\"decimal_separator\":\".\",\"thousands_separator\":\",\",\"decimal_places\":2,\
          \"currency_symbol_location\":\"left\",\"weight_units\":\"LBS\",\"dimension_units\":\"Inches\",\
-         \"dimension_decimal_places\":\"2\",\"dimension_decimal_token\":\".\",\"dimension_thousands_token\":\",\",\
+         \"dimension_decimal_places\":2,\"dimension_decimal_token\":\".\",\"dimension_thousands_token\":\",\",\
          \"plan_name\":\"Enterprise\",\"plan_level\":\"Enterprise\",\"plan_is_trial\":false,\"industry\":\"Other\",\
          \"logo\":[],\"is_price_entered_with_tax\":false,\"store_id\":1001,\"default_site_id\":1000,\
          \"default_channel_id\":1,\"active_comparison_modules\":[],\"features\":{{\"stencil_enabled\":true,\
@@ -221,6 +221,10 @@ fn key_of(state: &State, spec: &TableSpec, seed: u64, id: i64, n: u64) -> Key {
             last != "id" && spec.key_fields.len() + spec.parent_fields.len() > 0 && !own_id(resource.key(), last)
         }) {
             return key;
+        }
+        let fixed = resource.schemas.read.field(field).map(|f| f.values.as_slice()).unwrap_or_default();
+        if let Some(value) = fixed.get((n % fixed.len().max(1) as u64) as usize).and_then(|v| v.as_str()) {
+            return Key::from_plain(value);
         }
         match kind {
             "string" if last.contains("currency") => Key::from(["USD", "EUR", "JPY"][(n % 3) as usize]),

@@ -32,7 +32,7 @@ pub(crate) fn customers(seed: u64, count: usize) -> Vec<(Customer, String)> {
                  \"phone\":\"+1 555 {:07}\",\"registration_ip_address\":\"\",\"notes\":\"\",\"tax_exempt_category\":\"\",\
                  \"customer_group_id\":{},\"date_created\":\"{}\",\"date_modified\":\"{}\",\"address_count\":{addresses},\
                  \"attribute_count\":0,\"authentication\":{{\"force_password_reset\":false}},\
-                 \"accepts_product_review_abandoned_cart_emails\":{},\"origin_channel_id\":1,\"channel_ids\":null}}",
+                 \"accepts_product_review_abandoned_cart_emails\":{},\"origin_channel_id\":1,\"channel_ids\":[]}}",
                 quote(first),
                 quote(last),
                 rng.pick(&["", "", "ACME Inc.", "Müller & Söhne", "株式会社 例"]),
@@ -302,7 +302,7 @@ pub(crate) fn coupons(seed: u64, count: usize) -> impl Iterator<Item = (i64, Str
             "{{\"id\":{id},\"date_created\":\"{}\",\"num_uses\":{},\"name\":\"{} {id}\",\"type\":\"{kind}\",\
              \"amount\":\"{}.{:02}00\",\"min_purchase\":\"{}.0000\",\"expires\":\"{}\",\"enabled\":{},\
              \"code\":\"CODE{id:05}{:02X}\",\"applies_to\":{{\"entity\":\"categories\",\"ids\":[0]}},\"max_uses\":{},\
-             \"max_uses_per_customer\":0,\"restricted_to\":{{}},\"shipping_methods\":null}}",
+             \"max_uses_per_customer\":0,\"restricted_to\":{{}},\"shipping_methods\":[]}}",
             dates::rfc2822(EPOCH + id * 7_200),
             rng.below(90),
             rng.pick(&["Summer sale", "Winterschlussverkauf", "Soldes d'été", "Welcome"]),

@@ -106,7 +106,7 @@ pub(crate) fn value(field: &Field, v2: bool, rng: &mut Rng, references: Referenc
         "boolean" => rng.once_in(2).to_string(),
         "array" => match &field.items {
             Some(item) if depth < DEPTH => {
-                let count = rng.below(3);
+                let count = rng.below(3).max(field.min_items.map_or(0, |n| n as u64));
                 let items: Vec<String> = (0..count).map(|_| value(item, v2, rng, references, depth + 1)).collect();
                 format!("[{}]", items.join(","))
             }
@@ -133,19 +133,31 @@ fn integer(field: &Field, rng: &mut Rng, references: References<'_>) -> String {
     if name.ends_with("_at") {
         return (EPOCH + rng.between(0, 40_000_000)).to_string();
     }
-    let low = field.minimum.map_or(0, |m| m as i64);
-    rng.between(low, low + 100).to_string()
+    let (low, high) = bounds(field);
+    rng.between(low, high).to_string()
+}
+
+/// The range of whole numbers that a field may hold, kept small.
+fn bounds(field: &Field) -> (i64, i64) {
+    let low = field.minimum.map(|m| m as i64);
+    // A maximum may be meant as exclusive.
+    let high = field.maximum.map(|m| (m as i64).saturating_sub(1));
+    let low = low.unwrap_or_else(|| high.map_or(0, |h| h.min(0).saturating_sub(100)).max(-100));
+    let high = high.unwrap_or(low + 100).min(low + 100);
+    (low, high.max(low))
 }
 
 fn number(field: &Field, rng: &mut Rng, references: References<'_>) -> String {
     if field.name.ends_with("_id") {
         return integer(field, rng, references);
     }
-    let low = field.minimum.map_or(0, |m| m as i64);
+    let (low, high) = bounds(field);
+    let whole = rng.between(low, high);
     match rng.below(3) {
-        0 => (low + rng.between(0, 100)).to_string(),
-        1 => format!("{}.{:02}", low + rng.between(0, 100), rng.below(100)),
-        _ => format!("{}.{:04}", low + rng.between(0, 100), rng.below(10_000)),
+        _ if whole == high && field.maximum.is_some() => whole.to_string(),
+        0 => whole.to_string(),
+        1 => format!("{whole}.{:02}", rng.below(100)),
+        _ => format!("{whole}.{:04}", rng.below(10_000)),
     }
 }
 
@@ -170,6 +182,9 @@ fn text(field: &Field, v2: bool, rng: &mut Rng) -> String {
         _ if dated => dates::iso(seconds),
         _ => named(name, v2, rng),
     };
+    let least = field.min_length.map_or(0, |n| n as usize);
+    let missing = least.saturating_sub(made.chars().count());
+    let made: String = made.chars().chain(std::iter::repeat_n('x', missing)).collect();
     match field.max_length {
         Some(most) if made.chars().count() > most as usize => made.chars().take(most as usize).collect(),
         _ => made,
