@@ -28,6 +28,7 @@ pub(crate) fn answer(world: &World, call: &Call<'_>) -> Outcome {
         "body_ids" => by_body(&mut state, call, &target)?,
         "query_filter" => by_filter(world, &mut state, call, &target)?,
         "all" => wipe(&mut state, call, &target),
+        "body_key" => by_key(&mut state, call, &target)?,
         _ => single(world, &mut state, call, &target)?,
     };
     drop(state);
@@ -158,6 +159,17 @@ fn by_body(state: &mut State, call: &Call<'_>, target: &Target) -> Result<Vec<Ar
     Ok(rows)
 }
 
+/// Deletes the record whose key the body holds by its name.
+fn by_key(state: &mut State, call: &Call<'_>, target: &Target) -> Result<Vec<Arc<Row>>, Refusal> {
+    let body = Object::parse(call.body).map_err(|_| Refusal::new(400, "The request body is not valid JSON."))?;
+    let field = target.spec.key_fields.first().map_or("id", String::as_str);
+    let key = body.get(field).and_then(Key::from_json);
+    let key = key.ok_or_else(|| Refusal::invalid(field, format!("{field} is required.")))?;
+    let row = state.table(target.access.table).get_anywhere(&key).cloned().ok_or_else(Refusal::not_found)?;
+    take(state, call, target, &row);
+    Ok(vec![row])
+}
+
 fn by_filter(world: &World, state: &mut State, call: &Call<'_>, target: &Target) -> Result<Vec<Arc<Row>>, Refusal> {
     let Some(details) = &call.route.operation.delete else { return Err(Refusal::not_found()) };
     let resource = call.resource();
@@ -228,4 +240,99 @@ fn single(world: &World, state: &mut State, call: &Call<'_>, target: &Target) ->
     let record = crate::json::Record::new(text, None).map_err(|e| Refusal::new(500, e.to_string()))?;
     let made = || Arc::new(Row { key: key.clone(), parents: target.parents.clone(), record });
     Ok(vec![removed.unwrap_or_else(made)])
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::config::{Sizes, Switches};
+    use crate::facts::{Kind, resources};
+    use crate::route;
+
+    fn world() -> World {
+        let mut state = State::new();
+        let sizes = Sizes { products: 3, orders: 3, customers: 4, brands: 2, categories: 3, coupons: 3, others: 2 };
+        crate::data::seed(&mut state, 1, sizes);
+        World::new(state, Switches::default(), 1)
+    }
+
+    fn call(world: &World, path: &str, query: &[(&str, String)], body: &str) -> Outcome {
+        let route = route::find("DELETE", path).unwrap();
+        let query: Vec<(String, String)> = query.iter().map(|(n, v)| ((*n).to_owned(), v.clone())).collect();
+        answer(world, &Call { route: &route, query: &query, body })
+    }
+
+    #[test]
+    fn a_named_record_goes_alone_from_every_collection() {
+        let mut done = 0;
+        for (at, resource) in resources().iter().enumerate().filter(|(_, r)| r.kind == Kind::Collection) {
+            for operation in resource.operations.iter().filter(|o| o.method == "DELETE") {
+                let world = world();
+                let access = tables().access(at).unwrap();
+                let rows = world.read().table(access.table).rows().to_vec();
+                let row = &rows[0];
+                let first = match &row.key {
+                    Key::Many(own) => &own[0],
+                    one => one,
+                };
+                let key = json::plain(&first.to_json()).into_owned();
+                let mut parts: Vec<Key> = if access.nested { row.parents.clone() } else { Vec::new() };
+                match &row.key {
+                    Key::Many(own) => parts.extend(own.clone()),
+                    one => parts.push(one.clone()),
+                }
+                let mut parts = parts.iter().map(|k| json::plain(&k.to_json()).into_owned());
+                let segments = operation
+                    .path
+                    .split('/')
+                    .map(|s| if s.starts_with('{') { parts.next().unwrap() } else { s.to_owned() });
+                let path = segments.collect::<Vec<_>>().join("/");
+                let details = operation.delete.as_ref().unwrap();
+                let own = details.filters.iter().find(|f| {
+                    *f == "id:in" || *f == "uuid:in" || resource.key_fields.iter().any(|k| *f == &format!("{k}:in"))
+                });
+                let result = match (details.by.as_str(), own) {
+                    ("id_path", _) => {
+                        let query = [("channel_id", "1".to_owned())];
+                        call(&world, &path, &query[..usize::from(!details.filters.is_empty())], "")
+                    }
+                    ("body_ids", _) => call(&world, &path, &[], &format!("[{}]", row.key.to_json())),
+                    ("query_filter", Some(name)) => call(&world, &path, &[(name.as_str(), key)], ""),
+                    _ => continue,
+                };
+                if matches!(&result, Err(r) if r.errors.iter().any(|(_, m)| m.contains("cannot be deleted"))) {
+                    continue;
+                }
+                let status = result.map(|a| a.status).map_err(|r| format!("{path} {}: {}", r.status, r.title)).unwrap();
+                assert!(matches!(status, 200 | 202 | 204), "{path}: {status}");
+                let left = world.read().table(access.table).rows().to_vec();
+                let archived = usize::from(resource.key == "v2:/orders");
+                let gone = rows.len() - left.len() + archived;
+                let composite = resource.key_fields.len() > 1 && details.by == "query_filter";
+                assert!(gone == 1 || composite && gone >= 1, "{} {path}: {gone} gone", operation.path);
+                assert_eq!(world.read().wipes, 0, "{path}");
+                done += 1;
+            }
+        }
+        assert!(done > 60, "{done}");
+    }
+
+    #[test]
+    fn what_the_documents_forbid_without_a_filter_is_refused() {
+        let world = world();
+        for path in
+            ["/v3/catalog/products", "/v3/catalog/brands", "/v3/catalog/trees", "/v3/promotions", "/v3/tax/zones"]
+        {
+            assert!(call(&world, path, &[], "").is_err(), "{path}");
+        }
+        assert_eq!(call(&world, "/v3/tax/classes", &[], "").unwrap_err().status, 404);
+        assert_eq!(call(&world, "/v3/customers", &[], "").unwrap().status, 204);
+        assert_eq!(world.read().wipes, 0);
+        world.switch(|s| s.optional_filter_deletes_all = false);
+        assert!(call(&world, "/v2/coupons", &[], "").is_err());
+        world.switch(|s| s.optional_filter_deletes_all = true);
+        assert_eq!(call(&world, "/v2/coupons", &[], "").unwrap().status, 204);
+        assert_eq!(world.read().wipes, 1);
+    }
 }

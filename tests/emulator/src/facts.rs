@@ -3,7 +3,7 @@
 //! The facts file is the only thing that the emulator shares with the connector: it is parsed once per process, here, into
 //! types of the emulator's own. What the file does not say is decided in the files that act on it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::OnceLock;
 
 use serde::Deserialize;
@@ -266,17 +266,26 @@ pub(crate) fn resources() -> &'static [Resource] {
 /// Index of a resource by its key (`v3:/catalog/products`), its path (`/v3/catalog/products`), or its name (`products`,
 /// `v2/customers`; v3 is meant where both versions have it).
 pub(crate) fn find(name: &str) -> Option<usize> {
-    let all = resources();
-    let data = |i: &usize| all.get(*i).is_some_and(Resource::is_data);
-    let by = |test: &dyn Fn(&Resource) -> bool| (0..all.len()).filter(data).find(|i| all.get(*i).is_some_and(test));
-    let (version, plain) = match name.split_once('/') {
-        Some((v @ ("v2" | "v3"), rest)) => (Some(v), rest),
-        _ => (None, name),
-    };
-    by(&|r| r.key == name || r.collection_path == name)
-        .or_else(|| by(&|r| r.name == plain && r.version == version.unwrap_or("v3") && !r.parent_params.is_empty()))
-        .or_else(|| by(&|r| r.name == plain && r.version == version.unwrap_or("v3")))
-        .or_else(|| by(&|r| version.is_none() && r.name == plain))
+    static INDEX: OnceLock<HashMap<String, usize>> = OnceLock::new();
+    let index = INDEX.get_or_init(|| {
+        let data = || resources().iter().enumerate().filter(|(_, r)| r.is_data());
+        let mut index = HashMap::new();
+        for (i, r) in data() {
+            index.insert(r.key.clone(), i);
+            index.insert(r.collection_path.clone(), i);
+        }
+        // Of twins the nested one, which knows whose records they are.
+        let nested_first = data().filter(|(_, r)| !r.parent_params.is_empty()).chain(data());
+        let by_version: Vec<(usize, &Resource)> = nested_first.collect();
+        for version in ["v3", "v2"] {
+            for (i, r) in by_version.iter().filter(|(_, r)| r.version == version) {
+                index.entry(format!("{version}/{}", r.name)).or_insert(*i);
+                index.entry(r.name.clone()).or_insert(*i);
+            }
+        }
+        index
+    });
+    index.get(name).copied()
 }
 
 #[cfg(test)]

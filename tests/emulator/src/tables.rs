@@ -202,6 +202,9 @@ fn spec_of(
         .collect();
     let mut key_fields: Vec<String> =
         resource.key_fields.iter().filter(|k| !parent_fields.iter().flatten().any(|p| p == *k)).cloned().collect();
+    if resource.key == "v2:/shipping/carrier/connection" {
+        key_fields = vec!["carrier_id".to_owned()];
+    }
     if resource.key == "v3:/inventory/items" {
         // A record holds all locations of a variant, so the variant alone names it.
         key_fields.truncate(1);

@@ -184,3 +184,133 @@ fn tell(call: &Call<'_>, batch: bool, texts: &[String], errors: &[(usize, Refusa
     };
     Answer::enveloped(status, envelope, &payload, &meta)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::config::{Sizes, Switches};
+    use crate::data::rng::Rng;
+    use crate::data::{schema, seed};
+    use crate::facts::{Operation, resources};
+    use crate::json::Object;
+    use crate::route;
+    use crate::store::State;
+    use crate::tables::tables;
+
+    /// The path of an operation with the keys of records that exist in place of its parameters.
+    fn filled(world: &World, at: usize, operation: &Operation) -> Option<String> {
+        let access = tables().access(at)?;
+        let spec = tables().spec(access.table)?;
+        let resource = resources().get(at)?;
+        let state = world.read();
+        let row = state.table(access.table).rows().first().cloned();
+        let mut keys: Vec<Key> = Vec::new();
+        for (i, parent) in spec.parent_tables.iter().enumerate().take(resource.parent_params.len()) {
+            let known = row.as_ref().and_then(|r| r.parents.get(i).cloned());
+            // Where nothing is known of the parents, any will do.
+            let first = || match parent {
+                Some(table) => state.table(*table).rows().first().map(|r| r.key.clone()),
+                None => Some(Key::from(1)),
+            };
+            keys.push(known.or_else(first)?);
+        }
+        if access.parent_is_key && operation.verb == Verb::Create {
+            keys.push(Key::from(997));
+        }
+        let own = row.map(|r| r.key.clone());
+        match own {
+            Some(Key::Many(parts)) => keys.extend(parts),
+            other => keys.extend(other),
+        }
+        let mut keys = keys.iter().map(|k| crate::json::plain(&k.to_json()).into_owned());
+        let mut out = String::new();
+        for segment in operation.path.split('/').skip(1) {
+            out.push('/');
+            out.push_str(&if segment.starts_with('{') { keys.next()? } else { segment.to_owned() });
+        }
+        Some(out)
+    }
+
+    fn body(world: &World, at: usize, operation: &Operation, number: u64) -> String {
+        let resource = resources().get(at).unwrap();
+        let state = world.read();
+        let mut rng = Rng::new(7, &operation.path, number);
+        let mut object = Object::default();
+        let writes = if operation.verb == Verb::Update { &resource.schemas.update } else { &resource.schemas.create };
+        for field in writes.fields.iter().filter(|f| !f.read_only) {
+            let refer = |name: &str, n: u64| crate::data::reference(&state, name, n);
+            object.set(&field.name, schema::value(field, resource.is_v2(), &mut rng, &refer, 3));
+        }
+        let access = tables().access(at).unwrap();
+        let spec = tables().spec(access.table).unwrap();
+        let row = state.table(access.table).rows().first();
+        if operation.verb == Verb::Update
+            && !operation.path.ends_with('}')
+            && let Some(row) = row
+        {
+            schema::name(resource, &mut object, &row.key, &row.parents);
+        }
+        if let (Some(field), Some(Some(parents))) = (&resource.parent_field, spec.parent_tables.last()) {
+            object.set(field, state.table(*parents).rows()[0].key.to_json());
+        }
+        let shape = operation.body.as_ref();
+        match shape.map_or("", |b| b.shape.as_str()) {
+            "array" => format!("[{}]", object.to_text()),
+            "wrapped_array" => {
+                let wrapper = shape.and_then(|b| b.wrapper.clone()).unwrap_or_default();
+                format!("{{\"{wrapper}\":[{}]}}", object.to_text())
+            }
+            "array_of_string" => format!("[\"{}\"]", rng.uuid()),
+            _ => object.to_text(),
+        }
+    }
+
+    /// Carries out every operation of these verbs on a fresh store and tells what failed.
+    fn carry_out(verbs: &[Verb]) -> (usize, Vec<String>) {
+        let mut done = 0;
+        let mut failed = Vec::new();
+        let data = Sizes { products: 5, orders: 3, customers: 5, brands: 3, categories: 4, coupons: 3, others: 2 };
+        let world = || {
+            let mut state = State::new();
+            seed(&mut state, 1, data);
+            World::new(state, Switches::default(), 1)
+        };
+        for (at, resource) in resources().iter().enumerate().filter(|(_, r)| r.is_data()) {
+            let world = world();
+            for operation in resource.operations.iter().filter(|o| verbs.contains(&o.verb)) {
+                let Some(path) = filled(&world, at, operation) else {
+                    failed.push(format!("{}: no path", operation.path));
+                    continue;
+                };
+                let route = route::find(&operation.method, &path).unwrap();
+                let body = body(&world, at, operation, 1);
+                match answer(&world, &Call { route: &route, query: &[], body: &body }) {
+                    Ok(answer) if (200..300).contains(&answer.status) => done += 1,
+                    Ok(answer) => {
+                        failed.push(format!("{} {path}: {} {:?}", operation.method, answer.status, answer.body))
+                    }
+                    Err(refusal) => {
+                        let told = refusal.clone().answer(&path);
+                        failed.push(format!("{} {path} {}: {:?} {body}", operation.method, told.status, refusal.title));
+                    }
+                }
+            }
+        }
+        (done, failed)
+    }
+
+    #[test]
+    fn every_documented_create_is_carried_out() {
+        let (done, failed) = carry_out(&[Verb::Create, Verb::Upsert]);
+        assert!(failed.is_empty(), "{done} done, failed: {failed:#?}");
+        assert!(done > 100);
+    }
+
+    #[test]
+    fn every_documented_update_is_carried_out() {
+        let (done, failed) = carry_out(&[Verb::Update]);
+        assert!(failed.is_empty(), "{done} done, failed: {failed:#?}");
+        assert!(done > 100);
+    }
+}

@@ -160,7 +160,7 @@ const REFERENCES: &[(&str, &str)] = &[
     ("attribute_id", "customers/attributes"),
 ];
 
-fn reference(state: &State, field: &str, number: u64) -> Option<Key> {
+pub(crate) fn reference(state: &State, field: &str, number: u64) -> Option<Key> {
     let (_, object) = REFERENCES.iter().find(|(tail, _)| field.ends_with(tail))?;
     let rows = state.table(tables().access(find(object)?)?.table).rows();
     rows.get((number % rows.len().max(1) as u64) as usize).map(|row| row.key.clone())
