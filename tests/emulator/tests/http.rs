@@ -424,6 +424,41 @@ async fn every_data_resource_can_be_read() {
 }
 
 #[tokio::test]
+async fn singletons_keep_what_is_written() {
+    let shop = Shop::open(small()).await;
+    let before = shop.json("/v3/settings/store/profile").await;
+    let (status, text) = shop.send(Method::PUT, "/v3/settings/store/profile", r#"{"store_name":"Shop 2"}"#).await;
+    assert_eq!(status, 200, "{text}");
+    let after = shop.json("/v3/settings/store/profile").await;
+    assert_eq!(after["data"]["store_name"], "Shop 2");
+    assert_eq!(after["data"]["store_address"], before["data"]["store_address"]);
+    let channel = ids(&shop.json("/v3/channels").await["data"])[0];
+    let site = format!("/v3/channels/{channel}/site");
+    assert_eq!(shop.get(&site).await.status(), 200);
+    assert_eq!(shop.send(Method::DELETE, &site, "").await.0, 200);
+    assert_eq!(shop.get(&site).await.status(), 404);
+    assert_eq!(shop.get("/v3/channels/99999/site").await.status(), 404);
+    assert_eq!(
+        shop.json("/v2/orders/count").await["count"],
+        shop.json("/v2/orders?limit=250").await.as_array().unwrap().len()
+    );
+}
+
+#[tokio::test]
+async fn rows_change_under_a_running_query() {
+    let shop = Shop::open(small()).await;
+    let first = ids(&shop.json("/v3/catalog/products?limit=50").await["data"]);
+    let last = *first.last().unwrap();
+    assert!(shop.emulator.store().remove("products", first[0]));
+    let text = format!(r#"{{"id":{},"name":"Late"}}"#, last * 1_000);
+    shop.emulator.store().insert("products", &text).unwrap();
+    let rest = ids(&shop.json(&format!("/v3/catalog/products?limit=250&id:greater={last}")).await["data"]);
+    assert_eq!((rest.len(), rest.last().copied()), (71, Some(last * 1_000)));
+    let second = ids(&shop.json("/v3/catalog/products?limit=50&page=2").await["data"]);
+    assert_eq!(second[0], rest[1], "an offset page skips a record when one before it goes");
+}
+
+#[tokio::test]
 async fn resets_tell_by_the_journal_whether_the_store_acted() {
     let shop = Shop::open(small()).await;
     let body = r#"{"name":"Reset","type":"physical","weight":1,"price":1,"categories":[]}"#;
