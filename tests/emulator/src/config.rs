@@ -87,7 +87,8 @@ pub struct Config {
     pub quota: Quota,
     /// Initial switches.
     pub switches: Switches,
-    /// How long an idle connection is kept; announced as `Keep-Alive: timeout=N` if set. `None` keeps it for ever.
+    /// How long an idle connection is kept; announced as `Keep-Alive: timeout=N` from one second
+    /// on. `None` keeps it for ever.
     pub idle_timeout: Option<Duration>,
     /// Entries that the journal keeps; older ones are dropped first.
     pub journal_limit: usize,

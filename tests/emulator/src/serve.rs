@@ -316,7 +316,7 @@ fn respond(
     if !kind.is_empty() {
         set("content-type", kind);
     }
-    if let Some(idle) = shared.config.idle_timeout {
+    if let Some(idle) = shared.config.idle_timeout.filter(|idle| idle.as_secs() > 0) {
         set("keep-alive", &format!("timeout={}", idle.as_secs()));
     }
     for (name, value) in allowance.iter().flat_map(Allowance::headers) {
