@@ -11,10 +11,8 @@ use crate::types::Identity;
 
 #[derive(Deserialize)]
 struct Store {
-    #[serde(default)]
-    name: String,
-    #[serde(default)]
-    secure_url: String,
+    name: Option<String>,
+    secure_url: Option<String>,
 }
 
 /// Tests the connection.
@@ -46,10 +44,11 @@ pub async fn test(client: &Client) -> Result<Identity, Error> {
         .await;
     match store {
         Ok(store) => {
-            let account = match (store.name.is_empty(), store.secure_url.is_empty()) {
-                (false, false) => format!("{} ({})", store.name, store.secure_url),
-                (false, true) => store.name,
-                _ => format!("store {hash}"),
+            let filled = |text: Option<String>| text.filter(|text| !text.is_empty());
+            let account = match (filled(store.name), filled(store.secure_url)) {
+                (Some(name), Some(url)) => format!("{name} ({url})"),
+                (Some(name), None) => name,
+                (None, _) => format!("store {hash}"),
             };
             Ok(Identity { account, warnings: Vec::new() })
         }

@@ -101,10 +101,13 @@ impl Client {
             Patience::Budget => self.settings.retry_budget_ms,
             Patience::None => 0,
         };
-        let (mut waited, mut attempt) = (0, 0);
+        let (mut waited, mut attempt, mut refused) = (0, 0, 0);
         loop {
-            attempt += 1;
-            let decide = |ended| decide(effect, ended, attempt, waited, budget, self.host.now());
+            let mut decide = |ended| {
+                let count = if matches!(ended, Attempt::Status(429, _)) { &mut refused } else { &mut attempt };
+                *count += 1;
+                decide(effect, ended, *count, waited, budget, self.host.now())
+            };
             let (decision, failure) = match self.once(call).await? {
                 Ok(answer) => {
                     let decision = decide(Attempt::Status(answer.status, asked_wait(&answer)));

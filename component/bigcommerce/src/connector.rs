@@ -52,7 +52,7 @@ impl Connector {
     /// # Errors
     /// A request that makes no sense, or what kept it from being answered.
     pub async fn query(&self, request: &QueryRequest) -> Result<Page, Error> {
-        let digest = crate::cursor::digest(request);
+        let digest = crate::cursor::digest(request, self.client.settings());
         let ahead = self.reading.borrow_mut().take().filter(|reading| {
             request.cursor.is_some()
                 && reading.digest == digest
@@ -62,7 +62,7 @@ impl Connector {
         let mut reader = match ahead {
             Some(reading) => reading.reader,
             None => {
-                let plan = Rc::new(plan::plan(request, self.client.settings())?);
+                let plan = plan::plan(request, self.client.settings())?;
                 Reader::new(self.client.clone(), plan, request.cursor.as_deref())?
             }
         };

@@ -4,6 +4,7 @@
 //! collection; no address and no secret. A new instance goes on from it, with nothing else known.
 
 use crate::error::{CURSOR_VERSION, Error};
+use crate::settings::Settings;
 use crate::types::QueryRequest;
 
 /// Version of the notation. A reader of another version is told so, and keeps to the old instance.
@@ -18,8 +19,8 @@ pub enum Position {
     Key(u128),
     /// Behind the record, or the page, that the remote calls so.
     After(String),
-    /// This page, counted from 1.
-    Page(u64),
+    /// This page, counted from 1, and the records per page by which it is counted.
+    Page(u64, u32),
     /// Inside a walk over parent records.
     Parent {
         /// Where the parents' own page begins; `Start` for parents that the request names.
@@ -40,7 +41,7 @@ impl Position {
                 out.push('a');
                 crate::url::encode(after, out);
             }
-            Position::Page(page) => out.push_str(&format!("p{page}")),
+            Position::Page(page, limit) => out.push_str(&format!("p{page}x{limit}")),
             Position::Parent { page, skip, inner } => {
                 out.push_str(&format!("n{skip}("));
                 page.write(out);
@@ -64,7 +65,10 @@ impl Position {
             }
             'p' => {
                 let (page, rest) = rest.split_at(digits(rest));
-                Some((Position::Page(page.parse().ok().filter(|page| *page > 0)?), rest))
+                let rest = rest.strip_prefix('x')?;
+                let (limit, rest) = rest.split_at(digits(rest));
+                let page = page.parse().ok().filter(|page| *page > 0)?;
+                Some((Position::Page(page, limit.parse().ok().filter(|limit| (1..=1000).contains(limit))?), rest))
             }
             'a' => {
                 let (after, rest) = rest.split_at(rest.find([')', '(']).unwrap_or(rest.len()));
@@ -82,6 +86,13 @@ impl Position {
             _ => None,
         }
     }
+}
+
+/// The failure of a cursor that is well-formed and does not fit the way in which this version reads the collection.
+pub fn misfit() -> Error {
+    Error::invalid("the cursor does not fit the way in which this version reads the object: finish the query with the version that began it")
+        .code(CURSOR_VERSION)
+        .at("/cursor")
 }
 
 /// Writes a cursor.
@@ -126,9 +137,12 @@ pub fn read(cursor: &str, digest: u64) -> Result<(u64, Position), Error> {
 }
 
 /// A digest of everything in a request that decides which records come in which order. Not cryptographic: it guards against
-/// mistakes.
-pub fn digest(request: &QueryRequest) -> u64 {
+/// mistakes. The store is part of it, so that no query goes on in another one.
+pub fn digest(request: &QueryRequest, settings: &Settings) -> u64 {
     let mut hash = Fnv::default();
+    hash.text(&settings.store_hash);
+    hash.text(&settings.base.authority);
+    hash.text(&settings.base.prefix);
     hash.text(&request.object);
     for list in [&request.fields, &request.include] {
         hash.text(&list.len().to_string());
@@ -180,12 +194,12 @@ mod tests {
         let inner = Position::Parent {
             page: Box::new(Position::After("a b).(~0%c".into())),
             skip: 7,
-            inner: Box::new(Position::Page(3)),
+            inner: Box::new(Position::Page(3, 50)),
         };
         let nested =
             Position::Parent { page: Box::new(Position::Key(u128::MAX)), skip: 0, inner: Box::new(inner.clone()) };
         for position in
-            [Position::Start, Position::Key(0), Position::After("=..x".into()), Position::Page(1), inner, nested]
+            [Position::Start, Position::Key(0), Position::After("=..x".into()), Position::Page(1, 250), inner, nested]
         {
             let text = write(42, 1000, &position);
             assert_eq!(read(&text, 42).unwrap(), (1000, position), "{text}");

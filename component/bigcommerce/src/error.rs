@@ -61,6 +61,8 @@ pub struct Error {
 
 /// Code of a call that the host cancelled.
 pub const CANCELLED: &str = "cancelled";
+/// Code of a variable that is not defined, or not granted.
+pub const UNDEFINED: &str = "undefined-variable";
 /// Code of a cursor that this version cannot read.
 pub const CURSOR_VERSION: &str = "cursor-version";
 

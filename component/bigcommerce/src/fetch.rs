@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
+use serde_json::Value;
 
 use crate::client::{Call, Client, Patience};
 use crate::cursor::Fnv;
@@ -100,34 +100,6 @@ pub async fn fetch(client: &Client, plan: &Plan, call: Call) -> Result<Fetched, 
     }
 }
 
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Meta {
-    pagination: Option<Pagination>,
-    cursor_pagination: Option<CursorPagination>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Pagination {
-    total: Option<u64>,
-    per_page: Option<u64>,
-    total_pages: Option<u64>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct CursorPagination {
-    end_cursor: Option<String>,
-    links: Option<Links>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Links {
-    next: Option<String>,
-}
-
 fn cut_answer(plan: &Plan, answer: Answer) -> Result<Fetched, String> {
     let (envelope, paging) = match &plan.access {
         Access::Items { item, .. } => (item.envelope, &Pages::Once),
@@ -144,12 +116,13 @@ fn cut_answer(plan: &Plan, answer: Answer) -> Result<Fetched, String> {
         return Err("it has no `data`".to_owned());
     }
     let mut seen = Seen { count: sliced.count, ..Seen::default() };
-    let meta: Meta = sliced.meta.as_deref().and_then(|meta| serde_json::from_str(meta).ok()).unwrap_or_default();
-    if let Some(pagination) = meta.pagination {
-        seen.total = pagination.total;
-        seen.per_page = pagination.per_page;
-        seen.total_pages = pagination.total_pages;
-    }
+    // Member by member: one of an unexpected type must not hide the others.
+    let meta: Value = match sliced.meta.as_deref() {
+        Some(meta) => serde_json::from_str(meta).map_err(|error| format!("its `meta` is {error}"))?,
+        None => Value::Null,
+    };
+    let number = |name: &str| meta.pointer(&format!("/pagination/{name}")).and_then(Value::as_u64);
+    (seen.total, seen.per_page, seen.total_pages) = (number("total"), number("per_page"), number("total_pages"));
     match paging {
         Pages::Keyset { keyset, .. } => {
             let key = |record: Option<&[u8]>| match record {
@@ -171,19 +144,21 @@ fn cut_answer(plan: &Plan, answer: Answer) -> Result<Fetched, String> {
             };
         }
         Pages::Cursor => {
-            if let Some(cursor) = meta.cursor_pagination {
+            if let Some(cursor) = meta.get("cursor_pagination") {
                 seen.has_cursor = true;
                 // `links.next` is what all endpoints agree on; what they say about `end_cursor` contradicts itself.
-                seen.next = match cursor.links {
-                    Some(links) => links.next.as_deref().and_then(after_of),
-                    None => cursor.end_cursor.filter(|_| sliced.count > 0),
+                seen.next = match cursor.get("links") {
+                    Some(Value::Object(links)) => links.get("next").and_then(Value::as_str).and_then(after_of),
+                    _ => {
+                        cursor.get("end_cursor").and_then(Value::as_str).filter(|_| sliced.count > 0).map(str::to_owned)
+                    }
                 };
             }
         }
         Pages::After(key) => seen.last_text = sliced.last().and_then(|record| parents::text(record, key)),
         Pages::Once | Pages::Numbers => {}
     }
-    if matches!(paging, Pages::Numbers | Pages::Cursor | Pages::After(_)) {
+    if !matches!(paging, Pages::Keyset { .. }) {
         let mut digest = Fnv::default();
         // The ends of a page tell it from every other; hashing all of it would cost more than cutting it.
         for record in [sliced.first(), sliced.last()].into_iter().flatten() {

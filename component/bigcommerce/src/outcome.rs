@@ -5,6 +5,7 @@ use serde_json::value::RawValue;
 
 use crate::error::{Error, Kind, Retry};
 use crate::host::Answer;
+use crate::parents::text;
 use crate::record;
 use crate::remote::{self, Said};
 use crate::slice::{self, Payload};
@@ -57,14 +58,36 @@ fn saved(object: &'static Object, verb: Verb, way: Way, sent: &[&[u8]], answer: 
         }
     };
     let records: Vec<&[u8]> = (0..sliced.count as usize).filter_map(|index| sliced.record(index)).collect();
-    if let ([_], [record], 200..=299) = (sent, records.as_slice(), answer.status) {
+    let errors = sliced.errors.as_deref().map(each_error).unwrap_or_default();
+    if let ([_], 207) = (sent, answer.status) {
+        return Verdict::Each(vec![in_part(object, &records, &errors, answer, what)]);
+    }
+    if let ([_], [record]) = (sent, records.as_slice()) {
         return Verdict::Each(vec![Outcome::Applied(as_text(record))]);
     }
-    if records.is_empty() && !matches!(sliced.payload, Payload::Array) && sliced.errors.is_none() {
+    if records.is_empty() && !matches!(sliced.payload, Payload::Array) && errors.is_empty() {
         return Verdict::Each(keys());
     }
-    let errors = sliced.errors.as_deref().map(each_error).unwrap_or_default();
-    pair_up(object, verb, sent, &records, answer.status, &errors, what)
+    pair_up(names(object, way), verb, sent, &records, answer.status, &errors, what)
+}
+
+/// 207 for one record: some part of it was saved, some was not. Only a record that came back whole is done.
+fn in_part(object: &'static Object, records: &[&[u8]], errors: &[Said], answer: &Answer, what: &str) -> Outcome {
+    match records {
+        [record] if errors.is_empty() && object.key.iter().all(|key| text(record, key).is_some()) => {
+            Outcome::Applied(as_text(record))
+        }
+        _ => {
+            let said = errors.iter().find_map(|said| said.text.clone()).or_else(|| Said::read(&answer.body).text);
+            let reason = said.unwrap_or_else(|| "the store does not say what".to_owned());
+            let message = format!(
+                "cannot {what} in full: a part of the record was saved, another was not (HTTP 207: {reason}); look at it in the store"
+            );
+            let mut error = Error::new(Kind::Rejected, message).retry(Retry::OutcomeUnknown);
+            error.status = Some(207);
+            Outcome::Unknown(error)
+        }
+    }
 }
 
 /// A refusal. Some of them (422 of metafields, 409 of segments) hold the records that were saved all the same.
@@ -80,7 +103,7 @@ fn refused(object: &'static Object, verb: Verb, way: Way, sent: &[&[u8]], answer
     {
         let records: Vec<&[u8]> = (0..sliced.count as usize).filter_map(|index| sliced.record(index)).collect();
         let errors = sliced.errors.as_deref().map(each_error).unwrap_or_default();
-        return pair_up(object, verb, sent, &records, answer.status, &errors, what);
+        return pair_up(names(object, way), verb, sent, &records, answer.status, &errors, what);
     }
     match (sent.len(), answer.status) {
         // A wrong token or a used-up quota concerns no single record.
@@ -91,9 +114,17 @@ fn refused(object: &'static Object, verb: Verb, way: Way, sent: &[&[u8]], answer
     }
 }
 
-/// Pairs sent records with those that came back; one without is not in the store.
+/// The fields by which the remote finds a record.
+fn names(object: &'static Object, way: Way) -> &'static [&'static str] {
+    match way {
+        Way::Put(write) if !write.match_on.is_empty() => write.match_on,
+        _ => object.key,
+    }
+}
+
+/// Pairs sent records with those that came back; one without is not in the store, unless something came back that belongs to none.
 fn pair_up(
-    object: &'static Object,
+    names: &[&str],
     verb: Verb,
     sent: &[&[u8]],
     records: &[&[u8]],
@@ -101,8 +132,8 @@ fn pair_up(
     errors: &[Said],
     what: &str,
 ) -> Verdict {
-    let pairs = record::pair(object, verb, sent, records);
-    let mut unmatched = errors.iter();
+    let (pairs, left) = record::pair(names, verb, sent, records);
+    let mut unmatched = errors.iter().filter(|said| index_of(said).is_none());
     let outcomes = pairs.into_iter().enumerate().map(|(index, pair)| match pair {
         Some(record) => Outcome::Applied(as_text(record)),
         None => {
@@ -123,6 +154,9 @@ fn pair_up(
             let mut error = Error::new(kind, format!("cannot {what}: {reason} (HTTP {status})"));
             error.status = Some(status);
             error.code = own.and_then(|said| said.code.clone());
+            if left > 0 {
+                return Outcome::Unknown(error.retry(Retry::OutcomeUnknown));
+            }
             Outcome::Failed(error)
         }
     });

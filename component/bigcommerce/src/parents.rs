@@ -20,6 +20,8 @@ pub struct Collection {
     pub parent: Vec<String>,
     /// Where it stands among the collections; none for the only one.
     pub place: Option<Place>,
+    /// Records per page, for pages that are counted.
+    pub limit: u32,
     /// What is left to ask for.
     pub source: RefCell<Source>,
 }
@@ -38,7 +40,7 @@ impl Collection {
     pub fn position(&self, target: &Target) -> Position {
         let inner = match target {
             Target::Range { from, .. } => Position::Key(*from),
-            Target::Page(page) => Position::Page(*page),
+            Target::Page(page) => Position::Page(*page, self.limit),
             Target::After(Some(after)) => Position::After(after.clone()),
             Target::After(None) | Target::Once => Position::Start,
         };
@@ -56,6 +58,8 @@ pub struct Collections {
     kind: Kind,
     /// Where the first collection begins, after a resumption.
     begin: Option<Target>,
+    /// The parent to which that applies, where its own key says which it is.
+    first: Option<Position>,
 }
 
 enum Kind {
@@ -83,21 +87,26 @@ impl Collections {
     /// # Errors
     /// The position is not one of this query.
     pub fn new(client: &Client, plan: &Plan, position: Position) -> Result<Self, Error> {
-        let misplaced = || Error::invalid("the cursor does not fit the query").at("/cursor");
         let (outer, inner) = match position {
             Position::Parent { page, skip, inner } => (Some((*page, skip)), *inner),
             other => (None, other),
         };
+        let first = outer.as_ref().map(|(page, _)| page.clone()).filter(|page| matches!(page, Position::Key(_)));
         let begin = match inner {
             Position::Start => None,
             Position::Key(from) => Some(Target::Range { from, to: None }),
             Position::After(after) => Some(Target::After(Some(after))),
-            Position::Page(page) => Some(Target::Page(page)),
-            Position::Parent { .. } => return Err(misplaced()),
+            Position::Page(page, _) => Some(Target::Page(page)),
+            Position::Parent { .. } => return Err(cursor::misfit()),
         };
         let index = |outer: Option<(Position, u64)>| {
-            usize::try_from(outer.map_or(0, |(_, skip)| skip)).map_err(|_| misplaced())
+            usize::try_from(outer.map_or(0, |(_, skip)| skip)).map_err(|_| cursor::misfit())
         };
+        // A place among parents, and a query without parents, do not belong together; nor the other way round.
+        let single = matches!(&plan.access, Access::List(List { parents: Parents::None, .. }));
+        if single == outer.is_some() && (single || begin.is_some()) {
+            return Err(cursor::misfit());
+        }
         let kind = match &plan.access {
             Access::Items { keys, .. } => Kind::Given { all: keys.clone(), next: index(outer)? },
             Access::List(List { parents: Parents::None, .. }) => Kind::Single { begun: false },
@@ -118,7 +127,7 @@ impl Collections {
                 }))
             }
         };
-        Ok(Self { kind, begin })
+        Ok(Self { kind, begin, first })
     }
 
     /// Whether there is exactly one.
@@ -149,12 +158,18 @@ impl Collections {
                 None => return Ok(None),
             },
         };
-        let source = match (&plan.access, self.begin.take()) {
-            (Access::Items { .. }, _) => Source::new(&Pages::Once, 1, true),
-            (Access::List(list), None) => Source::new(&list.paging, list.limit, list.short_page_ends),
-            (Access::List(list), Some(target)) => Source::at(&list.paging, list.limit, list.short_page_ends, &target),
+        // A place inside of a parent that is gone by now is no place inside of the next one.
+        let gone = self.first.take().is_some_and(|first| place.as_ref().is_some_and(|place| place.page != first));
+        let begin = self.begin.take().filter(|_| !gone);
+        let source = match (&plan.access, begin) {
+            (Access::Items { .. }, _) => Source::new(&Pages::Once, 1, true, 1),
+            (Access::List(list), None) => Source::new(&list.paging, list.limit, list.short_page_ends, list.floor),
+            (Access::List(list), Some(target)) => {
+                Source::at(&list.paging, list.limit, list.short_page_ends, list.floor, &target)
+                    .ok_or_else(cursor::misfit)?
+            }
         };
-        Ok(Some(Rc::new(Collection { parent, place, source: RefCell::new(source) })))
+        Ok(Some(Rc::new(Collection { parent, place, limit: plan.limit(), source: RefCell::new(source) })))
     }
 }
 

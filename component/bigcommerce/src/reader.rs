@@ -57,12 +57,13 @@ impl Reader {
     ///
     /// # Errors
     /// A cursor that does not belong to the query.
-    pub fn new(client: Client, plan: Rc<Plan>, cursor: Option<&str>) -> Result<Self, Error> {
+    pub fn new(client: Client, mut plan: Plan, cursor: Option<&str>) -> Result<Self, Error> {
         let (delivered, position) = match cursor {
             Some(text) => cursor::read(text, plan.digest)?,
             None => (0, Position::Start),
         };
-        Self::at(client, plan, delivered, position)
+        plan.keep_page_size(&position);
+        Self::at(client, Rc::new(plan), delivered, position)
     }
 
     /// Goes on at a position.
@@ -178,8 +179,9 @@ impl Reader {
         loop {
             let waiting = self.segments.iter().position(|segment| matches!(segment.state, State::Waiting));
             let begun = self.segments.iter().filter(|segment| !matches!(segment.state, State::Waiting)).count();
-            let full = self.under_way.len() >= lanes || begun >= 2 * lanes || self.suffices(begun);
-            if full && !self.segments.is_empty() {
+            // The front segment is what the caller waits for: no bound but that of the lanes may hold it back.
+            let ahead = waiting != Some(0) && (begun >= 2 * lanes || self.suffices(begun));
+            if !self.segments.is_empty() && (self.under_way.len() >= lanes || ahead) {
                 return Ok(());
             }
             let index = match waiting {

@@ -161,27 +161,24 @@ pub fn key_of(object: &'static Object, line: &[u8]) -> String {
     String::from_utf8(out).unwrap_or_else(|_| "{}".to_owned())
 }
 
-/// For every sent record the answer's record that belongs to it: by position if the counts agree and nothing else can be told,
-/// else by key, else by the most fields that agree.
-pub fn pair<'a>(object: &'static Object, verb: Verb, sent: &[&[u8]], answered: &[&'a [u8]]) -> Vec<Option<&'a [u8]>> {
-    let same_key = |line: &[u8], record: &[u8]| {
-        !object.key.is_empty()
-            && object.key.iter().all(|key| matches!((text(line, key), text(record, key)), (Some(a), Some(b)) if a == b))
-    };
+/// For every sent record the answer's record that belongs to it: by position for creates if the counts agree, else by `names`,
+/// the fields by which the remote finds a record, else by the fields that agree. And how many answered records belong to none.
+pub fn pair<'a>(names: &[&str], verb: Verb, sent: &[&[u8]], answered: &[&'a [u8]]) -> (Vec<Option<&'a [u8]>>, usize) {
     if verb == Verb::Create && sent.len() == answered.len() {
-        return answered.iter().copied().map(Some).collect();
+        return (answered.iter().copied().map(Some).collect(), 0);
     }
+    let same = |line: &[u8], record: &[u8]| {
+        !names.is_empty()
+            && names.iter().all(|name| matches!((text(line, name), text(record, name)), (Some(a), Some(b)) if a == b))
+    };
     let mut left: Vec<&[u8]> = answered.to_vec();
     let mut pairs = vec![None; sent.len()];
     for (line, slot) in sent.iter().zip(&mut pairs) {
-        let found = if verb == Verb::Update {
-            left.iter().position(|record| same_key(line, record))
-        } else {
-            left.iter().position(|record| agrees(line, record))
-        };
+        let found =
+            left.iter().position(|record| if verb == Verb::Update { same(line, record) } else { agrees(line, record) });
         *slot = found.map(|index| left.remove(index));
     }
-    pairs
+    (pairs, left.len())
 }
 
 /// Whether every scalar that was sent is what came back, where it came back.

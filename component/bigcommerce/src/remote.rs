@@ -33,13 +33,16 @@ pub fn refusal(what: &str, answer: &Answer) -> Error {
         300..=399 => {
             (Kind::Protocol, "the address redirects elsewhere, and redirects are not followed: check `base_url`")
         }
+        501 => (Kind::Rejected, "the API does not do this"),
+        507 => (Kind::Rejected, "a limit of the store's plan is reached"),
         500..=599 => (Kind::Unavailable, "the store failed, or is down for maintenance or suspended"),
         _ => (Kind::Rejected, "the store refused the request"),
     };
     let retry = match status {
         429 => Retry::After(answer.number("x-rate-limit-time-reset-ms").unwrap_or(30_000)),
-        // A 5xx says nothing about whether the store acted.
-        500..=599 | 408 => Retry::OutcomeUnknown,
+        501 | 507 => Retry::Never,
+        // These say nothing about whether the store acted.
+        500..=599 | 408 | 499 => Retry::OutcomeUnknown,
         _ => Retry::Never,
     };
     let said = Said::read(&answer.body);

@@ -43,13 +43,15 @@ pub enum Decision {
 const MOST_ATTEMPTS: u32 = 5;
 /// First wait where nothing says how long, in milliseconds; every further one is three times as long.
 const FIRST_WAIT: u64 = 500;
-/// Longest single wait where nothing says how long: the API advises growing delays "of at least a minute" after a 500.
+/// Longest single wait where nothing says how long, in milliseconds; only refusals for the quota get that far.
 const LONGEST_WAIT: u64 = 60_000;
 
-/// Decides. `attempt` counts from 1; `waited` and `budget` are milliseconds; `jitter` is any number.
+/// Decides. `attempt` counts from 1, those that ended with 429 apart from the others; `waited` and `budget` are milliseconds; `jitter` is any number.
 pub fn decide(effect: Effect, ended: Attempt, attempt: u32, waited: u64, budget: u64, jitter: u64) -> Decision {
     let wait = match ended {
-        Attempt::Status(429, asked) => Some(asked.unwrap_or_else(|| growing(attempt, jitter)).max(1)),
+        // The first time as asked, then never less than what grows: some servers ask for nothing, again and again.
+        Attempt::Status(429, Some(asked)) if attempt == 1 => Some(asked.max(1)),
+        Attempt::Status(429, asked) => Some(asked.unwrap_or(0).max(growing(attempt, jitter))),
         Attempt::NoAnswer { unsent: true, cause } if attempt < MOST_ATTEMPTS && passing(cause) => {
             Some(growing(attempt, jitter))
         }
@@ -113,7 +115,11 @@ mod tests {
     #[test]
     fn the_wait_that_429_asks_for_is_kept_and_the_budget_ends_it() {
         assert_eq!(once(Effect::Read, Attempt::Status(429, Some(1234))), Decision::Wait(1234));
-        assert_eq!(decide(Effect::Read, Attempt::Status(429, Some(1)), 99, 10, BUDGET, 0), Decision::Wait(1));
+        assert_eq!(decide(Effect::Read, Attempt::Status(429, Some(99_999)), 99, 10, BUDGET, 0), Decision::Wait(99_999));
+        assert!(matches!(
+            decide(Effect::Read, Attempt::Status(429, Some(0)), 3, 10, BUDGET, 0),
+            Decision::Wait(1000..)
+        ));
         assert_eq!(decide(Effect::Read, Attempt::Status(429, Some(2)), 1, BUDGET - 1, BUDGET, 0), Decision::Stop);
         assert_eq!(decide(Effect::Read, Attempt::Status(500, None), MOST_ATTEMPTS, 0, BUDGET, 0), Decision::Stop);
     }

@@ -1,5 +1,5 @@
 //! The settings of a connection: parsed into types here, once, with every problem reported at once. The defaults stand in
-//! `settings.schema.json` and are asserted to be those of [`Settings::default`].
+//! `settings.schema.json` and are asserted by a test.
 
 use serde_json::{Map, Value};
 

@@ -1,7 +1,7 @@
 //! Texts that may hold variables: `[name]`, `[name{default}]`; `[[` stands for `[`. Brackets around what cannot be a variable's
 //! name stand for themselves, so that an IPv6 address or a regular expression survives.
 
-use crate::error::Error;
+use crate::error::{Error, UNDEFINED};
 
 /// A text with its variables found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,8 +62,9 @@ impl Template {
                 Part::Text(text) => out.push_str(text),
                 Part::Variable { name, default } => match (get(name), default) {
                     (Ok(value), _) => out.push_str(&value),
-                    (Err(_), Some(default)) => out.push_str(default),
-                    (Err(error), None) => return Err(error),
+                    // A variable that cannot be read is not one that is not there: its default could be another store.
+                    (Err(error), Some(default)) if error.code.as_deref() == Some(UNDEFINED) => out.push_str(default),
+                    (Err(error), _) => return Err(error),
                 },
             }
         }
@@ -92,7 +93,13 @@ mod tests {
 
     fn resolve(source: &str) -> String {
         Template::parse(source)
-            .resolve(|name| if name == "token" { Ok("T".into()) } else { Err(Error::invalid(name.to_owned())) })
+            .resolve(|name| {
+                if name == "token" {
+                    Ok("T".into())
+                } else {
+                    Err(Error::invalid(name.to_owned()).code(if name == "broken" { "provider" } else { UNDEFINED }))
+                }
+            })
             .unwrap_or_else(|error| format!("error {error}"))
     }
 
@@ -106,6 +113,7 @@ mod tests {
             ("[missing{fall back}]", "fall back"),
             ("[token{x}]", "T"),
             ("[missing]", "error missing"),
+            ("[broken{x}]", "error broken"),
             ("http://[::1]:80", "http://[::1]:80"),
             ("[a b]", "[a b]"),
             ("[", "["),

@@ -35,13 +35,8 @@ pub fn decode(text: &str) -> Option<String> {
     String::from_utf8(out).ok()
 }
 
-/// `path?name=value&...`
+/// `path?name=value&...`; the path may have a query already.
 pub fn with_query<'a>(path: &str, query: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
-    append(path, query)
-}
-
-/// More parameters for a path that may have some already.
-pub fn append<'a>(path: &str, query: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
     let mut out = path.to_owned();
     for (name, value) in query {
         out.push(if out.contains('?') { '&' } else { '?' });

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::cell::RefCell;
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, UNDEFINED};
 use crate::executor::wait;
 use crate::guest::ipaas::connector::{control, logging, quota, transport, variables};
 use crate::guest::wasi::clocks::monotonic_clock;
@@ -12,13 +12,11 @@ use crate::guest::wasi::http::types::{
     ErrorCode, Fields, IncomingBody, IncomingResponse, Method, OutgoingBody, OutgoingRequest, RequestOptions, Scheme,
     http_error_code,
 };
-use crate::guest::wasi::io::streams::StreamError;
+use crate::guest::wasi::io::streams::{OutputStream, StreamError};
 use crate::host::{Allowance, Answer, Cause, Host, Level, Local, Request, SendError};
 
 /// Bytes asked for at once when a body is read. Hosts that buffer bodies hand out this much in one call.
 const READ: u64 = 1 << 20;
-/// Bytes that `blocking-write-and-flush` takes at most.
-const WRITE: usize = 4096;
 /// The headers that are read; the others stay with the host.
 const HEADERS: [&str; 6] = [
     "x-rate-limit-requests-quota",
@@ -35,14 +33,19 @@ pub(crate) struct Imports;
 impl Host for Imports {
     fn variable(&self, name: &str) -> Result<String, Error> {
         variables::get(name).map_err(|error| {
-            let message = match error {
-                variables::Error::InvalidName(name) => format!("`{name}` is no name of a variable"),
-                variables::Error::Undefined(name) => {
-                    format!("the variable `{name}` is not defined: define it, or write `[{name}{{default}}]`")
+            let (code, message) = match error {
+                variables::Error::InvalidName(name) => {
+                    ("invalid-variable-name", format!("`{name}` is no name of a variable"))
                 }
-                variables::Error::Provider(why) => format!("the variable `{name}` cannot be read: {why}"),
+                variables::Error::Undefined(name) => (
+                    UNDEFINED,
+                    format!("the variable `{name}` is not defined: define it, or write `[{name}{{default}}]`"),
+                ),
+                variables::Error::Provider(why) => {
+                    ("variable-provider", format!("the variable `{name}` cannot be read: {why}"))
+                }
             };
-            Error::new(Kind::Configuration, message).code("undefined-variable")
+            Error::new(Kind::Configuration, message).code(code)
         })
     }
 
@@ -72,7 +75,7 @@ impl Host for Imports {
     }
 
     fn send(&self, request: Request) -> Local<'static, Result<Answer, SendError>> {
-        Box::pin(async move { send(request).await.map_err(|code| failure(&code)) })
+        Box::pin(send(request))
     }
 
     fn sleep(&self, milliseconds: u64) -> Local<'static, ()> {
@@ -99,11 +102,54 @@ impl Host for Imports {
     }
 }
 
-async fn send(request: Request) -> Result<Answer, ErrorCode> {
-    let broken = |what: &str| ErrorCode::InternalError(Some(what.to_owned()));
+/// Sends a request and reads its answer. What fails before the host has the request left no byte; what fails after the answer's
+/// head came was sent.
+async fn send(request: Request) -> Result<Answer, SendError> {
+    let unsent = |code: ErrorCode| SendError { unsent: true, ..failure(&code) };
+    let outgoing = prepare(&request).map_err(unsent)?;
+    let options = RequestOptions::new();
+    let nanoseconds = |milliseconds: u64| Some(milliseconds.saturating_mul(1_000_000));
+    // A host without such a timeout says so by an error; its own defaults hold then.
+    let _ = options.set_connect_timeout(nanoseconds(request.connect_timeout));
+    let _ = options.set_first_byte_timeout(nanoseconds(request.answer_timeout));
+    let _ = options.set_between_bytes_timeout(nanoseconds(request.answer_timeout));
+    let body = outgoing.body().map_err(|()| unsent(broken("the request takes no body")))?;
+    let future = match request.body {
+        None => {
+            OutgoingBody::finish(body, None).map_err(unsent)?;
+            outgoing_handler::handle(outgoing, Some(options)).map_err(unsent)?
+        }
+        Some(bytes) => {
+            let stream = body.write().map_err(|()| unsent(broken("the body cannot be written")))?;
+            let future = outgoing_handler::handle(outgoing, Some(options)).map_err(unsent)?;
+            // When the body cannot be written, the answer's error says why, and whether a byte left.
+            let written = write(&stream, &bytes).await;
+            drop(stream);
+            if written.is_ok() {
+                OutgoingBody::finish(body, None).map_err(|code| failure(&code))?;
+            } else {
+                drop(body);
+            }
+            future
+        }
+    };
+    wait(future.subscribe()).await;
+    let response = match future.get() {
+        Some(Ok(result)) => result.map_err(|code| failure(&code))?,
+        _ => return Err(failure(&broken("the host gave no answer"))),
+    };
+    drop(future);
+    receive(response).await.map_err(|code| SendError { unsent: false, ..failure(&code) })
+}
+
+fn broken(what: &str) -> ErrorCode {
+    ErrorCode::InternalError(Some(what.to_owned()))
+}
+
+fn prepare(request: &Request) -> Result<OutgoingRequest, ErrorCode> {
     let headers = Fields::new();
     for (name, value) in &request.headers {
-        headers.append(name, &value.clone().into_bytes()).map_err(|_| broken("a header was refused"))?;
+        headers.append(&(*name).to_owned(), &value.clone().into_bytes()).map_err(|_| broken("a header was refused"))?;
     }
     let outgoing = OutgoingRequest::new(headers);
     let method = match request.method {
@@ -118,47 +164,23 @@ async fn send(request: Request) -> Result<Answer, ErrorCode> {
     outgoing.set_scheme(Some(&scheme)).map_err(|()| ErrorCode::HttpRequestUriInvalid)?;
     outgoing.set_authority(Some(&request.authority)).map_err(|()| ErrorCode::HttpRequestUriInvalid)?;
     outgoing.set_path_with_query(Some(&request.target)).map_err(|()| ErrorCode::HttpRequestUriInvalid)?;
-    let options = RequestOptions::new();
-    let nanoseconds = |milliseconds: u64| Some(milliseconds.saturating_mul(1_000_000));
-    // A host without such a timeout says so by an error; its own defaults hold then.
-    let _ = options.set_connect_timeout(nanoseconds(request.connect_timeout));
-    let _ = options.set_first_byte_timeout(nanoseconds(request.answer_timeout));
-    let _ = options.set_between_bytes_timeout(nanoseconds(request.answer_timeout));
+    Ok(outgoing)
+}
 
-    let body = outgoing.body().map_err(|()| broken("the request takes no body"))?;
-    let future = match request.body {
-        None => {
-            OutgoingBody::finish(body, None)?;
-            outgoing_handler::handle(outgoing, Some(options))?
+/// Writes a body as the host takes it, without keeping other requests from going on.
+async fn write(stream: &OutputStream, mut bytes: &[u8]) -> Result<(), StreamError> {
+    while !bytes.is_empty() {
+        wait(stream.subscribe()).await;
+        let room = usize::try_from(stream.check_write()?).unwrap_or(usize::MAX);
+        let (piece, rest) = bytes.split_at(room.min(bytes.len()));
+        if !piece.is_empty() {
+            stream.write(piece)?;
         }
-        Some(bytes) => {
-            let stream = body.write().map_err(|()| broken("the body cannot be written"))?;
-            let future = outgoing_handler::handle(outgoing, Some(options))?;
-            let mut written = Ok(());
-            for piece in bytes.chunks(WRITE) {
-                wait(stream.subscribe()).await;
-                written = stream.blocking_write_and_flush(piece);
-                if written.is_err() {
-                    break;
-                }
-            }
-            drop(stream);
-            // When the body could not be written, the answer's error says why, and whether a byte left.
-            if written.is_ok() {
-                OutgoingBody::finish(body, None)?;
-            } else {
-                drop(body);
-            }
-            future
-        }
-    };
-    wait(future.subscribe()).await;
-    let response = match future.get() {
-        Some(Ok(result)) => result?,
-        _ => return Err(broken("the host gave no answer")),
-    };
-    drop(future);
-    receive(response).await
+        bytes = rest;
+    }
+    stream.flush()?;
+    wait(stream.subscribe()).await;
+    stream.check_write().map(drop)
 }
 
 async fn receive(response: IncomingResponse) -> Result<Answer, ErrorCode> {
@@ -210,7 +232,9 @@ fn failure(code: &ErrorCode) -> SendError {
             (true, Cause::Connect)
         }
         ErrorCode::TlsCertificateError => (true, Cause::Certificate),
-        ErrorCode::TlsProtocolError | ErrorCode::TlsAlertReceived(_) => (true, Cause::Tls),
+        ErrorCode::TlsProtocolError => (true, Cause::Tls),
+        // An alert may come behind the request as well.
+        ErrorCode::TlsAlertReceived(_) => (false, Cause::Tls),
         ErrorCode::DestinationIpProhibited | ErrorCode::HttpRequestDenied => (true, Cause::Denied),
         ErrorCode::HttpRequestMethodInvalid | ErrorCode::HttpRequestUriInvalid | ErrorCode::HttpRequestUriTooLong => {
             (true, Cause::Other)

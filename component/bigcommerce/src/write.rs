@@ -5,7 +5,7 @@
 //! whole is sent again record by record: the refusal proves that nothing of it was applied, and only that way the good records
 //! of it get through and the bad one is found.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 use futures_util::future::{Either, poll_immediate, select};
@@ -115,8 +115,32 @@ pub async fn write(client: &Client, verb: Verb, request: &WriteRequest) -> Resul
     let rows: Vec<usize> =
         (0..lines.len()).filter(|row| matches!(outcomes.get(*row), Some(Outcome::Skipped))).collect();
     let mut writer = Writer { client, object, verb, lines: Rc::new(lines), outcomes, ways };
-    writer.run(rows, way, request.continue_on_error).await;
+    for wave in waves(object, verb, &writer.lines, rows) {
+        if !writer.run(wave, way, request.continue_on_error).await {
+            break;
+        }
+    }
     Ok(writer.outcomes)
+}
+
+/// Rows that name the same record go one after the other, in their order; all others may go at once.
+fn waves(object: &'static Object, verb: Verb, lines: &[Vec<u8>], rows: Vec<usize>) -> Vec<Vec<usize>> {
+    if verb == Verb::Create || object.key.is_empty() {
+        return vec![rows];
+    }
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    let mut waves: Vec<Vec<usize>> = Vec::new();
+    for row in rows {
+        let wave = seen.entry(record::key_of(object, lines.get(row).map_or(&[], Vec::as_slice))).or_default();
+        if waves.len() <= *wave {
+            waves.resize_with(*wave + 1, Vec::new);
+        }
+        if let Some(rows) = waves.get_mut(*wave) {
+            rows.push(row);
+        }
+        *wave += 1;
+    }
+    waves
 }
 
 /// The ways that serve a request, the one for many records first. Never empty.
@@ -143,6 +167,14 @@ fn ways(object: &'static Object, verb: Verb, request: &WriteRequest) -> Result<V
         }
     } else if !request.match_on.is_empty() {
         return Err(Error::invalid("`match-on` goes with the mode `upsert`").at("/match-on"));
+    } else {
+        // A strict write must fail where an upsert would quietly do the other thing.
+        let some = !ways.is_empty();
+        ways.retain(|way| !matches!(way, Way::Put(Write { upsert: true, .. })));
+        if some && ways.is_empty() {
+            let message = format!("the API only creates or updates `{}` in one: use the mode `upsert`", object.name);
+            return Err(Error::unsupported(message).at("/mode"));
+        }
     }
     if ways.is_empty() {
         let offered: Vec<_> = [
@@ -209,7 +241,8 @@ fn listable(way: Way, line: &[u8]) -> Result<(), Error> {
 }
 
 impl Writer<'_> {
-    async fn run(&mut self, rows: Vec<usize>, way: Way, continue_on_error: bool) {
+    /// Sends rows. False if nothing more may be sent.
+    async fn run(&mut self, rows: Vec<usize>, way: Way, continue_on_error: bool) -> bool {
         let mut waiting = self.batches(rows, way);
         let mut under_way: FuturesUnordered<Local<'static, (Batch, Result<Answer, Error>)>> = FuturesUnordered::new();
         let lanes = self.client.settings().requests_in_flight as usize;
@@ -230,7 +263,7 @@ impl Writer<'_> {
                 }
             }
             if under_way.is_empty() {
-                return;
+                return !stopped;
             }
             // A cancelled write sends nothing more, and waits for what is on its way.
             let next = if stopped {
@@ -244,7 +277,7 @@ impl Writer<'_> {
                     }
                 }
             };
-            let Some((batch, result)) = next else { return };
+            let Some((batch, result)) = next else { return !stopped };
             let again = self.settle(batch, result);
             for row in again.into_iter().rev() {
                 let way = single_way(&self.ways, self.line(row)).unwrap_or(way);
@@ -396,7 +429,7 @@ impl Writer<'_> {
                 if values.is_empty() || values.iter().any(|value| value.contains(',')) {
                     return Err(nameless());
                 }
-                Ok((url::append(&path, [(param, values.join(",").as_str())]), None))
+                Ok((url::with_query(&path, [(param, values.join(",").as_str())]), None))
             }
             DeleteBy::Fields(fields) => {
                 let [row] = rows else { return Err(nameless()) };
@@ -407,7 +440,7 @@ impl Writer<'_> {
                 if pairs.is_empty() || pairs.iter().any(|(_, value)| value.contains(',')) {
                     return Err(nameless());
                 }
-                Ok((url::append(&path, pairs.iter().map(|(param, value)| (*param, value.as_str()))), None))
+                Ok((url::with_query(&path, pairs.iter().map(|(param, value)| (*param, value.as_str()))), None))
             }
             DeleteBy::BodyIds(field) => Ok((path, Some(ids(field)?))),
             DeleteBy::WrappedIds { wrapper, field } => {

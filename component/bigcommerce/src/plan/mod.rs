@@ -7,6 +7,7 @@ use serde_json::Value;
 use self::condition::Checked;
 use self::planner::Planner;
 use crate::compare::Prepared;
+use crate::cursor::Position;
 use crate::error::Error;
 use crate::settings::Settings;
 use crate::table::{self, Item, Keyset, Object, Read};
@@ -16,8 +17,10 @@ use crate::url::parameters;
 mod condition;
 mod planner;
 
-/// Page size of endpoints that document neither a maximum nor take more than this: what the API's own default is.
+/// Page size where no maximum is documented: what most of those that document one allow.
 const UNDOCUMENTED_LIMIT: u32 = 250;
+/// Records per page where no default is documented: what all of those that document one have.
+const UNDOCUMENTED_DEFAULT: u32 = 50;
 
 /// A query, ready to run.
 #[derive(Debug)]
@@ -70,13 +73,34 @@ impl Plan {
         }
     }
 
+    /// Goes on with the page size by which the pages of a cursor were counted, whatever would be planned today.
+    pub fn keep_page_size(&mut self, position: &Position) {
+        let Access::List(list) = &mut self.access else { return };
+        match position {
+            Position::Page(_, limit) => list.limit = *limit,
+            Position::Parent { page, inner, .. } => {
+                if let Position::Page(_, limit) = **inner {
+                    list.limit = limit;
+                }
+                if let Parents::Walk(walk, _) = &mut list.parents
+                    && let Some(walk) = Rc::get_mut(walk)
+                {
+                    walk.keep_page_size(page);
+                }
+            }
+            _ => {}
+        }
+    }
+
     /// The parent's key fields that records lack, with their values as JSON, for the path parameters' values of a collection.
     pub fn injected(&self, parent: &[String]) -> Vec<(&'static str, String)> {
-        let Access::List(list) = &self.access else {
-            return Vec::new();
+        let names: Vec<&str> = match &self.access {
+            Access::List(list) => parameters(list.read.path).collect(),
+            Access::Items { .. } => self.object.key.to_vec(),
         };
-        let named = parameters(list.read.path).zip(parent);
-        named
+        names
+            .into_iter()
+            .zip(parent)
             .filter_map(|(name, value)| {
                 let link = self.object.parents.iter().find(|link| link.field == name && !link.in_record)?;
                 let number = !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit());
@@ -102,6 +126,8 @@ pub struct List {
     pub query: Vec<(String, String)>,
     /// Records per request.
     pub limit: u32,
+    /// Records per request when nothing is asked for.
+    pub floor: u32,
     /// Whether a page that is not full is the last one.
     pub short_page_ends: bool,
     /// How it pages.

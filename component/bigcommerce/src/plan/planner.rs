@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::condition::{Checked, filter_for, narrow, parameter, path_has};
-use super::{Access, List, Pages, Parents, Plan, UNDOCUMENTED_LIMIT, plan};
+use super::{Access, List, Pages, Parents, Plan, UNDOCUMENTED_DEFAULT, UNDOCUMENTED_LIMIT, plan};
 use crate::cursor;
 use crate::error::Error;
 use crate::settings::Settings;
@@ -55,8 +55,30 @@ impl Planner<'_> {
         Ok(())
     }
 
-    fn pinned(&self, field: &str) -> Option<&[String]> {
-        self.conditions.iter().filter(|c| c.condition.field == field).find_map(Checked::pins)
+    /// The values that conditions leave to a field, if they leave a known set: each once, and only what all of them allow.
+    fn pinned(&self, field: &str) -> Option<Vec<String>> {
+        let mut sets = self.conditions.iter().filter(|c| c.condition.field == field).filter_map(Checked::pins);
+        let mut values = Vec::new();
+        for value in sets.next()? {
+            if !values.contains(value) {
+                values.push(value.clone());
+            }
+        }
+        sets.for_each(|set| values.retain(|value| set.contains(value)));
+        Some(values)
+    }
+
+    /// Every combination of the values that conditions leave to these fields; none if one of the fields is open.
+    fn combinations(&self, fields: &[&str]) -> Option<Vec<Vec<String>>> {
+        let mut all = vec![Vec::new()];
+        for field in fields {
+            let values = self.pinned(field)?;
+            all = all
+                .iter()
+                .flat_map(|key: &Vec<String>| values.iter().map(|v| key.iter().chain([v]).cloned().collect()))
+                .collect();
+        }
+        Some(all)
     }
 
     /// Chooses the endpoint.
@@ -103,19 +125,9 @@ impl Planner<'_> {
         let by_list = self.object.reads.iter().any(|read| {
             self.object.key.iter().all(|key| path_has(read, key) || filter_for(read, key, &[Op::In, Op::Eq]).is_some())
         });
-        let Some(pins) = self.object.key.iter().map(|key| self.pinned(key)).collect::<Option<Vec<_>>>() else {
-            return Ok(None);
-        };
-        if by_list {
-            return Ok(None);
-        }
-        let mut keys = vec![Vec::new()];
-        for values in pins {
-            keys = keys
-                .iter()
-                .flat_map(|key: &Vec<String>| values.iter().map(|v| key.iter().chain([v]).cloned().collect()))
-                .collect();
-        }
+        // An endpoint that needs more than the key (the parent's as well) cannot serve; the collection does.
+        let by_key = parameters(item.path).all(|name| self.object.key.contains(&name));
+        let Some(keys) = self.combinations(self.object.key).filter(|_| by_key && !by_list) else { return Ok(None) };
         self.check_includes(item.includes)?;
         self.steps.push(format!("reads {} record(s) one by one from {}", keys.len(), item.path));
         let mut query = self.item_query(item)?;
@@ -127,7 +139,7 @@ impl Planner<'_> {
     fn item_query(&self, item: &'static Item) -> Result<Vec<(String, String)>, Error> {
         let mut query = Vec::new();
         for param in item.query {
-            match self.pinned(param.field) {
+            match self.pinned(param.field).as_deref() {
                 Some([value]) => query.push((param.param.to_owned(), value.clone())),
                 _ if param.required => {
                     let message = format!(
@@ -165,7 +177,8 @@ impl Planner<'_> {
             (None, Paging::V3After) => Pages::After(self.object.key.last().copied().unwrap_or("id")),
             (None, Paging::V3Page | Paging::V2Page) => Pages::Numbers,
         };
-        Ok(Access::List(List { read, query, limit, short_page_ends: read.max_limit.is_some(), paging, parents }))
+        let floor = read.default_limit.unwrap_or(UNDOCUMENTED_DEFAULT);
+        Ok(Access::List(List { read, query, limit, floor, short_page_ends: read.max_limit.is_some(), paging, parents }))
     }
 
     /// The order: the key's, where nothing else is asked, so that reading can go by key ranges.
@@ -235,7 +248,8 @@ impl Planner<'_> {
         range: &mut (u128, u128),
         query: &mut Vec<(String, String)>,
     ) -> Result<(), Error> {
-        let mut used = BTreeSet::new();
+        // The parameters of the key ranges are taken, whatever else a condition on the key asks for.
+        let mut used: BTreeSet<&str> = keyset.iter().flat_map(|keyset| [keyset.from, keyset.to]).collect();
         let mut steps = Vec::new();
         for checked in &self.conditions {
             let field = checked.condition.field.as_str();
@@ -312,14 +326,7 @@ impl Planner<'_> {
         if names.is_empty() {
             return Ok(Parents::None);
         }
-        if let Some(pins) = names.iter().map(|name| self.pinned(name)).collect::<Option<Vec<_>>>() {
-            let mut given = vec![Vec::new()];
-            for values in pins {
-                given = given
-                    .iter()
-                    .flat_map(|key: &Vec<String>| values.iter().map(|v| key.iter().chain([v]).cloned().collect()))
-                    .collect();
-            }
+        if let Some(given) = self.combinations(&names) {
             self.steps.push(format!("of {} parent record(s)", given.len()));
             return Ok(Parents::Given(given));
         }
@@ -396,9 +403,10 @@ impl Planner<'_> {
             object,
             access,
             local,
-            keep: (!self.request.fields.is_empty()).then(|| self.request.fields.clone()),
+            keep: (!self.request.fields.is_empty())
+                .then(|| [self.request.fields.as_slice(), &self.request.include].concat()),
             max_records: self.request.max_records,
-            digest: cursor::digest(self.request),
+            digest: cursor::digest(self.request, self.settings),
             steps,
             stable,
         })
