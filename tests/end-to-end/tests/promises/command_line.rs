@@ -264,7 +264,7 @@ fn bad_input_is_refused_with_its_place_and_nothing_is_sent() {
             ],
             &["2"],
         ),
-        (&["delete", "store", "products", "--input", &project.write("none.ndjson", "")], &["empty"]),
+        (&["delete", "store", "products", "--input", &project.write("none.ndjson", "")], &["no records"]),
         (&["query", "nowhere", "products"], &["nowhere"]),
     ];
     for (arguments, words) in cases {
@@ -423,6 +423,8 @@ fn unknown_records_are_told_and_the_rest_is_not_sent() {
         .lines()
         .filter_map(|line| Some(serde_json::from_str::<Value>(line).unwrap()["outcome"].as_str()?.to_owned()))
         .collect();
-    assert_eq!(words, ["unknown", "skipped", "skipped"], "{}", text(&output.stderr));
+    assert_eq!(words[0], "unknown");
+    assert!(words[1..].iter().all(|word| word == "skipped"), "{words:?}");
+    assert!(text(&output.stderr).contains("--from-row 2"), "{}", text(&output.stderr));
     assert_eq!(project.store.journal().count("POST", "/v3/catalog/products"), 1);
 }

@@ -336,3 +336,62 @@ async fn explain_tells_how_a_query_would_run_and_sends_nothing() {
     println!("{}", plan.steps.join("\n"));
     assert!(bench.store.journal().is_empty());
 }
+
+#[tokio::test]
+async fn pages_that_no_document_mentions_are_followed() {
+    let config = Config { sizes: Sizes { others: 23, ..Sizes::default() }, ..Config::default() };
+    let bench = Bench::with(config).await;
+    let connection = bench.connection().await;
+    let whole = records(&connection, query("tax_rates")).await;
+    assert!(whole.len() >= 23, "{}", whole.len());
+    bench.store.switch(|switches| switches.undeclared_page_size = Some(5));
+    assert_eq!(records(&connection, query("tax_rates")).await, whole);
+}
+
+#[tokio::test]
+async fn a_value_named_twice_doubles_nothing_and_conditions_on_one_field_all_hold() {
+    let bench = Bench::new().await;
+    let connection = bench.connection().await;
+    let image = &records(&connection, query("products/images")).await[0];
+    let product = image["product_id"].clone();
+    let mut request = query("products/images");
+    request.filter = vec![condition("product_id", Comparison::OneOf, json!([product, product]))];
+    let once = records(&connection, request.clone()).await;
+    request.filter = vec![condition("product_id", Comparison::Equal, product.clone())];
+    assert_eq!(once, records(&connection, request.clone()).await);
+    request.filter.push(condition("product_id", Comparison::OneOf, json!([product, 1, 2])));
+    assert_eq!(once, records(&connection, request.clone()).await);
+    request.filter.push(condition("product_id", Comparison::Greater, product));
+    assert_eq!(records(&connection, request).await, Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn a_record_whose_own_endpoint_needs_its_parent_is_found_by_its_key_alone() {
+    let bench = Bench::new().await;
+    let connection = bench.connection().await;
+    for object in ["products/metafields", "orders/metafields", "countries/states"] {
+        let all = records(&connection, query(object)).await;
+        let mut request = query(object);
+        request.filter = vec![condition("id", Comparison::Equal, all[1]["id"].clone())];
+        assert_eq!(records(&connection, request).await, [all[1].clone()], "{object}");
+    }
+}
+
+#[tokio::test]
+async fn a_bounded_query_over_sparse_keys_ends_with_what_was_asked_for() {
+    let bench = Bench::new().await;
+    let template: Value = serde_json::from_str(&bench.store.store().texts("products")[0]).unwrap();
+    bench.store.store().clear("products");
+    for id in (0..10).map(|n| 1 + 10 * n).chain(101..400) {
+        let mut product = template.clone();
+        product["id"] = json!(id);
+        bench.store.store().insert("products", &product.to_string());
+    }
+    let connection = bench.connection().await;
+    for most in [10, 40, 75, 309] {
+        let mut request = query("products");
+        request.page_size = Some(10);
+        request.max_records = Some(most);
+        assert_eq!(records(&connection, request).await.len() as u64, most);
+    }
+}
