@@ -260,6 +260,7 @@ impl<'a> Job<'a> {
             outcomes.write(batch.first_row, &result).map_err(failed)?;
             progress.add(outcomes.tally.applied - before.applied);
             if let Some(stop) = stop {
+                outcomes.go_on_at.get_or_insert(batch.first_row + batch.count);
                 return Err(stop);
             }
             let bad = (outcomes.tally.failed - before.failed) + (outcomes.tally.unknown - before.unknown);

@@ -1,0 +1,10 @@
+//! The program as a user runs it, with the fixed connector: exit codes, what goes to stdout and what to stderr, files.
+//!
+//! Needs `target/components/fixed.wasm` (`cargo xtask components`).
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod bad_input;
+mod connections;
+mod query;
+mod support;
+mod write;
