@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -51,12 +52,7 @@ impl Activity {
                 }
             }
         });
-        Self {
-            jobs,
-            task,
-            canceller,
-            program: Arc::clone(program),
-        }
+        Self { jobs, task, canceller, program: Arc::clone(program) }
     }
 
     async fn call<T: Clean + Send + 'static>(
@@ -68,8 +64,11 @@ impl Activity {
         + 'static,
     ) -> Result<T, CallError> {
         let (mut reply, answer) = oneshot::channel();
+        let begun = Arc::new(AtomicBool::new(false));
+        let begins = Arc::clone(&begun);
         let job: Job = Box::new(move |live| {
             Box::pin(async move {
+                begins.store(true, Ordering::Release);
                 let answer = live
                     .run(call, effect, reply.closed(), |store, instance| {
                         function(store, instance.ipaas_connector_connection())
@@ -95,8 +94,11 @@ impl Activity {
         if self.jobs.send(job).await.is_err() {
             return Err(self.over(call, Effect::NothingSent).into());
         }
-        // Without an answer the task was torn down in the middle, with the runtime around it.
-        answer.await.unwrap_or_else(|_| Err(self.over(call, effect).into()))
+        // Without an answer the task ended before it took the call, or was torn down in the middle with the runtime around it.
+        answer.await.unwrap_or_else(|_| {
+            let effect = if begun.load(Ordering::Acquire) { effect } else { Effect::NothingSent };
+            Err(self.over(call, effect).into())
+        })
     }
 
     fn over(&self, call: &'static str, effect: Effect) -> Ended {
@@ -108,8 +110,7 @@ impl Activity {
     /// # Errors
     /// [`CallError`].
     pub async fn test(&mut self) -> Result<Identity, CallError> {
-        self.call("test", Effect::Read, |store, guest| Box::pin(guest.call_test(store)))
-            .await
+        self.call("test", Effect::Read, |store, guest| Box::pin(guest.call_test(store))).await
     }
 
     /// See [`crate::Connection::list_objects`].
@@ -117,10 +118,7 @@ impl Activity {
     /// # Errors
     /// [`CallError`].
     pub async fn list_objects(&mut self) -> Result<Vec<ObjectInfo>, CallError> {
-        self.call("list-objects", Effect::Read, |store, guest| {
-            Box::pin(guest.call_list_objects(store))
-        })
-        .await
+        self.call("list-objects", Effect::Read, |store, guest| Box::pin(guest.call_list_objects(store))).await
     }
 
     /// See [`crate::Connection::describe_object`].
@@ -225,12 +223,7 @@ pub struct Canceller {
 impl Canceller {
     pub(crate) fn new() -> (Self, watch::Receiver<bool>) {
         let (cancelled, receiver) = watch::channel(false);
-        (
-            Self {
-                cancelled: Arc::new(cancelled),
-            },
-            receiver,
-        )
+        (Self { cancelled: Arc::new(cancelled) }, receiver)
     }
 
     /// Asks for the end; returns at once. A second time does nothing.

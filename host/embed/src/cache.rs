@@ -56,10 +56,7 @@ impl Cache {
     /// Keeps a compiled form.
     pub(crate) fn store(&self, engine: &Engine, digest: &str, component: &Component) {
         let Some(path) = self.path(engine, digest) else { return };
-        let written = component
-            .serialize()
-            .map_err(io::Error::other)
-            .and_then(|compiled| write(&path, &compiled));
+        let written = component.serialize().map_err(io::Error::other).and_then(|compiled| write(&path, &compiled));
         if let Err(error) = written {
             tracing::warn!(target: "connector_host::cache", path = %path.display(), %error, "cannot keep a compiled connector");
         }
@@ -69,11 +66,7 @@ impl Cache {
         let mut hasher = Sha256Hasher(Sha256::new());
         digest.hash(&mut hasher);
         engine.precompile_compatibility_hash().hash(&mut hasher);
-        Some(
-            self.folder
-                .as_ref()?
-                .join(format!("{}.cwasm", hex(&hasher.0.finalize()))),
-        )
+        Some(self.folder.as_ref()?.join(format!("{}.cwasm", hex(&hasher.0.finalize()))))
     }
 }
 

@@ -132,24 +132,12 @@ impl Connection {
         let mut live = Live::new(inner.connector.program(), &inner.context, cancelled, "configure").await?;
         let settings = inner.settings.clone();
         let taken = live
-            .run(
-                "configure",
-                Effect::NothingSent,
-                std::future::pending(),
-                move |store, instance| {
-                    Box::pin(async move {
-                        instance
-                            .ipaas_connector_connection()
-                            .call_configure(store, &settings)
-                            .await
-                    })
-                },
-            )
+            .run("configure", Effect::NothingSent, std::future::pending(), move |store, instance| {
+                Box::pin(async move { instance.ipaas_connector_connection().call_configure(store, &settings).await })
+            })
             .await?;
         let mut errors = taken.err().unwrap_or_default();
-        errors
-            .iter_mut()
-            .for_each(|error| live.state().redactor().clean(&mut error.message));
+        errors.iter_mut().for_each(|error| live.state().redactor().clean(&mut error.message));
         errors.extend(self.addresses_outside_of_the_grants());
         if !errors.is_empty() {
             return Err(CallError::Settings(errors));
@@ -238,11 +226,7 @@ impl Connection {
     /// # Errors
     /// As [`Connection::activity`].
     pub async fn query(&self, request: QueryRequest) -> Result<Pages, CallError> {
-        Ok(Pages {
-            activity: self.activity().await?,
-            request,
-            last: false,
-        })
+        Ok(Pages { activity: self.activity().await?, request, last: false })
     }
 
     /// What the connection is doing right now.
@@ -304,10 +288,7 @@ fn check_name(name: &str) -> Result<(), OpenError> {
     } else {
         return Ok(());
     };
-    Err(OpenError::Name {
-        name: name.to_owned(),
-        reason,
-    })
+    Err(OpenError::Name { name: name.to_owned(), reason })
 }
 
 /// A finding of the host, in the shape of the connector's own.

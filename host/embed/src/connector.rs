@@ -97,30 +97,14 @@ impl Connector {
         let asked = info
             .origins
             .iter()
-            .map(|origin| {
-                origin
-                    .parse()
-                    .map_err(|error| LoadError::Describe(format!("origins: {error}")))
-            })
+            .map(|origin| origin.parse().map_err(|error| LoadError::Describe(format!("origins: {error}"))))
             .collect::<Result<_, _>>()?;
         if info.name.is_empty() || info.version.is_empty() {
             return Err(LoadError::Describe("name or version is missing".to_owned()));
         }
-        let program = Program {
-            runtime: Arc::clone(runtime),
-            pre,
-            name: info.name.clone(),
-            version: info.version.clone(),
-        };
-        Ok(Self {
-            inner: Arc::new(Inner {
-                program: Arc::new(program),
-                info,
-                asked,
-                digest,
-                imports,
-            }),
-        })
+        let program =
+            Program { runtime: Arc::clone(runtime), pre, name: info.name.clone(), version: info.version.clone() };
+        Ok(Self { inner: Arc::new(Inner { program: Arc::new(program), info, asked, digest, imports }) })
     }
 }
 
@@ -148,47 +132,25 @@ fn compile(runtime: &Runtime, wasm: &[u8]) -> Result<(Component, String), LoadEr
 
 /// Exports that make a connector, imports that can be served. Answers the imports.
 fn check_interfaces(runtime: &Runtime, component: &types::Component) -> Result<Vec<String>, LoadError> {
-    let exports: Vec<String> = component
-        .exports(&runtime.engine)
-        .map(|(name, _)| name.to_owned())
-        .collect();
+    let exports: Vec<String> = component.exports(&runtime.engine).map(|(name, _)| name.to_owned()).collect();
     for interface in ["metadata", "connection"] {
         let supported = format!("{PACKAGE}/{interface}@{VERSION}");
         let unversioned = format!("{PACKAGE}/{interface}");
-        let found = exports
-            .iter()
-            .find(|export| export.split('@').next() == Some(&unversioned));
+        let found = exports.iter().find(|export| export.split('@').next() == Some(&unversioned));
         match found {
             None => {
-                return Err(LoadError::NotAConnector {
-                    missing: supported,
-                    exports,
-                });
+                return Err(LoadError::NotAConnector { missing: supported, exports });
             }
             Some(found) if compatible(found) != compatible(&supported) => {
-                return Err(LoadError::WorldVersion {
-                    found: found.clone(),
-                    supported,
-                });
+                return Err(LoadError::WorldVersion { found: found.clone(), supported });
             }
             Some(_) => {}
         }
     }
-    let mut imports: Vec<String> = component
-        .imports(&runtime.engine)
-        .map(|(name, _)| name.to_owned())
-        .collect();
+    let mut imports: Vec<String> = component.imports(&runtime.engine).map(|(name, _)| name.to_owned()).collect();
     imports.sort();
-    let unknown: Vec<String> = imports
-        .iter()
-        .filter(|name| !OFFERED.contains(&compatible(name)))
-        .cloned()
-        .collect();
-    if unknown.is_empty() {
-        Ok(imports)
-    } else {
-        Err(LoadError::UnknownImports(unknown))
-    }
+    let unknown: Vec<String> = imports.iter().filter(|name| !OFFERED.contains(&compatible(name))).cloned().collect();
+    if unknown.is_empty() { Ok(imports) } else { Err(LoadError::UnknownImports(unknown)) }
 }
 
 /// `wasi:http/types@0.2.7` without what may differ: `wasi:http/types@0.2`.
@@ -200,15 +162,11 @@ fn compatible(name: &str) -> &str {
 async fn describe(program: Program) -> Result<Info, LoadError> {
     let (_cancel, cancelled) = watch::channel(false);
     let told = |ended: crate::error::Ended| LoadError::Describe(ended.cause.to_string());
-    let mut live = Live::new(&Arc::new(program), &Arc::new(Context::bare()), cancelled, "describe")
-        .await
-        .map_err(told)?;
-    live.run(
-        "describe",
-        Effect::NothingSent,
-        std::future::pending(),
-        |store, instance| Box::pin(instance.ipaas_connector_metadata().call_describe(store)),
-    )
+    let mut live =
+        Live::new(&Arc::new(program), &Arc::new(Context::bare()), cancelled, "describe").await.map_err(told)?;
+    live.run("describe", Effect::NothingSent, std::future::pending(), |store, instance| {
+        Box::pin(instance.ipaas_connector_metadata().call_describe(store))
+    })
     .await
     .map_err(told)
 }

@@ -28,20 +28,12 @@ pub struct Grant {
 impl Grant {
     /// Grants an origin that the connector asks for, at public addresses.
     pub fn asked(origin: Origin) -> Self {
-        Self {
-            origin,
-            allow_private: false,
-            beyond_asked: false,
-        }
+        Self { origin, allow_private: false, beyond_asked: false }
     }
 
     /// Grants an origin whether or not the connector asks for it, at any address.
     pub fn extra(origin: Origin) -> Self {
-        Self {
-            origin,
-            allow_private: true,
-            beyond_asked: true,
-        }
+        Self { origin, allow_private: true, beyond_asked: true }
     }
 }
 
@@ -66,11 +58,7 @@ impl Origin {
         if authority.as_str().contains('@') {
             return Err("it holds user or password");
         }
-        let host = authority
-            .host()
-            .trim_start_matches('[')
-            .trim_end_matches(']')
-            .to_ascii_lowercase();
+        let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
         if host.is_empty() {
             return Err("the host is missing");
         }
@@ -90,11 +78,7 @@ impl Origin {
         if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
             return None;
         }
-        Some(
-            text.parse::<http::Uri>()
-                .map_err(|_| "it is no valid address")
-                .and_then(|uri| Self::of_uri(&uri)),
-        )
+        Some(text.parse::<http::Uri>().map_err(|_| "it is no valid address").and_then(|uri| Self::of_uri(&uri)))
     }
 
     /// Whether TLS is used.
@@ -121,10 +105,7 @@ impl FromStr for Origin {
     type Err = OriginError;
 
     fn from_str(text: &str) -> Result<Self, OriginError> {
-        let refuse = |reason| OriginError {
-            text: text.to_owned(),
-            reason,
-        };
+        let refuse = |reason| OriginError { text: text.to_owned(), reason };
         let uri: http::Uri = text.parse().map_err(|_| refuse("it is no valid address"))?;
         let origin = Self::of_uri(&uri).map_err(refuse)?;
         if uri.path() != "/" && !uri.path().is_empty() || uri.query().is_some() || text.contains('#') {
@@ -142,11 +123,7 @@ impl fmt::Display for Origin {
         } else {
             write!(f, "{scheme}://{}", self.host)?;
         }
-        if self.port == default_port(self.https) {
-            Ok(())
-        } else {
-            write!(f, ":{}", self.port)
-        }
+        if self.port == default_port(self.https) { Ok(()) } else { write!(f, ":{}", self.port) }
     }
 }
 
@@ -242,16 +219,10 @@ mod tests {
 
     #[test]
     fn origins_are_compared_by_scheme_host_and_port() {
-        assert_eq!(
-            origin("https://API.example.com"),
-            origin("https://api.example.com:443/")
-        );
+        assert_eq!(origin("https://API.example.com"), origin("https://api.example.com:443/"));
         assert_ne!(origin("https://api.example.com"), origin("http://api.example.com:443"));
         assert_ne!(origin("https://api.example.com"), origin("https://api.example.com."));
-        assert_ne!(
-            origin("https://api.example.com"),
-            origin("https://api.example.com.evil.test")
-        );
+        assert_ne!(origin("https://api.example.com"), origin("https://api.example.com.evil.test"));
         assert_eq!(origin("http://[::1]:80").to_string(), "http://[::1]");
         assert_eq!(origin("http://127.0.0.1:8080").to_string(), "http://127.0.0.1:8080");
     }
@@ -282,17 +253,11 @@ mod tests {
         let (api, other) = (origin("https://api.example.com"), origin("http://127.0.0.1:9"));
         let none = Egress::new(vec![api.clone()], vec![]);
         assert_eq!(none.check(&api), Err(Refused::NotGranted));
-        let plain = Egress::new(
-            vec![api.clone()],
-            vec![Grant::asked(api.clone()), Grant::asked(other.clone())],
-        );
+        let plain = Egress::new(vec![api.clone()], vec![Grant::asked(api.clone()), Grant::asked(other.clone())]);
         assert_eq!(plain.check(&api), Ok(false));
         assert_eq!(plain.check(&other), Err(Refused::NotAsked));
         assert_eq!(plain.check(&origin("http://api.example.com")), Err(Refused::NotGranted));
-        assert_eq!(
-            plain.check(&origin("https://api.example.com:8443")),
-            Err(Refused::NotGranted)
-        );
+        assert_eq!(plain.check(&origin("https://api.example.com:8443")), Err(Refused::NotGranted));
         let extra = Egress::new(vec![api], vec![Grant::extra(other.clone())]);
         assert_eq!(extra.check(&other), Ok(true));
     }
@@ -344,10 +309,7 @@ mod tests {
 
     #[test]
     fn settings_that_hold_an_address_are_recognised() {
-        assert_eq!(
-            Origin::of_setting("HTTPS://Api.Example.com/v3?x"),
-            Some(Ok(origin("https://api.example.com")))
-        );
+        assert_eq!(Origin::of_setting("HTTPS://Api.Example.com/v3?x"), Some(Ok(origin("https://api.example.com"))));
         assert!(Origin::of_setting("https://u:p@evil.test/").unwrap().is_err());
         assert!(Origin::of_setting("https://").unwrap().is_err());
         for text in ["", "plain", "ftp://x", "see https//x"] {

@@ -28,11 +28,7 @@ pub struct HostConfig {
 
 impl Default for HostConfig {
     fn default() -> Self {
-        Self {
-            cache_dir: None,
-            activities: 512,
-            pooling: true,
-        }
+        Self { cache_dir: None, activities: 512, pooling: true }
     }
 }
 
@@ -66,9 +62,7 @@ impl Host {
     /// # Errors
     /// [`HostError`] if this machine cannot run it.
     pub fn new(config: HostConfig) -> Result<Self, HostError> {
-        let engine = config
-            .pooling
-            .then(|| Engine::new(&wasmtime_config(Some(config.activities))));
+        let engine = config.pooling.then(|| Engine::new(&wasmtime_config(Some(config.activities))));
         let engine = match engine {
             Some(Ok(engine)) => engine,
             other => {
@@ -82,15 +76,7 @@ impl Host {
         link(&mut linker).map_err(|error| HostError::Engine(format!("{error:#}")))?;
         let ticker = Ticker::start(&engine).map_err(|error| HostError::Engine(error.to_string()))?;
         let cache = Cache::new(config.cache_dir);
-        Ok(Self {
-            runtime: Arc::new(Runtime {
-                engine,
-                linker,
-                ticker,
-                cache,
-            }),
-            quotas: Arc::default(),
-        })
+        Ok(Self { runtime: Arc::new(Runtime { engine, linker, ticker, cache }), quotas: Arc::default() })
     }
 
     /// Checks and compiles a component, or takes it from the cache.

@@ -173,11 +173,7 @@ impl Effect {
 }
 
 fn list(items: &[String]) -> String {
-    if items.is_empty() {
-        "nothing".to_owned()
-    } else {
-        items.join(", ")
-    }
+    if items.is_empty() { "nothing".to_owned() } else { items.join(", ") }
 }
 
 fn messages(errors: &[contract::Error]) -> String {

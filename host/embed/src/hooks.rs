@@ -69,10 +69,7 @@ impl WasiHttpHooks for Network {
 fn code(failure: Failure) -> Error {
     match failure {
         Failure::DnsTimeout => Error::DnsTimeout,
-        Failure::Dns(reason) => Error::DnsError {
-            rcode: Some(reason),
-            info_code: None,
-        },
+        Failure::Dns(reason) => Error::DnsError { rcode: Some(reason), info_code: None },
         Failure::NotFound => Error::DestinationNotFound,
         Failure::Unavailable => Error::DestinationUnavailable,
         Failure::AddressProhibited => Error::DestinationIpProhibited,
@@ -80,10 +77,9 @@ fn code(failure: Failure) -> Error {
         Failure::Refused => Error::ConnectionRefused,
         Failure::ConnectTimeout => Error::ConnectionTimeout,
         Failure::Certificate(_) => Error::TlsCertificateError,
-        Failure::TlsAlert { code, description } => Error::TlsAlertReceived {
-            alert_id: Some(code),
-            alert_message: Some(description),
-        },
+        Failure::TlsAlert { code, description } => {
+            Error::TlsAlertReceived { alert_id: Some(code), alert_message: Some(description) }
+        }
         Failure::Tls(_) => Error::TlsProtocolError,
         Failure::Denied(_) => Error::HttpRequestDenied,
         Failure::AddressInvalid => Error::HttpRequestUriInvalid,
@@ -104,17 +100,9 @@ mod tests {
     /// Whether a code, by its name, proves that nothing was sent: the rule that connectors go by.
     fn proof(error: &Error) -> bool {
         let name = format!("{error:?}");
-        [
-            "Dns",
-            "Destination",
-            "ConnectionRefused",
-            "ConnectionTimeout",
-            "Tls",
-            "HttpRequestDenied",
-            "HttpRequestUri",
-        ]
-        .iter()
-        .any(|prefix| name.starts_with(prefix))
+        ["Dns", "Destination", "ConnectionRefused", "ConnectionTimeout", "Tls", "HttpRequestDenied", "HttpRequestUri"]
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
     }
 
     #[test]
@@ -130,10 +118,7 @@ mod tests {
             Failure::Refused,
             Failure::ConnectTimeout,
             Failure::Certificate(text()),
-            Failure::TlsAlert {
-                code: 1,
-                description: text(),
-            },
+            Failure::TlsAlert { code: 1, description: text() },
             Failure::Tls(text()),
             Failure::Denied(text()),
             Failure::AddressInvalid,

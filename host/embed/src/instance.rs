@@ -29,13 +29,7 @@ pub(crate) struct Program {
 impl Program {
     /// A finding about a call.
     pub(crate) fn ended(&self, call: &'static str, cause: Cause, effect: Effect) -> Ended {
-        Ended {
-            connector: self.name.clone(),
-            version: self.version.clone(),
-            call,
-            cause,
-            effect,
-        }
+        Ended { connector: self.name.clone(), version: self.version.clone(), call, cause, effect }
     }
 }
 
@@ -58,28 +52,16 @@ impl Live {
     ) -> Result<Self, Ended> {
         let _ticks = program.runtime.ticker.run();
         let limits = context.limits.clone();
-        let mut store = Store::new(
-            &program.runtime.engine,
-            State::new(Arc::clone(context), cancelled.clone()),
-        );
+        let mut store = Store::new(&program.runtime.engine, State::new(Arc::clone(context), cancelled.clone()));
         store.limiter(|state| state);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(State::tick);
         let made = tokio::time::timeout(limits.call_time, program.pre.instantiate_async(&mut store)).await;
         let cause = match made {
             Ok(Ok(instance)) => {
-                return Ok(Self {
-                    program: Arc::clone(program),
-                    limits,
-                    store,
-                    instance,
-                    cancelled,
-                });
+                return Ok(Self { program: Arc::clone(program), limits, store, instance, cancelled });
             }
-            Ok(Err(error)) => store
-                .data()
-                .exceeded()
-                .unwrap_or_else(|| Cause::Instance(in_short(&error))),
+            Ok(Err(error)) => store.data().exceeded().unwrap_or_else(|| Cause::Instance(in_short(&error))),
             Err(_elapsed) => Cause::CallTime(limits.call_time),
         };
         Err(program.ended(call, cause, Effect::NothingSent))

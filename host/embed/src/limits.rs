@@ -62,10 +62,7 @@ mod tests {
         let told: Vec<&str> = source
             .lines()
             .filter_map(|line| line.trim().strip_prefix("/// "))
-            .filter_map(|line| {
-                line.split_once("Default ")
-                    .map(|(_, default)| default.trim_end_matches('.'))
-            })
+            .filter_map(|line| line.split_once("Default ").map(|(_, default)| default.trim_end_matches('.')))
             .collect();
         let seconds = |time: Duration| match time.as_secs() {
             s if s % 60 == 0 && s >= 120 => format!("{} minutes", s / 60),

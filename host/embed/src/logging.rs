@@ -46,10 +46,7 @@ pub(crate) struct Budget {
 
 impl Budget {
     pub(crate) fn new(lines: u32) -> Self {
-        Self {
-            left: lines,
-            dropped: 0,
-        }
+        Self { left: lines, dropped: 0 }
     }
 
     fn take(&mut self) -> bool {
@@ -82,11 +79,7 @@ pub(crate) fn write(
     }
     let (connection, connector) = origin;
     let mut message = message.to_owned();
-    let mut told = fields
-        .iter()
-        .map(|(name, value)| format!("{name}={value:?}"))
-        .collect::<Vec<_>>()
-        .join(" ");
+    let mut told = fields.iter().map(|(name, value)| format!("{name}={value:?}")).collect::<Vec<_>>().join(" ");
     for text in [&mut message, &mut told] {
         redactor.clean(text);
         tidy(text, longest);
@@ -144,10 +137,7 @@ mod tests {
     #[test]
     fn a_call_logs_no_more_than_its_budget() {
         let mut budget = Budget::new(2);
-        assert_eq!(
-            [budget.take(), budget.take(), budget.take(), budget.take()],
-            [true, true, false, false]
-        );
+        assert_eq!([budget.take(), budget.take(), budget.take(), budget.take()], [true, true, false, false]);
         assert_eq!(budget.dropped(), 2);
     }
 }

@@ -107,11 +107,7 @@ impl Line {
             && now >= ends
         {
             let used_up = left <= self.out.saturating_add(silent);
-            self.known = if used_up {
-                Known::Probing { sent: false }
-            } else {
-                Known::default()
-            };
+            self.known = if used_up { Known::Probing { sent: false } } else { Known::default() };
         }
         while let Some(head) = self.waiting.front() {
             if head.concurrency.is_some_and(|most| self.out >= most.max(1)) {
@@ -157,15 +153,13 @@ impl Line {
         let ends = now + report.reset.unwrap_or(DEFAULT_WINDOW).min(LONGEST_WINDOW);
         self.known = match self.known {
             // Answers overtake each other: within one window the lowest number is the latest.
-            Known::Window {
-                left: before,
-                ends: known,
-                ..
-            } if now < known && ends <= known + SAME_WINDOW => Known::Window {
-                left: left.min(before),
-                silent: 0,
-                ends: if left == 0 { known.max(ends) } else { known },
-            },
+            Known::Window { left: before, ends: known, .. } if now < known && ends <= known + SAME_WINDOW => {
+                Known::Window {
+                    left: left.min(before),
+                    silent: 0,
+                    ends: if left == 0 { known.max(ends) } else { known },
+                }
+            }
             _ => Known::Window { left, silent: 0, ends },
         };
     }
@@ -202,10 +196,7 @@ impl Bucket {
         line.waiting.push_back(Arc::clone(&ticket));
         line.advance(Instant::now());
         drop(line);
-        Permit {
-            bucket: Arc::clone(self),
-            ticket,
-        }
+        Permit { bucket: Arc::clone(self), ticket }
     }
 
     /// Takes note of what an answer said.

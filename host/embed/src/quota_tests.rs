@@ -10,17 +10,11 @@ fn bucket() -> Arc<Bucket> {
 }
 
 fn left(left: u32, reset_ms: u64) -> Report {
-    Report {
-        limit: Some(100),
-        left: Some(left),
-        reset: Some(Duration::from_millis(reset_ms)),
-    }
+    Report { limit: Some(100), left: Some(left), reset: Some(Duration::from_millis(reset_ms)) }
 }
 
 async fn ready(permit: &Permit) -> bool {
-    tokio::time::timeout(Duration::from_millis(1), permit.granted())
-        .await
-        .is_ok()
+    tokio::time::timeout(Duration::from_millis(1), permit.granted()).await.is_ok()
 }
 
 #[tokio::test(start_paused = true)]
@@ -31,10 +25,7 @@ async fn before_anything_is_known_a_few_may_go_and_more_with_each_silent_answer(
         assert_eq!(ready(permit).await, index < 4, "{index}");
     }
     permits.remove(0);
-    assert!(
-        ready(&permits[3]).await && ready(&permits[4]).await,
-        "one place was freed and one silent answer came"
-    );
+    assert!(ready(&permits[3]).await && ready(&permits[4]).await, "one place was freed and one silent answer came");
     assert!(!ready(&permits[5]).await);
 }
 
@@ -57,19 +48,14 @@ async fn nothing_left_holds_everybody_until_the_window_ends_and_then_one_goes_ah
     let other = registry.bucket("connector", "other store");
     bucket.report(left(0, 5_000));
     let start = Instant::now();
-    let permits: Vec<Permit> = (0..3)
-        .map(|_| registry.bucket("connector", "store").reserve(None))
-        .collect();
+    let permits: Vec<Permit> = (0..3).map(|_| registry.bucket("connector", "store").reserve(None)).collect();
     assert!(ready(&other.reserve(None)).await, "another bucket is not concerned");
     assert!(!ready(&permits[0]).await);
     assert_eq!(bucket.status("store").waiting, 3);
     assert!(bucket.status("store").held_for.unwrap() > Duration::from_secs(4));
     permits[0].granted().await;
     assert_eq!(start.elapsed().as_millis(), 5_000);
-    assert!(
-        !ready(&permits[1]).await,
-        "the first finds out what the new window holds"
-    );
+    assert!(!ready(&permits[1]).await, "the first finds out what the new window holds");
     bucket.report(left(50, 5_000));
     assert!(ready(&permits[1]).await && ready(&permits[2]).await);
 }
@@ -187,21 +173,11 @@ async fn eight_readers_use_the_whole_allowance_and_never_more() {
                 self.total += 1;
             }
             let reset = WINDOW * u32::try_from(window + 1).unwrap() - since;
-            Report {
-                limit: Some(PER_WINDOW),
-                left: Some(PER_WINDOW - self.taken),
-                reset: Some(reset),
-            }
+            Report { limit: Some(PER_WINDOW), left: Some(PER_WINDOW - self.taken), reset: Some(reset) }
         }
     }
     let start = Instant::now();
-    let remote = Arc::new(Mutex::new(Remote {
-        start,
-        window: 0,
-        taken: 0,
-        total: 0,
-        refused: 0,
-    }));
+    let remote = Arc::new(Mutex::new(Remote { start, window: 0, taken: 0, total: 0, refused: 0 }));
     let registry = Arc::new(Registry::default());
     let mut tasks = Vec::new();
     for reader in 0..8_u64 {
@@ -226,10 +202,5 @@ async fn eight_readers_use_the_whole_allowance_and_never_more() {
     }
     let remote = remote.lock().unwrap();
     assert_eq!(remote.refused, 0);
-    assert!(
-        remote.total >= PER_WINDOW * WINDOWS * 95 / 100,
-        "{} of {}",
-        remote.total,
-        PER_WINDOW * WINDOWS
-    );
+    assert!(remote.total >= PER_WINDOW * WINDOWS * 95 / 100, "{} of {}", remote.total, PER_WINDOW * WINDOWS);
 }

@@ -177,10 +177,7 @@ pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     wasmtime_wasi_io::add_to_linker_async(linker)?;
     monotonic_clock::add_to_linker::<State, WasiClocks>(linker, |state| {
         let state = state.called();
-        WasiClocksCtxView {
-            ctx: &mut state.clocks,
-            table: &mut state.table,
-        }
+        WasiClocksCtxView { ctx: &mut state.clocks, table: &mut state.table }
     })?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
     variables::add_to_linker::<State, HasSelf<State>>(linker, State::called)?;
@@ -199,11 +196,7 @@ impl IoView for State {
 impl WasiHttpView for State {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
         let state = self.called();
-        WasiHttpCtxView {
-            ctx: &mut state.http,
-            table: &mut state.table,
-            hooks: &mut state.network,
-        }
+        WasiHttpCtxView { ctx: &mut state.http, table: &mut state.table, hooks: &mut state.network }
     }
 }
 
@@ -263,11 +256,7 @@ impl quota::Host for State {
 
     fn report(&mut self, bucket: String, allowance: quota::Allowance) -> wasmtime::Result<()> {
         let quota::Allowance { limit, left, reset_ms } = allowance;
-        self.context.bucket(bucket).report(Report {
-            limit,
-            left,
-            reset: reset_ms.map(Duration::from_millis),
-        });
+        self.context.bucket(bucket).report(Report { limit, left, reset: reset_ms.map(Duration::from_millis) });
         Ok(())
     }
 }

@@ -36,9 +36,7 @@ impl Ticker {
     pub(crate) fn start(engine: &Engine) -> std::io::Result<Self> {
         let shared = Arc::<Shared>::default();
         let (thread, engine) = (Arc::clone(&shared), engine.weak());
-        std::thread::Builder::new()
-            .name("connector-ticks".to_owned())
-            .spawn(move || tick(&thread, &engine))?;
+        std::thread::Builder::new().name("connector-ticks".to_owned()).spawn(move || tick(&thread, &engine))?;
         Ok(Self { shared })
     }
 
@@ -46,9 +44,7 @@ impl Ticker {
     pub(crate) fn run(&self) -> Running {
         self.shared.lock().under_way += 1;
         self.shared.begun.notify_one();
-        Running {
-            shared: Arc::clone(&self.shared),
-        }
+        Running { shared: Arc::clone(&self.shared) }
     }
 }
 

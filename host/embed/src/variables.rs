@@ -48,18 +48,12 @@ pub struct Secret {
 impl Secret {
     /// A hidden value: should a connector put it into a log line or an error message, it is taken out.
     pub fn new(value: impl Into<String>) -> Self {
-        Self {
-            value: value.into(),
-            hidden: true,
-        }
+        Self { value: value.into(), hidden: true }
     }
 
     /// A value that log lines and messages may show (a store's name, an address).
     pub fn public(value: impl Into<String>) -> Self {
-        Self {
-            value: value.into(),
-            hidden: false,
-        }
+        Self { value: value.into(), hidden: false }
     }
 
     /// The value itself. Whoever calls this takes care of where it goes.
@@ -136,13 +130,7 @@ fn variable(inside: &str) -> Option<(Piece<'_>, &str)> {
         return Some((Piece::Variable { name, default: None }, tail));
     }
     let (default, tail) = rest.strip_prefix('{')?.split_once("}]")?;
-    Some((
-        Piece::Variable {
-            name,
-            default: Some(default),
-        },
-        tail,
-    ))
+    Some((Piece::Variable { name, default: Some(default) }, tail))
 }
 
 /// The names that the texts of `settings` mention.
@@ -186,10 +174,7 @@ pub(crate) fn each_text(value: &serde_json::Value, pointer: &mut String, visit: 
     match value {
         serde_json::Value::Object(map) => map.iter().for_each(|(key, value)| child(key, value)),
         serde_json::Value::Array(items) => {
-            items
-                .iter()
-                .enumerate()
-                .for_each(|(index, value)| child(&index.to_string(), value));
+            items.iter().enumerate().for_each(|(index, value)| child(&index.to_string(), value));
         }
         serde_json::Value::String(text) => visit(pointer, text),
         _ => {}
@@ -203,11 +188,7 @@ mod tests {
     struct Token;
     impl Variables for Token {
         fn get(&self, name: &str) -> Result<Secret, VariableError> {
-            if name == "token" {
-                Ok("T".into())
-            } else {
-                Err(VariableError::Undefined(name.to_owned()))
-            }
+            if name == "token" { Ok("T".into()) } else { Err(VariableError::Undefined(name.to_owned())) }
         }
     }
 
@@ -252,9 +233,7 @@ mod tests {
     fn pointers_escape_what_json_pointers_escape() {
         let mut seen = Vec::new();
         let value = serde_json::json!({"a/b": {"~": ["x"]}});
-        each_text(&value, &mut String::new(), &mut |pointer, text| {
-            seen.push(format!("{pointer}={text}"))
-        });
+        each_text(&value, &mut String::new(), &mut |pointer, text| seen.push(format!("{pointer}={text}")));
         assert_eq!(seen, ["/a~1b/~0/0=x"]);
     }
 }

@@ -141,9 +141,7 @@ async fn take_off(mut incoming: Incoming, pipe: &Pipe, limits: BodyLimits, count
             Err(_elapsed) => {
                 pipe.change(|buffer| buffer.release = !buffer.bytes.is_empty());
                 let rest = limits.between.saturating_sub(LULL);
-                timeout(rest, incoming.frame())
-                    .await
-                    .map_err(|_| Failure::ReadTimeout)?
+                timeout(rest, incoming.frame()).await.map_err(|_| Failure::ReadTimeout)?
             }
         };
         let Some(frame) = frame else { return Ok(()) };

@@ -33,10 +33,8 @@ pub(super) async fn connect(
     if addresses.is_empty() {
         return Err(Failure::NotFound);
     }
-    let allowed: Vec<SocketAddr> = addresses
-        .into_iter()
-        .filter(|address| allow_private || is_public(address.ip()))
-        .collect();
+    let allowed: Vec<SocketAddr> =
+        addresses.into_iter().filter(|address| allow_private || is_public(address.ip())).collect();
     let stream = dial(&allowed, deadline).await?;
     // A request is written at once; waiting for more would only add latency.
     stream.set_nodelay(true).map_err(|error| Failure::of_connect(&error))?;

@@ -100,10 +100,9 @@ impl Failure {
         use tokio_rustls::rustls::Error;
         match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
             Some(Error::InvalidCertificate(reason)) => Self::Certificate(format!("{reason:?}")),
-            Some(Error::AlertReceived(alert)) => Self::TlsAlert {
-                code: u8::from(*alert),
-                description: format!("{alert:?}"),
-            },
+            Some(Error::AlertReceived(alert)) => {
+                Self::TlsAlert { code: u8::from(*alert), description: format!("{alert:?}") }
+            }
             Some(other) => Self::Tls(other.to_string()),
             None => Self::Tls(error.to_string()),
         }
@@ -136,11 +135,7 @@ impl Failure {
             }
             source = inner.source();
         }
-        if error.is_incomplete_message() {
-            Self::Incomplete
-        } else {
-            Self::Protocol(error.to_string())
-        }
+        if error.is_incomplete_message() { Self::Incomplete } else { Self::Protocol(error.to_string()) }
     }
 }
 

@@ -26,10 +26,7 @@ pub(super) struct Counted {
 
 impl Counted {
     pub(super) fn new(wire: Wire) -> Self {
-        Self {
-            wire,
-            written: Arc::default(),
-        }
+        Self { wire, written: Arc::default() }
     }
 
     /// Bytes that may have left, ever.

@@ -76,9 +76,7 @@ impl Transport {
             egress,
             tls,
             pool: Arc::default(),
-            slots: Arc::new(Semaphore::new(
-                limits.requests_in_flight.clamp(1, Semaphore::MAX_PERMITS),
-            )),
+            slots: Arc::new(Semaphore::new(limits.requests_in_flight.clamp(1, Semaphore::MAX_PERMITS))),
             limits: limits.clone(),
             counters: Arc::default(),
         }
@@ -115,22 +113,31 @@ impl Transport {
         keep: Keep,
     ) -> Result<http::Response<AnswerBody>, Failure> {
         let origin = Origin::of_uri(request.uri()).map_err(|_| Failure::AddressInvalid)?;
-        let allow_private = self
-            .egress
-            .check(&origin)
-            .map_err(|reason| Failure::Denied(reason.to_string()))?;
+        let answer = self.exchange(request, &origin, timeouts, keep).await;
+        if let Err(failure) = &answer {
+            // The connector gets a code; the operator may want the reason.
+            tracing::debug!(target: "connector_host::transport", %origin, %failure, "request failed");
+        }
+        answer
+    }
+
+    async fn exchange(
+        &self,
+        request: http::Request<RequestBody>,
+        origin: &Origin,
+        timeouts: Timeouts,
+        keep: Keep,
+    ) -> Result<http::Response<AnswerBody>, Failure> {
+        let allow_private = self.egress.check(origin).map_err(|reason| Failure::Denied(reason.to_string()))?;
         let mut request = self.prepare(request)?;
-        let slot = Arc::clone(&self.slots)
-            .acquire_owned()
-            .await
-            .map_err(|_| Failure::Unavailable)?;
+        let slot = Arc::clone(&self.slots).acquire_owned().await.map_err(|_| Failure::Unavailable)?;
         self.counters.requests.fetch_add(1, Ordering::Relaxed);
         loop {
-            let pooled = self.pool.take(&origin, keep.activity);
+            let pooled = self.pool.take(origin, keep.activity);
             let reused = pooled.is_some();
             let mut lane = match pooled {
                 Some(lane) => lane,
-                None => connect::connect(&origin, allow_private, &self.tls, timeouts.connect).await?,
+                None => connect::connect(origin, allow_private, &self.tls, timeouts.connect).await?,
             };
             match timeout(timeouts.connect, lane.sender.ready()).await {
                 Ok(Ok(())) => {}
@@ -139,8 +146,8 @@ impl Transport {
                 _ => return Err(Failure::Unavailable),
             }
             let before = lane.written();
-            let failure = match timeout(timeouts.first_byte, lane.sender.try_send_request(request)).await {
-                Ok(Ok(answer)) => return self.answer(answer, origin, lane, slot, timeouts, keep),
+            return match timeout(timeouts.first_byte, lane.sender.try_send_request(request)).await {
+                Ok(Ok(answer)) => self.answer(answer, origin.clone(), lane, slot, timeouts, keep),
                 Ok(Err(mut error)) => {
                     let returned = error.take_message();
                     let unsent = lane.stop().await == before;
@@ -149,24 +156,20 @@ impl Transport {
                             request = untouched;
                             continue;
                         }
-                        _ => Failure::of_request(error.error(), unsent, self.limits.request_body),
+                        _ => Err(Failure::of_request(error.error(), unsent, self.limits.request_body)),
                     }
                 }
-                Err(_elapsed) if lane.stop().await == before => Failure::ConnectTimeout,
-                Err(_elapsed) => Failure::ReadTimeout,
+                Err(_elapsed) if lane.stop().await == before => Err(Failure::ConnectTimeout),
+                Err(_elapsed) => Err(Failure::ReadTimeout),
             };
-            tracing::debug!(target: "connector_host::transport", %origin, %failure, "request failed");
-            return Err(failure);
         }
     }
 
     /// Path instead of address, and a bound on the body.
     fn prepare(&self, request: http::Request<RequestBody>) -> Result<http::Request<RequestBody>, Failure> {
         let (mut parts, body) = request.into_parts();
-        let length = parts
-            .headers
-            .get(http::header::CONTENT_LENGTH)
-            .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        let length =
+            parts.headers.get(http::header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
         if length.is_some_and(|length| length > self.limits.request_body) {
             return Err(Failure::RequestTooLarge(self.limits.request_body));
         }
@@ -176,11 +179,7 @@ impl Transport {
             let host = http::HeaderValue::from_str(authority.as_str()).map_err(|_| Failure::AddressInvalid)?;
             parts.headers.insert(http::header::HOST, host);
         }
-        let path = parts
-            .uri
-            .path_and_query()
-            .cloned()
-            .unwrap_or_else(|| http::uri::PathAndQuery::from_static("/"));
+        let path = parts.uri.path_and_query().cloned().unwrap_or_else(|| http::uri::PathAndQuery::from_static("/"));
         parts.uri = http::Uri::from(path);
         let most = usize::try_from(self.limits.request_body).unwrap_or(usize::MAX);
         // Bodies without a length are bounded as they go.
@@ -206,13 +205,8 @@ impl Transport {
         if length.is_some_and(|length| length > self.limits.response_body) {
             return Err(Failure::AnswerTooLarge(self.limits.response_body));
         }
-        let idle = [
-            Some(keep.idle.unwrap_or(IDLE_WITHIN_ACTIVITY)),
-            server_keeps(&parts.headers),
-        ]
-        .into_iter()
-        .flatten()
-        .min();
+        let idle =
+            [Some(keep.idle.unwrap_or(IDLE_WITHIN_ACTIVITY)), server_keeps(&parts.headers)].into_iter().flatten().min();
         let back = body::GiveBack {
             pool: Arc::clone(&self.pool),
             origin,
@@ -221,15 +215,8 @@ impl Transport {
             idle: idle.unwrap_or(IDLE_WITHIN_ACTIVITY),
             _slot: slot,
         };
-        let limits = body::BodyLimits {
-            bytes: self.limits.response_body,
-            between: timeouts.between_bytes,
-            length,
-        };
-        Ok(http::Response::from_parts(
-            parts,
-            AnswerBody::start(incoming, back, limits, Arc::clone(&self.counters)),
-        ))
+        let limits = body::BodyLimits { bytes: self.limits.response_body, between: timeouts.between_bytes, length };
+        Ok(http::Response::from_parts(parts, AnswerBody::start(incoming, back, limits, Arc::clone(&self.counters))))
     }
 }
 
@@ -238,9 +225,7 @@ fn server_keeps(headers: &http::HeaderMap) -> Option<Duration> {
     let value = headers.get("keep-alive")?.to_str().ok()?;
     let seconds = value.split(',').find_map(|part| {
         let (name, value) = part.split_once('=')?;
-        name.trim()
-            .eq_ignore_ascii_case("timeout")
-            .then(|| value.trim().parse::<u32>().ok())?
+        name.trim().eq_ignore_ascii_case("timeout").then(|| value.trim().parse::<u32>().ok())?
     })?;
     Some(Duration::from_secs(u64::from(seconds)).saturating_sub(Duration::from_millis(500)))
 }

@@ -75,9 +75,7 @@ impl Pool {
         let mut sockets = self.lock();
         let idle = sockets.idle.get_mut(origin)?;
         idle.retain(|idle| idle.until > now && !idle.lane.sender.is_closed());
-        let last = idle
-            .iter()
-            .rposition(|idle| idle.activity.is_none_or(|owner| owner == activity))?;
+        let last = idle.iter().rposition(|idle| idle.activity.is_none_or(|owner| owner == activity))?;
         Some(idle.remove(last).lane)
     }
 
@@ -87,11 +85,7 @@ impl Pool {
             return;
         }
         let mut sockets = self.lock();
-        sockets.idle.entry(origin).or_default().push(Idle {
-            lane,
-            activity,
-            until: Instant::now() + keep,
-        });
+        sockets.idle.entry(origin).or_default().push(Idle { lane, activity, until: Instant::now() + keep });
         if !sockets.reaping {
             sockets.reaping = true;
             tokio::spawn(reap(Arc::downgrade(self)));

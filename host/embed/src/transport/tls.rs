@@ -33,36 +33,24 @@ impl Trust {
         let mut probe = RootCertStore::empty();
         for certificate in CertificateDer::pem_slice_iter(extra_roots.as_bytes()) {
             let certificate = certificate.map_err(|error| format!("not valid PEM ({error})"))?;
-            probe
-                .add(certificate.clone())
-                .map_err(|error| format!("not a certificate authority ({error})"))?;
+            probe.add(certificate.clone()).map_err(|error| format!("not a certificate authority ({error})"))?;
             extra.push(certificate);
         }
         if extra.is_empty() && !extra_roots.trim().is_empty() {
             return Err("there is no certificate in the text".to_owned());
         }
-        Ok(Self {
-            extra,
-            config: Arc::default(),
-        })
+        Ok(Self { extra, config: Arc::default() })
     }
 
     /// Agrees on TLS over a connected socket.
     pub(super) async fn connect(&self, host: &str, stream: TcpStream) -> Result<TlsStream<TcpStream>, Failure> {
         let name = ServerName::try_from(host.to_owned()).map_err(|_| Failure::AddressInvalid)?;
         let config = self.config().await?;
-        TlsConnector::from(config)
-            .connect(name, stream)
-            .await
-            .map_err(|error| Failure::of_handshake(&error))
+        TlsConnector::from(config).connect(name, stream).await.map_err(|error| Failure::of_handshake(&error))
     }
 
     async fn config(&self) -> Result<Arc<ClientConfig>, Failure> {
-        let made = if self.extra.is_empty() {
-            &SYSTEM_CONFIG
-        } else {
-            &*self.config
-        };
+        let made = if self.extra.is_empty() { &SYSTEM_CONFIG } else { &*self.config };
         if let Some(config) = made.get() {
             return Ok(Arc::clone(config));
         }

@@ -1,0 +1,95 @@
+//! The promises of the embedding library, held with the connector of fixed data.
+
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod activities;
+mod limits;
+mod load;
+mod settings;
+
+use std::sync::{Arc, Mutex, OnceLock};
+
+use connector_host::contract::{Comparison, Condition, QueryRequest, WriteMode, WriteRequest};
+use connector_host::{Connection, ConnectionConfig, Connector, Host, HostConfig, Secret, VariableError, Variables};
+
+/// The component; made by `cargo xtask components`.
+fn wasm() -> Vec<u8> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/components/fixed.wasm");
+    std::fs::read(path).unwrap_or_else(|error| panic!("{path}: {error}; run `cargo xtask components` first"))
+}
+
+/// A host for all tests, with a compile cache that outlives them.
+fn host() -> Host {
+    static HOST: OnceLock<Host> = OnceLock::new();
+    let made = || {
+        let cache_dir = Some(concat!(env!("CARGO_TARGET_TMPDIR"), "/compiled").into());
+        Host::new(HostConfig { cache_dir, activities: 64, ..HostConfig::default() }).unwrap()
+    };
+    HOST.get_or_init(made).clone()
+}
+
+async fn connector() -> Connector {
+    host().load(&wasm()).await.unwrap()
+}
+
+async fn connection(config: ConnectionConfig) -> Connection {
+    host().open(&connector().await, config).await.unwrap()
+}
+
+async fn plain() -> Connection {
+    connection(ConnectionConfig::new("plain", "{}")).await
+}
+
+fn people() -> QueryRequest {
+    QueryRequest {
+        object: "people".into(),
+        fields: vec![],
+        filter: vec![],
+        order_by: vec![],
+        include: vec![],
+        page_size: Some(37),
+        max_records: None,
+        since: None,
+        cursor: None,
+    }
+}
+
+/// A query that misbehaves.
+fn trial(how: &str) -> QueryRequest {
+    let condition = Condition { field: "how".into(), op: Comparison::Equal, value: format!("{how:?}") };
+    QueryRequest { object: "trials".into(), filter: vec![condition], ..people() }
+}
+
+fn write(object: &str, records: &str) -> WriteRequest {
+    WriteRequest {
+        object: object.into(),
+        records: records.as_bytes().to_vec(),
+        mode: WriteMode::Strict,
+        match_on: vec![],
+        continue_on_error: true,
+        validate_only: false,
+    }
+}
+
+/// Variables that a test can change while a connection is open.
+#[derive(Clone, Default)]
+struct Changing(Arc<Mutex<std::collections::BTreeMap<String, String>>>);
+
+impl Changing {
+    fn with(pairs: &[(&str, &str)]) -> Self {
+        let this = Self::default();
+        pairs.iter().for_each(|(name, value)| this.set(name, value));
+        this
+    }
+
+    fn set(&self, name: &str, value: &str) {
+        self.0.lock().unwrap().insert(name.into(), value.into());
+    }
+}
+
+impl Variables for Changing {
+    fn get(&self, name: &str) -> Result<Secret, VariableError> {
+        let values = self.0.lock().unwrap();
+        values.get(name).map(|value| Secret::new(value)).ok_or_else(|| VariableError::Undefined(name.into()))
+    }
+}
