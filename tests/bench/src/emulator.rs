@@ -1,0 +1,76 @@
+//! The emulated store as a separate process, so that its CPU time is not counted.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context as _, Result, bail};
+use serde::Deserialize;
+
+/// Access token of every emulated store here.
+pub(crate) const TOKEN: &str = "emulated-token";
+
+/// A running store. Ends when dropped.
+#[derive(Debug)]
+pub(crate) struct Emulator {
+    process: Child,
+    ready: Ready,
+}
+
+/// The line that the program prints when it is ready.
+#[derive(Debug, Deserialize)]
+struct Ready {
+    url: String,
+    store_hash: String,
+}
+
+impl Emulator {
+    /// Starts a store with so many products and nothing that slows it down.
+    pub(crate) fn start(program: &Path, products: u32, more: &[&str]) -> Result<Self> {
+        let mut process = Command::new(program)
+            .args(["--token", TOKEN, "--products", &products.to_string()])
+            .args(["--brands", "10", "--categories", "10", "--customers", "0", "--orders", "0", "--coupons", "0"])
+            .args(["--others", "0"])
+            .args(more)
+            // The documents would check every request, at the price of latency.
+            .env_remove("BIGCOMMERCE_OPENAPI")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("cannot start {}", program.display()))?;
+        let mut line = String::new();
+        if let Some(stdout) = process.stdout.take() {
+            BufReader::new(stdout).read_line(&mut line)?;
+        }
+        match serde_json::from_str(&line) {
+            Ok(ready) => Ok(Self { process, ready }),
+            Err(error) => {
+                let _ = process.kill();
+                let _ = process.wait();
+                bail!("the emulated store said {line:?} instead of its address ({error})")
+            }
+        }
+    }
+
+    /// `http://127.0.0.1:PORT`.
+    pub(crate) fn url(&self) -> &str {
+        &self.ready.url
+    }
+
+    /// The store's hash.
+    pub(crate) fn store_hash(&self) -> &str {
+        &self.ready.store_hash
+    }
+
+    /// Address of the collection of products.
+    pub(crate) fn products(&self) -> String {
+        format!("{}/stores/{}/v3/catalog/products", self.url(), self.store_hash())
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}

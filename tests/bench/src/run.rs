@@ -1,0 +1,192 @@
+//! Measures everything: W with and without latency, interleaved, then the library's figures in processes of their own.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, bail};
+use clap::{Args, ValueEnum};
+
+use crate::emulator::{Emulator, TOKEN};
+use crate::figures::{self, Samples};
+use crate::work::{Bench, Native, PRODUCTS, exists};
+
+/// Requests per window of milliseconds in the quota figure: the Standard plan with a tenth of its window.
+const QUOTA: &str = "150/3000";
+/// Runs and starts of a quick look.
+const QUICK: (usize, usize) = (2, 300);
+
+#[derive(Args, Debug)]
+pub(crate) struct Options {
+    /// Runs of each process.
+    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    runs: u16,
+    /// A quick look: fewer runs.
+    #[arg(long)]
+    quick: bool,
+    /// Measure only these.
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "PART,PART")]
+    only: Vec<Part>,
+    /// The command line.
+    #[arg(long)]
+    connector: PathBuf,
+    /// The native loops.
+    #[arg(long)]
+    native: PathBuf,
+    /// The emulated store.
+    #[arg(long)]
+    emulator: PathBuf,
+    /// The component.
+    #[arg(long)]
+    component: PathBuf,
+    /// Where the figures go, as JSON.
+    #[arg(long)]
+    json: PathBuf,
+    /// Folder for projects, compiled components and outputs.
+    #[arg(long)]
+    folder: PathBuf,
+}
+
+/// A part of the measurements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// CPU time of W.
+    Cpu,
+    /// Time of W at 100 ms per request.
+    Wall,
+    /// Activities, loads, component.
+    Start,
+    /// Use of a quota.
+    Quota,
+    /// Idle connections.
+    Idle,
+}
+
+/// Runs the parts that were asked for.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    for program in [&options.connector, &options.native, &options.emulator, &options.component] {
+        exists(program)?;
+    }
+    std::fs::create_dir_all(&options.folder)?;
+    let bench = Bench {
+        connector: options.connector.clone(),
+        native: options.native.clone(),
+        folder: std::path::absolute(&options.folder)?,
+    };
+    let parts = if options.only.is_empty() { Part::value_variants() } else { &options.only };
+    let mut samples = Vec::new();
+    for part in parts {
+        samples.extend(match part {
+            Part::Cpu => cpu(options, &bench)?,
+            Part::Wall => wall(options, &bench)?,
+            Part::Start => {
+                let starts = if options.quick { QUICK.1 } else { 2000 };
+                eprintln!("{starts} activities, loads");
+                library(options, &bench, &["start", "--starts", &starts.to_string()])?
+            }
+            Part::Quota => quota(options, &bench)?,
+            Part::Idle => {
+                eprintln!("10,000 connections");
+                library(options, &bench, &["idle"])?
+            }
+        });
+    }
+    bench.clean();
+    let figures = figures::figures(&samples);
+    let json = serde_json::to_string_pretty(&figures)?;
+    std::fs::write(&options.json, json + "\n").with_context(|| format!("cannot write {}", options.json.display()))?;
+    print!("{}", figures::table(&figures));
+    Ok(())
+}
+
+fn rounds(options: &Options) -> usize {
+    if options.quick { QUICK.0 } else { options.runs.into() }
+}
+
+/// CPU time of W, whole processes, one after another in turns. The first turn warms up and is checked, not counted.
+fn cpu(options: &Options, bench: &Bench) -> Result<Vec<Samples>> {
+    let store = Emulator::start(&options.emulator, PRODUCTS, &[])?;
+    bench.connect("store", &store, 4)?;
+    let (mut slices, mut values, mut host) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 0..=rounds(options) {
+        eprintln!("CPU: round {round} of {}", rounds(options));
+        let costs =
+            [bench.native(Native::Slices, &store)?, bench.native(Native::Values, &store)?, bench.host("store")?];
+        bench.check_host()?;
+        if round == 0 {
+            bench.check_values()?;
+            continue;
+        }
+        for (cost, all) in costs.iter().zip([&mut slices, &mut values, &mut host]) {
+            all.push(cost.cpu.as_secs_f64());
+        }
+    }
+    Ok(vec![
+        Samples::new("cpu-native-slices", "s", slices),
+        Samples::new("cpu-native-values", "s", values),
+        Samples::new("cpu-host", "s", host),
+    ])
+}
+
+/// Time of W where every answer takes 100 ms.
+fn wall(options: &Options, bench: &Bench) -> Result<Vec<Samples>> {
+    let store = Emulator::start(&options.emulator, PRODUCTS, &["--latency-ms", "100"])?;
+    bench.connect("slow-4", &store, 4)?;
+    bench.connect("slow-8", &store, 8)?;
+    let (mut native, mut four, mut eight) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 0..=rounds(options) {
+        eprintln!("wall: round {round} of {}", rounds(options));
+        let raw = bench.native(Native::Slices, &store)?;
+        let ours = bench.host("slow-4")?;
+        bench.check_host()?;
+        let wider = bench.host("slow-8")?;
+        bench.check_host()?;
+        if round > 0 {
+            for (cost, all) in [raw, ours, wider].iter().zip([&mut native, &mut four, &mut eight]) {
+                all.push(cost.wall.as_secs_f64());
+            }
+        }
+    }
+    Ok(vec![
+        Samples::new("wall-native-4", "s", native),
+        Samples::new("wall-host-4", "s", four),
+        Samples::new("wall-host-8", "s", eight),
+    ])
+}
+
+fn quota(options: &Options, bench: &Bench) -> Result<Vec<Samples>> {
+    eprintln!("8 queries under a quota of {QUOTA} ms");
+    let store = Emulator::start(&options.emulator, PRODUCTS, &["--quota", QUOTA])?;
+    // So that the queries keep on for some windows.
+    let page_size = if options.quick { "200" } else { "100" };
+    let words = [
+        "quota",
+        "--url",
+        store.url(),
+        "--store-hash",
+        store.store_hash(),
+        "--token",
+        TOKEN,
+        "--page-size",
+        page_size,
+        "--products",
+        &PRODUCTS.to_string(),
+    ];
+    library(options, bench, &words)
+}
+
+/// Samples of a sub-command of this program.
+fn library(options: &Options, bench: &Bench, words: &[&str]) -> Result<Vec<Samples>> {
+    let output = Command::new(std::env::current_exe()?)
+        .args(words)
+        .arg("--component")
+        .arg(&options.component)
+        .arg("--cache")
+        .arg(bench.cache())
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()?;
+    if !output.status.success() {
+        bail!("`bench {}` failed ({})", words.first().unwrap_or(&""), output.status);
+    }
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
