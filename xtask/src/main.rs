@@ -2,6 +2,7 @@
 //!
 //! Everything it makes lies below `target/`.
 
+mod bench;
 mod components;
 mod debian;
 mod facts;
@@ -52,6 +53,8 @@ enum Task {
     Hosts,
     /// Run what CI runs.
     Test,
+    /// Measure the host beside native loops, in release.
+    Bench(bench::Options),
 }
 
 fn main() -> ExitCode {
@@ -86,6 +89,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
             Ok(())
         }
         Task::Test => test::run(&root, arguments.wasm_std),
+        Task::Bench(options) => bench::run(&root, arguments.wasm_std, options),
     }
 }
 
