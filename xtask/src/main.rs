@@ -5,6 +5,7 @@
 mod bench;
 mod components;
 mod debian;
+mod demo;
 mod facts;
 mod files;
 mod hosts;
@@ -51,6 +52,8 @@ enum Task {
     },
     /// Run the component in Node and in Python.
     Hosts,
+    /// Do the main job on an emulated store.
+    Demo,
     /// Run what CI runs.
     Test,
     /// Measure the host beside native loops, in release.
@@ -88,6 +91,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
             }
             Ok(())
         }
+        Task::Demo => demo::run(&root, arguments.wasm_std),
         Task::Test => test::run(&root, arguments.wasm_std),
         Task::Bench(options) => bench::run(&root, arguments.wasm_std, options),
     }

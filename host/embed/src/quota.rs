@@ -7,7 +7,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -90,6 +90,8 @@ struct Ticket {
     concurrency: Option<u32>,
     granted: AtomicBool,
     probe: AtomicBool,
+    /// Its instance is not running; see [`Held::park`].
+    parked: AtomicBool,
     wake: Notify,
 }
 
@@ -109,7 +111,8 @@ impl Line {
             let used_up = left <= self.out.saturating_add(silent);
             self.known = if used_up { Known::Probing { sent: false } } else { Known::default() };
         }
-        while let Some(head) = self.waiting.front() {
+        while let Some(index) = self.waiting.iter().position(|ticket| !ticket.parked.load(Ordering::Relaxed)) {
+            let head = self.waiting.get(index)?;
             if head.concurrency.is_some_and(|most| self.out >= most.max(1)) {
                 return None;
             }
@@ -126,9 +129,7 @@ impl Line {
                     head.probe.store(true, Ordering::Relaxed);
                 }
             }
-            let Some(head) = self.waiting.pop_front() else {
-                return None;
-            };
+            let head = self.waiting.remove(index)?;
             self.out = self.out.saturating_add(1);
             head.granted.store(true, Ordering::Release);
             head.wake.notify_one();
@@ -190,6 +191,7 @@ impl Bucket {
             concurrency,
             granted: AtomicBool::new(false),
             probe: AtomicBool::new(false),
+            parked: AtomicBool::new(false),
             wake: Notify::new(),
         });
         let mut line = self.lock();
@@ -234,7 +236,53 @@ pub struct Permit {
     ticket: Arc<Ticket>,
 }
 
+/// A permit, seen from the instance that holds it.
+#[derive(Debug)]
+pub(crate) struct Held {
+    bucket: Arc<Bucket>,
+    ticket: Weak<Ticket>,
+}
+
+impl Held {
+    /// The instance that holds the permit stops running: between two calls it can neither send nor take note of answers, so its
+    /// permits must not keep anybody else waiting. False if the permit is gone.
+    pub(crate) fn park(&self) -> bool {
+        let Some(ticket) = self.ticket.upgrade() else { return false };
+        let mut line = self.bucket.lock();
+        if !ticket.parked.swap(true, Ordering::Relaxed) && ticket.granted.load(Ordering::Acquire) {
+            line.out = line.out.saturating_sub(1);
+            if ticket.probe.swap(false, Ordering::Relaxed)
+                && let Known::Probing { sent } = &mut line.known
+            {
+                *sent = false;
+            }
+        }
+        line.advance_for_all(Instant::now());
+        true
+    }
+
+    /// Whether the permit is still there.
+    pub(crate) fn is_alive(&self) -> bool {
+        self.ticket.strong_count() > 0
+    }
+
+    /// The instance runs again.
+    pub(crate) fn unpark(&self) {
+        let Some(ticket) = self.ticket.upgrade() else { return };
+        let mut line = self.bucket.lock();
+        if ticket.parked.swap(false, Ordering::Relaxed) && ticket.granted.load(Ordering::Acquire) {
+            line.out = line.out.saturating_add(1);
+        }
+        line.advance_for_all(Instant::now());
+    }
+}
+
 impl Permit {
+    /// The same permit, for the instance's own list.
+    pub(crate) fn held(&self) -> Held {
+        Held { bucket: Arc::clone(&self.bucket), ticket: Arc::downgrade(&self.ticket) }
+    }
+
     /// Returns once the request may be sent.
     pub(crate) async fn granted(&self) {
         loop {
@@ -257,6 +305,9 @@ impl Drop for Permit {
     fn drop(&mut self) {
         let mut line = self.bucket.lock();
         if self.ticket.granted.load(Ordering::Acquire) {
+            if self.ticket.parked.load(Ordering::Relaxed) {
+                line.out = line.out.saturating_add(1);
+            }
             line.returned(self.ticket.probe.load(Ordering::Relaxed));
         } else {
             line.waiting.retain(|ticket| !Arc::ptr_eq(ticket, &self.ticket));

@@ -204,3 +204,34 @@ async fn eight_readers_use_the_whole_allowance_and_never_more() {
     assert_eq!(remote.refused, 0);
     assert!(remote.total >= PER_WINDOW * WINDOWS * 95 / 100, "{} of {}", remote.total, PER_WINDOW * WINDOWS);
 }
+
+#[tokio::test(start_paused = true)]
+async fn permits_of_an_instance_that_does_not_run_keep_nobody_waiting() {
+    let bucket = bucket();
+    let first = bucket.reserve(Some(1));
+    assert!(ready(&first).await);
+    let waiting = bucket.reserve(Some(1));
+    assert!(!ready(&waiting).await);
+    assert!(first.held().park());
+    assert!(ready(&waiting).await, "an idle instance held the only place");
+    let third = bucket.reserve(Some(1));
+    first.held().unpark();
+    drop(waiting);
+    assert!(!ready(&third).await, "the first permit counts again");
+    drop(first);
+    assert!(ready(&third).await);
+
+    // One that probes does not hold up the others either, and one that waits while its instance is idle is passed over.
+    let bucket = self::bucket();
+    bucket.report(left(0, 1000));
+    tokio::time::advance(Duration::from_secs(2)).await;
+    let probe = bucket.reserve(None);
+    assert!(ready(&probe).await);
+    let idle = bucket.reserve(None);
+    let running = bucket.reserve(None);
+    assert!(!ready(&running).await);
+    assert!(idle.held().park());
+    assert!(probe.held().park());
+    assert!(ready(&running).await, "an idle instance kept its probe");
+    assert!(!idle.ticket.granted.load(Ordering::Acquire));
+}

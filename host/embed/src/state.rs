@@ -20,13 +20,15 @@ use crate::error::Cause;
 use crate::hooks::Network;
 use crate::limits::Limits;
 use crate::logging::{Budget, Redactor, write};
-use crate::quota::{Bucket, Permit, Registry, Report};
+use crate::quota::{Bucket, Held, Permit, Registry, Report};
 use crate::ticker::TICK;
 use crate::transport::Transport;
 use crate::variables::{NoVariables, VariableError, Variables};
 
 /// Longest that a connection may keep idle sockets open.
 const LONGEST_KEEP_ALIVE: u32 = 3600;
+/// Permits above which those that are gone are forgotten.
+const MANY_PERMITS: usize = 64;
 /// Resources (requests, streams, pollables, permits) that one instance may hold at once.
 const MOST_RESOURCES: usize = 10_000;
 /// Entries of an instance's tables of functions.
@@ -85,6 +87,8 @@ pub(crate) struct State {
     cancelled: watch::Receiver<bool>,
     redactor: Redactor,
     log: Budget,
+    /// Permits that the instance holds: they count only while it runs.
+    permits: Vec<Held>,
     memory: usize,
     /// Ticks since the host was last called.
     ticks: u32,
@@ -107,6 +111,7 @@ impl State {
             cancelled,
             redactor: Redactor::default(),
             log: Budget::default(),
+            permits: Vec::new(),
             memory: 0,
             ticks: 0,
             exceeded: None,
@@ -120,12 +125,14 @@ impl State {
 
     /// Begins a call: its own log budget and computing time.
     pub(crate) fn begin(&mut self) {
+        self.permits.iter().for_each(Held::unpark);
         self.log = Budget::new(self.context.limits.log_lines);
         self.ticks = 0;
     }
 
     /// Ends a call.
     pub(crate) fn end(&mut self) {
+        self.permits.retain(Held::park);
         let dropped = self.log.dropped();
         if dropped > 0 {
             let (connection, connector) = (&self.context.connection, &self.context.connector);
@@ -251,6 +258,10 @@ impl transport::Host for State {
 impl quota::Host for State {
     fn reserve(&mut self, bucket: String, concurrency: Option<u32>) -> wasmtime::Result<Resource<Permit>> {
         let permit = self.context.bucket(bucket).reserve(concurrency);
+        if self.permits.len() >= MANY_PERMITS {
+            self.permits.retain(Held::is_alive);
+        }
+        self.permits.push(permit.held());
         Ok(self.table.push(permit)?)
     }
 

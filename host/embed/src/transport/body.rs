@@ -35,8 +35,9 @@ pub(super) struct GiveBack {
     pub(super) lane: Lane,
     pub(super) activity: Option<u64>,
     pub(super) idle: Duration,
-    /// The place among the requests under way.
-    pub(super) _slot: OwnedSemaphorePermit,
+    /// The place among the requests under way, until the wire has to wait for the connector: one that is idle must not keep
+    /// others from sending.
+    pub(super) slot: Option<OwnedSemaphorePermit>,
 }
 
 impl GiveBack {
@@ -84,8 +85,12 @@ impl Pipe {
         }
     }
 
+    fn is_full(&self) -> bool {
+        self.lock().bytes.len() >= BUFFER
+    }
+
     async fn wait_for_room(&self) {
-        while self.lock().bytes.len() >= BUFFER {
+        while self.is_full() {
             self.room.notified().await;
         }
     }
@@ -123,8 +128,8 @@ impl Drop for AnswerBody {
     }
 }
 
-async fn pump(incoming: Incoming, pipe: Arc<Pipe>, back: GiveBack, limits: BodyLimits, counters: Arc<Counters>) {
-    let end = take_off(incoming, &pipe, limits, &counters).await;
+async fn pump(incoming: Incoming, pipe: Arc<Pipe>, mut back: GiveBack, limits: BodyLimits, counters: Arc<Counters>) {
+    let end = take_off(incoming, &pipe, &mut back.slot, limits, &counters).await;
     if end.is_ok() {
         // Before the reader learns of the end, so that its next request finds the socket.
         back.give();
@@ -132,10 +137,19 @@ async fn pump(incoming: Incoming, pipe: Arc<Pipe>, back: GiveBack, limits: BodyL
     pipe.change(|buffer| buffer.end = Some(end));
 }
 
-async fn take_off(mut incoming: Incoming, pipe: &Pipe, limits: BodyLimits, counters: &Counters) -> Result<(), Failure> {
+async fn take_off(
+    mut incoming: Incoming,
+    pipe: &Pipe,
+    slot: &mut Option<OwnedSemaphorePermit>,
+    limits: BodyLimits,
+    counters: &Counters,
+) -> Result<(), Failure> {
     let mut total: u64 = 0;
     loop {
-        pipe.wait_for_room().await;
+        if pipe.is_full() {
+            slot.take();
+            pipe.wait_for_room().await;
+        }
         let frame = match timeout(LULL, incoming.frame()).await {
             Ok(frame) => frame,
             Err(_elapsed) => {

@@ -213,7 +213,7 @@ impl Transport {
             lane,
             activity: keep.idle.is_none().then_some(keep.activity),
             idle: idle.unwrap_or(IDLE_WITHIN_ACTIVITY),
-            _slot: slot,
+            slot: Some(slot),
         };
         let limits = body::BodyLimits { bytes: self.limits.response_body, between: timeouts.between_bytes, length };
         Ok(http::Response::from_parts(parts, AnswerBody::start(incoming, back, limits, Arc::clone(&self.counters))))

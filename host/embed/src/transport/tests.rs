@@ -497,6 +497,7 @@ async fn large_bodies_arrive_whole_and_in_few_pieces_even_if_the_reader_is_late(
         let answer = transport.send(request("GET", &server.url(), ""), SHORT, keep(0, Some(60))).await.unwrap();
         tokio::time::sleep(Duration::from_millis(200)).await;
         assert!(transport.counters().bytes_read.load(Ordering::SeqCst) < 3 << 20, "the buffer is bounded");
+        assert_eq!(transport.in_flight(), 0, "a reader that is late keeps nobody else from sending");
         let (mut body, mut pieces, mut position) = (answer.into_body(), 0, 0);
         while let Some(frame) = body.frame().await {
             let data = frame.unwrap().into_data().unwrap();
