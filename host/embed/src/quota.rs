@@ -64,6 +64,8 @@ struct Line {
     known: Known,
     /// Requests that have leave and are not answered yet.
     out: u32,
+    /// Those of them whose instance does not run: they use up the allowance, and keep nobody else waiting.
+    idle: u32,
     /// Reports that came for requests which are still `out`.
     reported: u32,
     waiting: VecDeque<Arc<Ticket>>,
@@ -113,11 +115,12 @@ impl Line {
         }
         while let Some(index) = self.waiting.iter().position(|ticket| !ticket.parked.load(Ordering::Relaxed)) {
             let head = self.waiting.get(index)?;
-            if head.concurrency.is_some_and(|most| self.out >= most.max(1)) {
+            let running = self.out.saturating_sub(self.idle);
+            if head.concurrency.is_some_and(|most| running >= most.max(1)) {
                 return None;
             }
             match &mut self.known {
-                Known::Nothing { answered } if self.out >= UNKNOWN_IN_FLIGHT.saturating_add(*answered) => return None,
+                Known::Nothing { answered } if running >= UNKNOWN_IN_FLIGHT.saturating_add(*answered) => return None,
                 Known::Nothing { .. } => {}
                 Known::Window { left, silent, ends } if *left <= self.out.saturating_add(*silent) => {
                     return Some(*ends);
@@ -250,7 +253,7 @@ impl Held {
         let Some(ticket) = self.ticket.upgrade() else { return false };
         let mut line = self.bucket.lock();
         if !ticket.parked.swap(true, Ordering::Relaxed) && ticket.granted.load(Ordering::Acquire) {
-            line.out = line.out.saturating_sub(1);
+            line.idle = line.idle.saturating_add(1);
             if ticket.probe.swap(false, Ordering::Relaxed)
                 && let Known::Probing { sent } = &mut line.known
             {
@@ -271,7 +274,7 @@ impl Held {
         let Some(ticket) = self.ticket.upgrade() else { return };
         let mut line = self.bucket.lock();
         if ticket.parked.swap(false, Ordering::Relaxed) && ticket.granted.load(Ordering::Acquire) {
-            line.out = line.out.saturating_add(1);
+            line.idle = line.idle.saturating_sub(1);
         }
         line.advance_for_all(Instant::now());
     }
@@ -306,7 +309,7 @@ impl Drop for Permit {
         let mut line = self.bucket.lock();
         if self.ticket.granted.load(Ordering::Acquire) {
             if self.ticket.parked.load(Ordering::Relaxed) {
-                line.out = line.out.saturating_add(1);
+                line.idle = line.idle.saturating_sub(1);
             }
             line.returned(self.ticket.probe.load(Ordering::Relaxed));
         } else {

@@ -90,6 +90,6 @@ impl Changing {
 impl Variables for Changing {
     fn get(&self, name: &str) -> Result<Secret, VariableError> {
         let values = self.0.lock().unwrap();
-        values.get(name).map(|value| Secret::new(value)).ok_or_else(|| VariableError::Undefined(name.into()))
+        values.get(name).map(Secret::new).ok_or_else(|| VariableError::Undefined(name.into()))
     }
 }
