@@ -42,7 +42,7 @@ impl Progress {
         }
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
         bar.set_style(
-            ProgressStyle::with_template("{spinner} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner()),
+            ProgressStyle::with_template("{spinner} {wide_msg}").unwrap_or_else(|_| ProgressStyle::default_spinner()),
         );
         *SHOWN.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar.clone());
         let (records, began, connection) = (progress.records.clone(), progress.began, progress.connection.clone());
@@ -95,7 +95,13 @@ fn line(verb: &str, records: u64, total: Option<u64>, time: Duration, status: &S
     if seconds > 0.5 {
         parts.push(format!("{:.0}/s", records as f64 / seconds));
     }
-    parts.push(format!("{} requests", grouped(status.requests)));
+    parts.push(counted(status.requests, "request"));
+    if let Some(quota) = status.quotas.iter().filter(|q| q.held_for.is_some()).max_by_key(|q| q.held_for) {
+        let seconds = quota.held_for.unwrap_or_default().as_secs_f64().ceil();
+        let whole = quota.limit.map(|limit| format!(" of {limit}")).unwrap_or_default();
+        parts.push(format!("waiting {seconds} s: quota{whole} used up"));
+        return parts.join(" · ");
+    }
     // The allowance that is nearest to its end is the one that matters.
     let tightest = status.quotas.iter().filter(|q| q.left.is_some()).min_by_key(|q| q.left);
     if let Some((left, limit)) = tightest.and_then(|q| Some((q.left?, q.limit))) {
@@ -104,11 +110,8 @@ fn line(verb: &str, records: u64, total: Option<u64>, time: Duration, status: &S
             None => format!("quota {left} left"),
         });
     }
-    let held = status.quotas.iter().filter_map(|q| q.held_for).max();
     let waiting: u32 = status.quotas.iter().map(|q| q.waiting).sum();
-    if let Some(held) = held {
-        parts.push(format!("waiting {} s: the quota is used up", held.as_secs_f64().ceil()));
-    } else if waiting > 0 && status.in_flight == 0 {
+    if waiting > 0 && status.in_flight == 0 {
         parts.push("waiting for leave to send".to_owned());
     } else if status.in_flight > 0 {
         parts.push(format!("{} under way", status.in_flight));
@@ -166,7 +169,7 @@ mod tests {
         }
         assert_eq!(
             line("created", 7, Some(1000), Duration::ZERO, &status),
-            "created 7 of 1,000 records · 1,500 requests · quota 0 of 150 left · waiting 13 s: the quota is used up"
+            "created 7 of 1,000 records · 1,500 requests · waiting 13 s: quota of 150 used up"
         );
     }
 

@@ -65,8 +65,16 @@ pub(crate) fn failure(error: &Error) -> Failure {
         failure.blame = Blame::Defect;
         return failure.hint("this is a defect of the connector: please report it");
     }
-    match error.retry {
-        Retry::After(ms) if ms > 0 => failure.hint(format!("nothing was done; try again in {}", seconds(ms))),
+    // What this program's user can do about findings that the connector can only name.
+    match (error.code.as_deref(), error.retry) {
+        (Some("origin-not-granted"), _) => failure
+            .hint("grant the origin: `grant = [\"https://host:port\"]` in connections.toml, or --grant when adding"),
+        (Some("untrusted-certificate"), _) => {
+            failure.hint("trust its authority: `ca-file = \"ca.pem\"` in connections.toml, or --ca-file when adding")
+        }
+        (_, Retry::After(ms)) if error.kind == ErrorKind::RateLimited => {
+            failure.hint(format!("nothing was done; try again in {}", seconds(ms)))
+        }
         _ => failure,
     }
 }

@@ -241,7 +241,7 @@ pub(crate) async fn describe(connection: &Connection, object: &str) -> Result<Ob
             let mut failures = remote::call_failed(&error);
             if let Ok(objects) = connection.list_objects().await
                 && !objects.iter().any(|o| o.name == object)
-                && let Some(first) = failures.0.first_mut()
+                && let Some(first) = failures.0.first_mut().filter(|f| !f.message.contains("did you mean"))
             {
                 first.hint = Some(
                     suggest(object, objects.iter().map(|o| o.name.as_str()))

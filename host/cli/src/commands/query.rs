@@ -169,7 +169,8 @@ async fn name_neighbour(connection: &Connection, request: &QueryRequest, error: 
     let (CallError::Connector(error), Some(first)) = (error, failures.0.first_mut()) else {
         return;
     };
-    if first.hint.is_some() {
+    // The connector may have named it itself.
+    if first.hint.is_some() || first.message.contains("did you mean") {
         return;
     }
     let schema = match describe(connection, &request.object).await {
