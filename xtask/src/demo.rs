@@ -116,7 +116,8 @@ pub(crate) fn run(root: &Path, route: Route) -> Result<()> {
     let begun = Instant::now();
     println!("── Set up and build (minutes the first time, seconds later)");
     components::build(root, &GUESTS, route)?;
-    process::show(process::cargo().args(["build", "--workspace", "--bins"]).current_dir(root))?;
+    // Everything, the tests too: one selection of features, so that `cargo xtask test` builds nothing twice.
+    process::show(process::cargo().args(["build", "--workspace", "--all-targets"]).current_dir(root))?;
     let binaries = root.join("target/debug");
     let folder = tempfile::tempdir().context("cannot make a project folder")?;
     std::fs::write(folder.path().join("new.csv"), NEW_PRODUCTS)?;

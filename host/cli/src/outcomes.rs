@@ -79,16 +79,17 @@ impl Outcomes {
         let length = file.metadata().map_err(|e| failed(&e))?.len();
         let mut doubt = None;
         if length > 0 {
-            doubt = in_doubt(&mut file).map_err(|e| failed(&e))?;
+            let next_row;
+            (doubt, next_row) = scan(&mut file).map_err(|e| failed(&e))?;
             if !append {
                 let failure =
                     Failure::new(format!("the file `{}` is there already and holds something", path.display()));
+                let go_on = format!("go on with --from-row {next_row}, or choose another file");
                 return Err(failure.hint(match doubt {
-                    Some(rows) => format!(
-                        "a run ended while rows {} to {} were under way: look them up, then go on with --from-row {}, or choose another file",
-                        rows.first_row, rows.last_row, rows.last_row + 1
+                    Some(InDoubt { first_row, last_row }) => format!(
+                        "a run ended while rows {first_row} to {last_row} were under way: look them up, then {go_on}"
                     ),
-                    None => "choose another file; or go on in this one with --from-row N, where N is the first row that was not sent".to_owned(),
+                    None => go_on,
                 }));
             }
             // A killed process may have left half a line: close it, so that what follows stands on lines of its own.
@@ -199,26 +200,35 @@ fn line_into(row: u64, outcome: &Outcome, text: &mut Vec<u8>) {
     text.extend_from_slice(b"}\n");
 }
 
-/// The rows of the last announcement that has no outcomes behind it.
-fn in_doubt(file: &mut File) -> io::Result<Option<InDoubt>> {
+/// What an earlier run left: the rows of the last announcement that has no outcomes behind it, and the first row that was not sent.
+fn scan(file: &mut File) -> io::Result<(Option<InDoubt>, u64)> {
     file.rewind()?;
     let (mut doubt, mut line) = (None, Vec::new());
+    // The last row that was or may have been sent, and the first one behind it that was not.
+    let (mut last, mut skipped) = (0, None);
     let mut reader = BufReader::new(&*file);
     loop {
         line.clear();
         if reader.read_until(b'\n', &mut line)? == 0 {
-            return Ok(doubt);
+            break;
         }
-        let complete = line.ends_with(b"\n");
         let value: Value = serde_json::from_slice(&line).unwrap_or_default();
-        let row = |key: &str| value.get("sending")?.get(key)?.as_u64();
-        if let (Some(first_row), Some(last_row)) = (row("first_row"), row("last_row")) {
+        let number = |key: &str| value.get("sending")?.get(key)?.as_u64();
+        if let (Some(first_row), Some(last_row)) = (number("first_row"), number("last_row")) {
             doubt = Some(InDoubt { first_row, last_row });
-        } else if let (true, Some(row), Some(rows)) = (complete, value.get("row").and_then(Value::as_u64), doubt) {
+            (last, skipped) = (last_row, None);
+        } else if let (true, Some(row)) = (line.ends_with(b"\n"), value.get("row").and_then(Value::as_u64)) {
+            if value.get("outcome").is_some_and(|outcome| outcome == "skipped") {
+                skipped.get_or_insert(row);
+            } else {
+                skipped = None;
+            }
             // Outcomes are written in order: what is behind the last complete line is still in doubt.
-            doubt = (row < rows.last_row).then_some(InDoubt { first_row: row + 1, ..rows });
+            doubt = doubt.filter(|rows| row < rows.last_row).map(|rows| InDoubt { first_row: row + 1, ..rows });
         }
     }
+    let next = if doubt.is_none() { skipped } else { None };
+    Ok((doubt, next.unwrap_or(last + 1)))
 }
 
 #[cfg(test)]

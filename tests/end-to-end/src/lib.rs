@@ -27,9 +27,7 @@ pub fn component(name: &str) -> Vec<u8> {
 
 /// A host with the project's compile cache.
 pub fn host() -> Host {
-    let mut config = HostConfig::default();
-    config.cache_dir = Some(root().join("target/compile-cache"));
-    Host::new(config).unwrap()
+    Host::new(HostConfig { cache_dir: Some(root().join("target/compile-cache")), ..HostConfig::default() }).unwrap()
 }
 
 /// Variables in memory, changeable between calls.

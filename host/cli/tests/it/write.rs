@@ -77,7 +77,7 @@ fn without_it_an_unknown_outcome_stops_and_says_where_to_go_on() {
     assert_eq!(lines[3], json!({"row": 3, "outcome": "skipped"}));
     assert_eq!(lines.len(), 4, "{file}");
 
-    project.run_with(&args, input).bad(1, &["o.ndjson", "is there already"]);
+    project.run_with(&args, input).bad(1, &["o.ndjson", "is there already", "go on with --from-row 3"]);
     let go_on = [&args[..], &["--from-row", "3"]].concat();
     project.run_with(&go_on, input).good().says(&["3 records created"]);
     let after = project.read("o.ndjson");
