@@ -65,7 +65,7 @@ const KNOWN: [(&str, &str, Option<&str>, Option<Goal>); 12] = [
     ("load-cached", "load a compiled version", None, Some(Goal::AtMost(5.0))),
     ("component", "size of the component", None, Some(Goal::AtMost(1000.0))),
     ("quota-used", "quota used by 8 queries side by side", None, Some(Goal::AtLeast(95.0))),
-    ("quota-refused", "requests refused meanwhile", None, None),
+    ("quota-refused", "requests refused meanwhile, per window", None, None),
     ("idle", "resident memory, 10,000 idle connections", None, Some(Goal::AtMost(200.0))),
 ];
 

@@ -76,9 +76,11 @@ pub(crate) fn report(samples: Result<Vec<Samples>>) -> Result<()> {
     Ok(())
 }
 
-/// Starts activities of one connection, one after another; loads the compiled component again and again.
+/// Starts activities of one connection, one after another on one thread, so that the end of one does not disturb the start of
+/// the next; loads the compiled component again and again.
 pub(crate) fn start(options: Start) -> Result<Vec<Samples>> {
-    runtime()?.block_on(async {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
         let (host, connector, wasm) = load(&options.common).await?;
         let connection = host.open(&connector, bigcommerce("store")).await?;
         let mut starts = Vec::with_capacity(options.starts);
@@ -87,6 +89,8 @@ pub(crate) fn start(options: Start) -> Result<Vec<Samples>> {
             let activity = connection.activity().await?;
             starts.push(started.elapsed().as_secs_f64() * 1e6);
             drop(activity);
+            // Its task takes the instance down now.
+            tokio::task::yield_now().await;
         }
         let mut loads = Vec::with_capacity(LOADS);
         for _ in 0..LOADS {
@@ -105,8 +109,7 @@ pub(crate) fn start(options: Start) -> Result<Vec<Samples>> {
 /// Opens connections that then do nothing.
 pub(crate) fn idle(options: Idle) -> Result<Vec<Samples>> {
     runtime()?.block_on(async {
-        let (host, connector, wasm) = load(&options.common).await?;
-        drop(wasm);
+        let (host, connector, _) = load(&options.common).await?;
         let mut connections = Vec::with_capacity(options.connections);
         for number in 0..options.connections {
             connections.push(host.open(&connector, bigcommerce(&format!("store-{number}"))).await?);
@@ -155,10 +158,10 @@ pub(crate) fn quota(options: Quota) -> Result<Vec<Samples>> {
             bail!("the queries were over in {} windows: too few to measure", windows.len());
         }
         let share = |sent: &f64| sent.min(window.requests) * 100.0 / window.requests;
-        let refused = windows.iter().map(|sent| (sent - window.requests).max(0.0)).sum();
+        let refused = |sent: &f64| (sent - window.requests).max(0.0);
         Ok(vec![
             Samples::new("quota-used", "%", windows.iter().map(share).collect()),
-            Samples::new("quota-refused", "", vec![refused]),
+            Samples::new("quota-refused", "", windows.iter().map(refused).collect()),
         ])
     })
 }

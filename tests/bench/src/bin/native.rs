@@ -55,6 +55,10 @@ struct Page<'a> {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
     let arguments = Arguments::parse();
+    // Features that another program wants of serde_json would make these loops slower than they need be.
+    if serde_json::from_str::<Value>("1e400").is_ok() {
+        bail!("built with `arbitrary_precision`: build this package without the others");
+    }
     // The file behind standard output itself: Rust's own handle would look for line ends in everything that goes through it.
     let stdout = File::from(io::stdout().as_fd().try_clone_to_owned()?);
     let mut out = BufWriter::with_capacity(1 << 16, stdout);
