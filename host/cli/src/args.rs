@@ -98,7 +98,7 @@ pub(crate) enum Connection {
     /// Check a new connection and save it.
     ///
     /// A secret that is typed in does not go into connections.toml: it is kept as a hidden variable in secrets.toml, which only
-    /// its owner can read, and the setting refers to it. Better still, refer to a variable of your own: --set access_token=[token].
+    /// its owner can read, and the setting refers to it. Better still, refer to a variable of your own: `--set access_token=[token]`.
     Add {
         /// Name: unique in the project, without `/` and `:`.
         name: String,
