@@ -149,7 +149,7 @@ fn broken(what: &str) -> ErrorCode {
 fn prepare(request: &Request) -> Result<OutgoingRequest, ErrorCode> {
     let headers = Fields::new();
     for (name, value) in &request.headers {
-        headers.append(&(*name).to_owned(), &value.clone().into_bytes()).map_err(|_| broken("a header was refused"))?;
+        headers.append(name, &value.clone().into_bytes()).map_err(|_| broken("a header was refused"))?;
     }
     let outgoing = OutgoingRequest::new(headers);
     let method = match request.method {
