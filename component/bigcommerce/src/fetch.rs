@@ -9,7 +9,7 @@ use crate::cursor::Fnv;
 use crate::error::{Error, Kind};
 use crate::host::Answer;
 use crate::parents;
-use crate::plan::{Access, Pages, Plan};
+use crate::plan::{Access, List, Pages, Plan};
 use crate::scan;
 use crate::slice::{self, Sliced};
 use crate::source::{Seen, Target};
@@ -56,6 +56,13 @@ pub fn call(plan: &Plan, parent: &[String], target: &Target, wanted: Option<u64>
             if limited {
                 own.push(("limit", less));
             }
+        }
+        (Target::Joined { from, page, .. }, Access::List(list)) => {
+            if let Pages::Keyset { keyset, to, .. } = &list.paging {
+                own.push((keyset.from, from.to_string()));
+                own.extend((*to != u128::MAX).then(|| (keyset.to, to.to_string())));
+            }
+            own.extend([("page", page.to_string()), ("limit", limit)]);
         }
         (Target::Page(page), _) if !limited => own.push(("page", page.to_string())),
         (Target::Page(page), _) => own.extend([("page", page.to_string()), ("limit", limit)]),
@@ -214,6 +221,31 @@ pub fn finish(plan: &Plan, fetched: Fetched, parent: &[String]) -> Result<Page, 
         page.count += 1;
     }
     Ok(page)
+}
+
+/// Drops the records at the front whose keys are below `begin`: they were delivered with the page before.
+///
+/// # Errors
+/// A record without a key.
+pub fn drop_below(plan: &Plan, begin: u128, fetched: &mut Fetched) -> Result<(), Error> {
+    let Access::List(List { paging: Pages::Keyset { keyset, .. }, .. }) = &plan.access else { return Ok(()) };
+    if fetched.seen.first.is_none_or(|first| first >= begin) {
+        return Ok(());
+    }
+    let (mut bytes, mut count) = (0, 0);
+    for line in scan::lines(&fetched.sliced.records) {
+        let key: Option<u128> = parents::text(line, keyset.field).and_then(|text| text.parse().ok());
+        let key =
+            key.ok_or_else(|| crate::remote::nonsense(&plan.what(), "a record has no whole number as its key"))?;
+        if key >= begin {
+            break;
+        }
+        bytes += line.len() + 1;
+        count += 1;
+    }
+    fetched.sliced.records.drain(..bytes.min(fetched.sliced.records.len()));
+    fetched.sliced.count = fetched.sliced.count.saturating_sub(count);
+    Ok(())
 }
 
 /// Cuts a page after so many records.

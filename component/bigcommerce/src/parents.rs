@@ -40,6 +40,7 @@ impl Collection {
     pub fn position(&self, target: &Target) -> Position {
         let inner = match target {
             Target::Range { from, .. } => Position::Key(*from),
+            Target::Joined { from, .. } => Position::Key(self.source.borrow().begin(target).unwrap_or(*from)),
             Target::Page(page) => Position::Page(*page, self.limit),
             Target::After(Some(after)) => Position::After(after.clone()),
             Target::After(None) | Target::Once => Position::Start,

@@ -18,7 +18,7 @@ use crate::fetch::{self, Fetched};
 use crate::host::Local;
 use crate::parents::{Collection, Collections};
 use crate::plan::Plan;
-use crate::source::Target;
+use crate::source::{Follow, Target};
 use crate::types::Page;
 
 /// Segments without a matching record that are skipped before an empty page is delivered, so that a caller of a long search
@@ -123,9 +123,14 @@ impl Reader {
                     ));
                 }
                 Some(Segment { state: State::Answered(_), .. }) => {
-                    if let Some(Segment { collection, state: State::Answered(result), .. }) = self.segments.pop_front()
+                    if let Some(Segment { collection, target, state: State::Answered(result), .. }) =
+                        self.segments.pop_front()
                     {
-                        return fetch::finish(&self.plan, (*result)?, &collection.parent).map(Some);
+                        let mut fetched = (*result)?;
+                        if let Some(begin) = collection.source.borrow_mut().delivered(&target) {
+                            fetch::drop_below(&self.plan, begin, &mut fetched)?;
+                        }
+                        return fetch::finish(&self.plan, fetched, &collection.parent).map(Some);
                     }
                 }
                 Some(_) => match select(self.under_way.next(), self.client.host().cancelled()).await {
@@ -147,13 +152,14 @@ impl Reader {
             return Ok(());
         };
         let collection = segment.collection.clone();
-        let mut follow = Vec::new();
+        let mut missing = Vec::new();
+        let mut further = Vec::new();
         if let Ok(fetched) = &result {
             let mut source = collection.source.borrow_mut();
-            follow.extend(source.arrived(&segment.target, &fetched.seen, &self.plan.what())?);
+            missing = source.arrived(&segment.target, &fetched.seen, &self.plan.what())?;
             // The collection at the end goes on by itself; one before it must put what it found in front of the others.
             if !self.last.as_ref().is_some_and(|last| Rc::ptr_eq(last, &collection)) {
-                follow.extend(std::iter::from_fn(|| source.more()));
+                further.extend(std::iter::from_fn(|| source.more()));
             }
             if self.collections.is_single() && self.plan.local.is_empty() && self.total.is_none() && self.delivered == 0
             {
@@ -161,16 +167,25 @@ impl Reader {
             }
         }
         segment.state = State::Answered(Box::new(result));
-        let behind = |segment: &Segment| Rc::ptr_eq(&segment.collection, &collection);
-        // What a key range left over belongs right behind it; further pages belong behind the collection's last segment.
-        let ranges = matches!(follow.first(), Some(Target::Range { .. }));
-        let at = if ranges { index } else { self.segments.iter().rposition(behind).unwrap_or(index) };
-        for (offset, target) in follow.into_iter().enumerate() {
-            self.next_id += 1;
-            let segment = Segment { id: self.next_id, collection: collection.clone(), target, state: State::Waiting };
-            self.segments.insert(at + 1 + offset, segment);
+        let ours = |segment: &Segment| Rc::ptr_eq(&segment.collection, &collection);
+        for Follow { target, before } in missing {
+            let before = before
+                .and_then(|before| self.segments.iter().position(|segment| ours(segment) && segment.target == before));
+            let at = before.unwrap_or(index + 1);
+            self.insert(at, &collection, target);
+        }
+        // Further pages belong behind the collection's last segment.
+        for target in further {
+            let at = self.segments.iter().rposition(ours).unwrap_or(index) + 1;
+            self.insert(at, &collection, target);
         }
         Ok(())
+    }
+
+    fn insert(&mut self, at: usize, collection: &Rc<Collection>, target: Target) {
+        self.next_id += 1;
+        let segment = Segment { id: self.next_id, collection: collection.clone(), target, state: State::Waiting };
+        self.segments.insert(at.min(self.segments.len()), segment);
     }
 
     /// Sends as many requests ahead as the bounds allow, and sees to it that the front segment is there if anything is left.

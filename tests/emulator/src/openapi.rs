@@ -322,7 +322,8 @@ fn typed(root: &Value, schema: &Value, value: &str) -> Option<Value> {
         _ => "",
     };
     match kind {
-        "integer" => value.parse::<i64>().ok().map(Value::from),
+        // The documents set no bound to ids: 20 digits are an integer too.
+        "integer" => value.parse::<i64>().map(Value::from).or_else(|_| value.parse::<u64>().map(Value::from)).ok(),
         "number" => text::compare_numbers(value, "0").and_then(|_| value_of(value)),
         "boolean" => match value {
             "true" | "1" => Some(Value::Bool(true)),

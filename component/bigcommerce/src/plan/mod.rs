@@ -149,6 +149,8 @@ pub enum Pages {
         from: u128,
         /// Greatest key wanted.
         to: u128,
+        /// Whether the endpoint has pages by number as well, and tells totals.
+        numbered: bool,
     },
     /// By the cursor that every answer gives.
     Cursor,

@@ -171,7 +171,7 @@ impl Planner<'_> {
         }
         let paging = match (keyset, read.paging) {
             _ if read.single => Pages::Once,
-            (Some(keyset), _) => Pages::Keyset { keyset, from: range.0, to: range.1 },
+            (Some(keyset), _) => Pages::Keyset { keyset, from: range.0, to: range.1, numbered: numbered(read, keyset) },
             (None, Paging::None) => Pages::Once,
             (None, Paging::V3Cursor) => Pages::Cursor,
             (None, Paging::V3After) => Pages::After(self.object.key.last().copied().unwrap_or("id")),
@@ -195,7 +195,8 @@ impl Planner<'_> {
         };
         if let Some(keyset) = read.keyset.as_ref().filter(by_key).filter(|_| !nested) {
             query.extend(keyset.sort.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-            self.steps.push(format!("goes through ranges of `{}`, several at once", keyset.field));
+            let pages = if numbered(read, keyset) { "numbered pages, joined by" } else { "ranges of" };
+            self.steps.push(format!("goes through {pages} `{}`, several at once", keyset.field));
             return Ok(Some(keyset));
         }
         match self.request.order_by.as_slice() {
@@ -411,4 +412,9 @@ impl Planner<'_> {
             stable,
         })
     }
+}
+
+/// Whether a collection that is read by its key has pages by number in the same order, and tells totals.
+fn numbered(read: &Read, keyset: &Keyset) -> bool {
+    read.paging == Paging::V3Page && read.limited && keyset.ordered
 }

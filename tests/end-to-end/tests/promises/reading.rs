@@ -270,11 +270,12 @@ async fn a_read_gets_through_every_passing_fault_without_loss_or_doubling() {
 async fn a_repeated_page_is_detected() {
     let bench = Bench::new().await;
     let connection = bench.connection().await;
-    bench.fault(Fault::on("GET", "/v3/catalog/products", Effect::RepeatPage).nth(3));
     let mut request = query("products");
     request.page_size = Some(50);
-    let error = refused(lines(&connection, request).await);
-    assert_eq!(error.kind, ErrorKind::Protocol, "{error:?}");
+    let expected = lines(&connection, request.clone()).await.unwrap();
+    // Where keys join the pages, what is repeated is dropped and what it stood for is asked for again.
+    bench.fault(Fault::on("GET", "/v3/catalog/products", Effect::RepeatPage).nth(3));
+    assert!(lines(&connection, request).await.unwrap() == expected);
     let mut request = query("products");
     request.page_size = Some(50);
     request.order_by = vec![order("name", false)];
