@@ -27,7 +27,7 @@ fn main() -> Result<(), String> {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=build");
     let text = std::fs::read_to_string(FACTS).map_err(|error| format!("cannot read {FACTS}: {error}"))?;
-    let code = objects::table(&facts::data_resources(&text)?)?;
+    let code = objects::table(&facts::resources(&text)?)?;
     let folder = std::env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?;
     let file = Path::new(&folder).join("objects.rs");
     std::fs::write(&file, code).map_err(|error| format!("cannot write {}: {error}", file.display()))

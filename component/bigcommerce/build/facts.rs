@@ -47,7 +47,7 @@ pub(crate) struct Pagination {
     pub(crate) max_limit: Option<u32>,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 pub(crate) struct QueryParam {
     pub(crate) name: String,
     pub(crate) role: String,
@@ -83,6 +83,9 @@ pub(crate) struct Operation {
 pub(crate) struct Body {
     pub(crate) shape: String,
     pub(crate) wrapper: Option<String>,
+    /// What stands beside the list in the wrapping object.
+    #[serde(default)]
+    pub(crate) wrapper_siblings: Vec<String>,
     pub(crate) max_items: Option<u32>,
     #[serde(default)]
     pub(crate) documented_required: Vec<String>,
@@ -110,6 +113,8 @@ pub(crate) struct Schemas {
     pub(crate) read: Option<Schema>,
     pub(crate) create: Option<Schema>,
     pub(crate) update: Option<Schema>,
+    /// The body of an operation that does something rather than keeps a record.
+    pub(crate) action: Option<Schema>,
 }
 
 /// A value's schema. Members of `fields` have a name.
@@ -152,7 +157,7 @@ impl Resource {
 
     /// Whether it stands for one record, rather than for many.
     pub(crate) fn singleton(&self) -> bool {
-        self.kind == "singleton"
+        matches!(self.kind.as_str(), "singleton" | "count")
     }
 }
 
@@ -163,11 +168,16 @@ impl Operation {
     }
 }
 
-/// The resources that hold data; counts, actions, uploads and streams are none.
-pub(crate) fn data_resources(text: &str) -> Result<Vec<Resource>, String> {
+/// All resources. Which of their operations are used is decided by `overrides::EXCLUDED` alone.
+pub(crate) fn resources(text: &str) -> Result<Vec<Resource>, String> {
     let mut resources: Vec<Resource> = serde_json::from_str(text).map_err(|error| format!("facts: {error}"))?;
-    resources.retain(|resource| {
-        matches!(resource.kind.as_str(), "collection" | "singleton" | "keyed_singleton" | "write_only")
-    });
+    let lists: BTreeMap<String, Vec<QueryParam>> =
+        resources.iter().map(|resource| (resource.collection_path.clone(), resource.query.clone())).collect();
+    for count in resources.iter_mut().filter(|resource| resource.kind == "count") {
+        // A count takes filters of the list that it counts, which alone tells their types.
+        let listed = count.collection_path.strip_suffix("/count").and_then(|path| lists.get(path));
+        let taken: Vec<&String> = count.operations.iter().flat_map(|operation| &operation.query).collect();
+        count.query = listed.into_iter().flatten().filter(|param| taken.contains(&&param.name)).cloned().collect();
+    }
     Ok(resources)
 }

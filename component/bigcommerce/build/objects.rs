@@ -81,7 +81,7 @@ fn groups(resources: &[Resource]) -> Result<Vec<Group<'_>>, String> {
     for resource in resources {
         let name = names::object_name(resource, resources);
         by_path.entry(&resource.collection_path).or_insert_with(|| name.clone());
-        if resource.operations.iter().any(writes_or_reads) {
+        if resource.operations.iter().any(in_table) {
             by_name.entry(name).or_default().push(resource);
         }
     }
@@ -96,9 +96,8 @@ fn groups(resources: &[Resource]) -> Result<Vec<Group<'_>>, String> {
 }
 
 /// Whether an operation is in the table at all.
-pub(crate) fn writes_or_reads(operation: &crate::facts::Operation) -> bool {
-    matches!(operation.verb.as_str(), "list" | "get" | "create" | "update" | "upsert" | "delete")
-        && !overrides::LEFT_OUT.contains(&(operation.method.as_str(), operation.path.as_str()))
+pub(crate) fn in_table(operation: &crate::facts::Operation) -> bool {
+    !overrides::EXCLUDED.iter().any(|(method, path, _)| *method == operation.method && *path == operation.path)
 }
 
 fn group<'a>(name: String, members: &[&'a Resource], by_path: &HashMap<&str, String>) -> Result<Group<'a>, String> {
@@ -135,7 +134,7 @@ fn model<'a>(members: &[&'a Resource]) -> Option<&'a Schema> {
         let readable = member
             .operations
             .iter()
-            .any(|operation| writes_or_reads(operation) && matches!(operation.verb.as_str(), "list" | "get"));
+            .any(|operation| in_table(operation) && matches!(operation.verb.as_str(), "list" | "get" | "count"));
         let Some(mut schema) = member.schemas.read.as_ref().filter(|_| readable) else {
             continue;
         };

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::facts::{Operation, QueryParam, Resource};
-use crate::objects::{Access, Group, option, writes_or_reads};
+use crate::objects::{Access, Group, in_table, option};
 use crate::{nodes, overrides};
 
 /// Query parameters that choose whose record is meant, on single records and writes. Others that the documents list there are
@@ -14,7 +14,7 @@ const CONTEXT: &[&str] = &["channel_id"];
 pub(crate) fn reads(group: &Group<'_>) -> Result<Vec<String>, String> {
     let mut out = Vec::new();
     for access in &group.accesses {
-        for operation in access.resource.operations.iter().filter(|operation| writes_or_reads(operation)) {
+        for operation in access.resource.operations.iter().filter(|operation| in_table(operation)) {
             if let Some(single) = reads_all(group, access.resource, operation) {
                 out.push(read(group, access, operation, single)?);
             }
@@ -29,7 +29,7 @@ fn reads_all(group: &Group<'_>, resource: &Resource, operation: &Operation) -> O
     match operation.verb.as_str() {
         "list" => at_collection.then_some(false),
         // The nested path to one element of a flat collection reads an item.
-        "get" if resource.singleton() && at_collection => (group.accesses.len() == 1).then_some(true),
+        "get" | "count" if resource.singleton() && at_collection => (group.accesses.len() == 1).then_some(true),
         "get" if keyed_from_outside(group, resource) => Some(true),
         _ => None,
     }
@@ -160,7 +160,7 @@ fn keyset(group: &Group<'_>, resource: &Resource, sort: Option<&Sort>) -> Option
 pub(crate) fn item(group: &Group<'_>) -> Result<Option<String>, String> {
     for access in &group.accesses {
         let resource = access.resource;
-        for operation in resource.operations.iter().filter(|operation| writes_or_reads(operation)) {
+        for operation in resource.operations.iter().filter(|operation| in_table(operation)) {
             let at_item = resource.item_path.as_ref() == Some(&operation.path);
             let of_flat = resource.singleton() && group.accesses.len() > 1;
             if operation.verb == "get" && (at_item || of_flat) && !keyed_from_outside(group, resource) {

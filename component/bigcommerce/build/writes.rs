@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use crate::facts::{Operation, Resource, Schema};
 use crate::nodes::Nodes;
-use crate::objects::{Access, Group, option, writes_or_reads};
+use crate::objects::{Access, Group, in_table, option};
 use crate::{overrides, reads};
 
 /// Records per delete request where no maximum is documented. Small enough for every URL, large enough to save most requests.
@@ -18,12 +18,12 @@ enum Purpose {
 
 /// Ways to create: plain ones before upserts, many records before one.
 pub(crate) fn creates(group: &Group<'_>, nodes: &mut Nodes) -> Result<Vec<String>, String> {
-    let mut found = ways(group, &["create", "upsert"]);
+    let mut found = ways(group, &["create", "action", "upload", "upsert"]);
     if group.key.is_empty() && group.accesses.iter().any(|access| access.resource.singleton()) {
         // A singleton of the store is always there.
-        found.retain(|(_, operation)| operation.verb == "create");
+        found.retain(|(_, operation)| verb(operation) != "upsert");
     }
-    found.sort_by_key(|(_, operation)| (operation.verb == "upsert", !is_batch(operation)));
+    found.sort_by_key(|(_, operation)| (verb(operation) == "upsert", !is_batch(operation)));
     found.into_iter().map(|(access, operation)| write(group, access, operation, Purpose::Create, nodes)).collect()
 }
 
@@ -39,12 +39,29 @@ fn ways<'a, 'g>(group: &'g Group<'a>, verbs: &[&str]) -> Vec<(&'g Access<'a>, &'
     let mut out = Vec::new();
     for access in &group.accesses {
         for operation in &access.resource.operations {
-            if writes_or_reads(operation) && verbs.contains(&operation.verb.as_str()) {
+            if in_table(operation) && verbs.contains(&verb(operation)) {
                 out.push((access, operation));
             }
         }
     }
     out
+}
+
+/// What the operation does for a caller.
+fn verb(operation: &Operation) -> &str {
+    let plain = overrides::PLAIN_CREATES.contains(&(operation.method.as_str(), operation.path.as_str()));
+    if plain { "create" } else { operation.verb.as_str() }
+}
+
+/// Does something rather than keeps what it is sent: its answer is its own.
+fn acts(operation: &Operation) -> bool {
+    operation.verb == "action"
+}
+
+/// Simultaneous requests per store, as documented.
+fn concurrency(operation: &Operation) -> Option<u32> {
+    let one = overrides::ONE_AT_A_TIME.contains(&(operation.method.as_str(), operation.path.as_str()));
+    if one { Some(1) } else { operation.concurrency_limit }
 }
 
 fn shape(operation: &Operation) -> &str {
@@ -81,9 +98,10 @@ fn write(
 ) -> Result<String, String> {
     let resource = access.resource;
     let path = access.path(&operation.path);
-    let upsert = operation.verb == "upsert";
+    let upsert = verb(operation) == "upsert";
     let wrapper = operation.body.as_ref().and_then(|body| body.wrapper.as_deref());
     let source = match purpose {
+        Purpose::Create if acts(operation) => resource.schemas.action.as_ref(),
         Purpose::Create => resource.schemas.create.as_ref(),
         Purpose::Update => resource.schemas.update.as_ref(),
     };
@@ -105,21 +123,39 @@ fn write(
     let many = !matches!(body.as_str(), "Body::Object" | "Body::Empty");
     let match_on = match_on(group, operation);
     let required = required(group, operation, &path, purpose, model.as_ref(), &match_on, many);
+    let beside = operation.body.as_ref().map(|body| body.wrapper_siblings.as_slice()).unwrap_or_default();
     if let Some(model) = &mut model {
         complete(model, group, &required, &path, operation);
+        model.fields.extend(beside.iter().map(|name| Schema {
+            name: name.clone(),
+            ty: Some("string".into()),
+            ..Schema::default()
+        }));
     }
+    let most = overrides::MOST.iter().find(|(method, path, _)| *method == operation.method && *path == operation.path);
+    let most = most.map(|(_, _, most)| *most).or(operation.body.as_ref().and_then(|body| body.max_items));
+    let mut path_only = path_only(group, operation, &path, purpose, model.as_ref(), &required);
+    beside.iter().for_each(|field| add(&mut path_only, field));
     Ok(format!(
-        "Write{{method:Method::{},path:{path:?},body:{body},query:&[{}],max_items:{:?},upsert:{upsert},match_on:&{match_on:?},\
-         envelope:{},answers_records:{},concurrency:{:?},required:&{required:?},path_only:&{:?},model:{}}},\n",
+        "Write{{method:Method::{},path:{path:?},body:{body},beside:&{beside:?},query:&[{}],max_items:{:?},upsert:{upsert},\
+         match_on:&{match_on:?},envelope:{},answers_records:{},result:{},concurrency:{:?},required:&{required:?},\
+         path_only:&{path_only:?},model:{}}},\n",
         if operation.method == "POST" { "Post" } else { "Put" },
         reads::params(operation),
-        if many { operation.body.as_ref().and_then(|body| body.max_items) } else { Some(1) },
+        if many { most } else { Some(1) },
         reads::envelope(operation),
         answers_records(operation, many),
-        operation.concurrency_limit,
-        path_only(group, operation, &path, purpose, model.as_ref(), &required),
+        option(result(resource, operation).map(|result| nodes.add(&result, &resource.version))),
+        concurrency(operation),
         option(model.map(|model| nodes.add(&model, &resource.version))),
     ))
+}
+
+/// What an operation that acts answers with. None if it says nothing.
+fn result(resource: &Resource, operation: &Operation) -> Option<Schema> {
+    let (code, answer) = operation.success.iter().next().filter(|_| acts(operation))?;
+    let schema = resource.schemas.read.as_ref().filter(|schema| code != "204" && !schema.fields.is_empty())?;
+    Some(if answer.shape == "array" { list_in_object("data", schema) } else { schema.clone() })
 }
 
 fn list_in_object(name: &str, item: &Schema) -> Schema {
@@ -134,7 +170,7 @@ fn list_in_object(name: &str, item: &Schema) -> Schema {
 }
 
 fn match_on(group: &Group<'_>, operation: &Operation) -> Vec<String> {
-    if operation.verb != "upsert" {
+    if verb(operation) != "upsert" {
         return Vec::new();
     }
     let known =
@@ -151,7 +187,7 @@ fn required(
     match_on: &[String],
     many: bool,
 ) -> Vec<String> {
-    let upsert = operation.verb == "upsert";
+    let upsert = verb(operation) == "upsert";
     let listed = |table: &'static [(&str, &str, &[&str])]| {
         let found = table.iter().find(|(method, path, _)| *method == operation.method && *path == operation.path);
         found.map_or(&[][..], |(_, _, fields)| *fields)
@@ -244,7 +280,7 @@ fn path_only(
 }
 
 fn answers_records(operation: &Operation, many: bool) -> bool {
-    if overrides::ANSWERS_SOMETHING_ELSE.contains(&(operation.method.as_str(), operation.path.as_str())) {
+    if acts(operation) || overrides::ANSWERS_SOMETHING_ELSE.contains(&(operation.method.as_str(), operation.path.as_str())) {
         return false;
     }
     // A batch that is answered with one object got an acknowledgement, or the record around the batch.
@@ -270,17 +306,19 @@ pub(crate) fn deletes(group: &Group<'_>) -> Result<Vec<String>, String> {
             "singleton" if path_fields(&path).next().is_some() => Some("DeleteBy::Path".to_owned()),
             "query_filter" => by_filter(group, access.resource, &delete.filters, &path, by_path),
             "body_ids" => by_body(group, operation),
+            "body_key" => group.own_key().last().map(|field| format!("DeleteBy::BodyKey({field:?})")),
             // `all` names nobody.
             _ => None,
         };
-        let Some(by) = named else { continue };
-        let one = by == "DeleteBy::Path" || by.starts_with("DeleteBy::Fields");
+        let by = named
+            .ok_or_else(|| format!("DELETE {}: it cannot name its records: exclude it, and say why", operation.path))?;
+        let one = !by.starts_with("DeleteBy::Filter") && !by.contains("Ids");
         let max_items = if one { 1 } else { delete.max_items.unwrap_or(DELETED_AT_ONCE) };
         // Beside a filter that names records, a second one would be a condition.
         let query = if by == "DeleteBy::Path" { reads::params(operation) } else { String::new() };
         let code = format!(
             "Delete{{path:{path:?},by:{by},query:&[{query}],max_items:Some({max_items}),concurrency:{:?},archives:{}}},\n",
-            operation.concurrency_limit,
+            concurrency(operation),
             delete.semantics.as_deref() == Some("archive"),
         );
         out.push((one, code));

@@ -123,7 +123,10 @@ pub fn describe(object: &'static Object) -> Description {
     let named: Vec<&'static str> = object.key.iter().map(|field| member(field)).collect();
     let written = response(&named);
     let write = |ways: &'static [Write], key: &[&'static str]| {
-        ways.first().map(|way| ActivitySchema { request: write_request(object, way, key), response: written.clone() })
+        ways.first().map(|way| ActivitySchema {
+            request: write_request(object, way, key),
+            response: way.result.map_or_else(|| written.clone(), |result| acted(object, result)),
+        })
     };
     let mut includes: Vec<&'static str> = object.item.iter().flat_map(|item| item.includes).copied().collect();
     for include in object.reads.iter().flat_map(|read| read.includes) {
@@ -196,6 +199,13 @@ fn properties(object: &Object) -> Vec<Property> {
         out.extend(missing.into_iter().map(|field| property(object, field)));
     }
     out
+}
+
+/// The schema of what an operation answers that does something: its own answer, with the fields that name on what it was done.
+fn acted(object: &Object, result: &'static Node) -> String {
+    let names = object.key.iter().filter(|name| result.field(name).is_none()).map(|name| property(object, name));
+    let properties: Vec<Property> = names.chain(result.fields.iter().map(Property::from)).collect();
+    schema::record(object.title, &properties, object.key, false)
 }
 
 /// The schema of a record that is written; `key` are the members that name it.

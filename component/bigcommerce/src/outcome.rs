@@ -8,8 +8,9 @@ use crate::host::Answer;
 use crate::parents::text;
 use crate::record;
 use crate::remote::{self, Said};
+use crate::scan;
 use crate::slice::{self, Payload};
-use crate::table::{Envelope, Object};
+use crate::table::{Envelope, Object, Write};
 use crate::types::{Outcome, Verb};
 use crate::write::Way;
 
@@ -45,7 +46,8 @@ fn saved(object: &'static Object, verb: Verb, way: Way, sent: &[&[u8]], answer: 
         Way::Delete(_) => (Envelope::Bare, false),
     };
     let keys = || sent.iter().map(|line| Outcome::Applied(record::key_of(object, line))).collect();
-    if answer.body.iter().all(u8::is_ascii_whitespace) || (!answers_records && answer.status != 207) {
+    let acts = matches!(way, Way::Put(Write { result: Some(_), .. }));
+    if answer.body.iter().all(u8::is_ascii_whitespace) || (!answers_records && !acts && answer.status != 207) {
         return Verdict::Each(keys());
     }
     let sliced = match slice::split(answer.body.clone(), envelope) {
@@ -58,6 +60,9 @@ fn saved(object: &'static Object, verb: Verb, way: Way, sent: &[&[u8]], answer: 
         }
     };
     let records: Vec<&[u8]> = (0..sliced.count as usize).filter_map(|index| sliced.record(index)).collect();
+    if acts {
+        return Verdict::Each(sent.iter().map(|line| result(object, line, &sliced, &records)).collect());
+    }
     let errors = sliced.errors.as_deref().map(each_error).unwrap_or_default();
     if let ([_], 207) = (sent, answer.status) {
         return Verdict::Each(vec![in_part(object, &records, &errors, answer, what)]);
@@ -69,6 +74,29 @@ fn saved(object: &'static Object, verb: Verb, way: Way, sent: &[&[u8]], answer: 
         return Verdict::Each(keys());
     }
     pair_up(names(object, way), verb, sent, &records, answer.status, &errors, what)
+}
+
+/// The answer of an operation that does something, with the fields that name on what it was done. A list stands in `data`.
+fn result(object: &'static Object, line: &[u8], sliced: &slice::Sliced, records: &[&[u8]]) -> Outcome {
+    let mut answer = match (sliced.payload, records) {
+        (Payload::Object, [record]) => record.to_vec(),
+        (Payload::Array, _) => {
+            let mut list = Vec::from(b"{\"data\":");
+            scan::join(records.iter().copied(), &mut list);
+            list.push(b'}');
+            list
+        }
+        _ => Vec::from(b"{}"),
+    };
+    for key in object.key.iter().rev() {
+        if let (Ok(Some(raw)), Ok(None)) = (scan::get(line, key), scan::get(&answer, key)) {
+            let mut named = Vec::with_capacity(answer.len() + raw.len());
+            if scan::inject(&answer, key, raw, &mut named).is_ok() {
+                answer = named;
+            }
+        }
+    }
+    Outcome::Applied(as_text(&answer))
 }
 
 /// 207 for one record: some part of it was saved, some was not. Only a record that came back whole is done.

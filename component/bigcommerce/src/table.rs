@@ -248,6 +248,8 @@ pub struct Write {
     pub path: &'static str,
     /// Shape of the body.
     pub body: Body,
+    /// Fields that go beside the list of `Body::Wrapped`, into the object around it: the records of one request agree in them.
+    pub beside: &'static [&'static str],
     /// Query parameters.
     pub query: &'static [Param],
     /// Most records per request, where documented (1 for `Body::Object` and `Body::Empty`).
@@ -260,12 +262,16 @@ pub struct Write {
     pub envelope: Envelope,
     /// Whether the answer holds the records: an array of them, or one, whatever the body was.
     pub answers_records: bool,
+    /// The model of what the operation answers, where it does something rather than keeps a record: its answer is its own, and
+    /// is the outcome of every record of the request. A list is held by `data`. None if it keeps records or says nothing.
+    pub result: Option<&'static Node>,
     /// Documented limit of simultaneous requests per store.
     pub concurrency: Option<u32>,
     /// Fields that must be there, those of the path and the query among them. The fields that `model` itself calls required are
     /// among them for a create or upsert; an update documents them for a whole record and takes a part of it.
     pub required: &'static [&'static str],
-    /// Fields of the record that must not go into the body: they fill the path or the query, or name the record to us alone.
+    /// Fields of the record that must not go into the body's records: they fill the path or the query, stand beside the list, or
+    /// name the record to us alone.
     pub path_only: &'static [&'static str],
     /// The model of a record that is sent. None if the body holds bare values or nothing.
     pub model: Option<&'static Node>,
@@ -285,6 +291,8 @@ pub enum DeleteBy {
     },
     /// One record a request, every key field a parameter (`(field, parameter)`), so that no cross product can arise.
     Fields(&'static [(&'static str, &'static str)]),
+    /// One record a request: the body is an object of this key field.
+    BodyKey(&'static str),
     /// The body is an array of this key field's values.
     BodyIds(&'static str),
     /// The body is `{wrapper: [values of field]}`.

@@ -54,7 +54,7 @@ impl Way {
     fn most(self) -> usize {
         let documented = match self {
             Way::Put(Write { body: Body::Object | Body::Empty, .. })
-            | Way::Delete(Delete { by: DeleteBy::Path | DeleteBy::Fields(_), .. }) => Some(1),
+            | Way::Delete(Delete { by: DeleteBy::Path | DeleteBy::Fields(_) | DeleteBy::BodyKey(_), .. }) => Some(1),
             Way::Put(write) => write.max_items,
             Way::Delete(delete) => delete.max_items,
         };
@@ -240,6 +240,19 @@ fn listable(way: Way, line: &[u8]) -> Result<(), Error> {
     Ok(())
 }
 
+/// Appends the fields of a record that go beside the list, each with a comma behind it.
+fn beside(way: Way, line: &[u8], out: &mut Vec<u8>) {
+    let Way::Put(Write { beside, .. }) = way else { return };
+    for name in *beside {
+        if let Ok(Some(raw)) = scan::get(line, name) {
+            scan::encode(name, out);
+            out.push(b':');
+            out.extend_from_slice(raw);
+            out.push(b',');
+        }
+    }
+}
+
 impl Writer<'_> {
     /// Sends rows. False if nothing more may be sent.
     async fn run(&mut self, rows: Vec<usize>, way: Way, continue_on_error: bool) -> bool {
@@ -304,10 +317,10 @@ impl Writer<'_> {
         }
     }
 
-    /// Cuts rows into batches: neighbours with the same path, as many as the endpoint, the body and the query allow.
+    /// Cuts rows into batches: neighbours with the same path and the same fields beside the list, as many as the endpoint, the body and the query allow.
     fn batches(&self, rows: Vec<usize>, way: Way) -> VecDeque<Batch> {
         let mut batches: VecDeque<Batch> = VecDeque::new();
-        let (mut size, mut last) = (0, String::new());
+        let (mut size, mut last) = (0, Vec::new());
         let bound = match way {
             Way::Delete(Delete { by: DeleteBy::Filter { .. }, .. }) => url::MOST_QUERY,
             _ => MOST_BODY,
@@ -320,7 +333,8 @@ impl Writer<'_> {
                 }
                 _ => line.len() + 1,
             };
-            let path = path(way, line).unwrap_or_default();
+            let mut path = path(way, line).unwrap_or_default().into_bytes();
+            beside(way, line, &mut path);
             match batches.back_mut() {
                 Some(batch) if batch.rows.len() < way.most() && size + own <= bound && path == last => {
                     batch.rows.push(row);
@@ -354,6 +368,7 @@ impl Writer<'_> {
                     Body::Array | Body::Values(_) => scan::join(bodies.iter().map(Vec::as_slice), &mut body),
                     Body::Wrapped(name) => {
                         body.push(b'{');
+                        beside(batch.way, first, &mut body);
                         scan::encode(name, &mut body);
                         body.push(b':');
                         scan::join(bodies.iter().map(Vec::as_slice), &mut body);
@@ -441,6 +456,16 @@ impl Writer<'_> {
                     return Err(nameless());
                 }
                 Ok((url::with_query(&path, pairs.iter().map(|(param, value)| (*param, value.as_str()))), None))
+            }
+            DeleteBy::BodyKey(field) => {
+                let [row] = rows else { return Err(nameless()) };
+                let value = key(row, field)?;
+                let mut body = Vec::from(b"{");
+                scan::encode(field, &mut body);
+                body.push(b':');
+                scan::encode(&value, &mut body);
+                body.push(b'}');
+                Ok((path, Some(body)))
             }
             DeleteBy::BodyIds(field) => Ok((path, Some(ids(field)?))),
             DeleteBy::WrappedIds { wrapper, field } => {
