@@ -44,6 +44,8 @@ enum Task {
         /// The extract, a JSON file.
         extract: PathBuf,
     },
+    /// Write docs/coverage.md anew from the connector's table.
+    Coverage,
     /// Take the WASI interfaces over into wit/deps.
     VendorWit {
         /// Change nothing; fail if they differ.
@@ -75,6 +77,13 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
     match &arguments.task {
         Task::Components { names } => components::build(&root, &components::select(names)?, arguments.wasm_std),
         Task::Facts { extract } => facts::derive(extract, &root.join(facts::FACTS)),
+        // The page is written by the test that checks it, which has the table at hand.
+        Task::Coverage => process::show(
+            process::cargo()
+                .current_dir(&root)
+                .args(["test", "--workspace", "--test", "coverage", "the_page_of_coverage_is_current"])
+                .env("COVERAGE_WRITE", "1"),
+        ),
         Task::VendorWit { check: false } => vendor_wit::vendor(&root),
         Task::VendorWit { check: true } => match vendor_wit::check(&root)? {
             Checked::Same => {

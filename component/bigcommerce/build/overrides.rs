@@ -50,7 +50,11 @@ pub(crate) const EXCLUDED: &[(&str, &str, &str)] = &[
         "names the token in a header of its own (Sf-Api-Token); no request of this connector carries another secret than its own",
     ),
     ("GET", "/v3/pricelists/{price_list_id}/records/{variant_id}", "the collection filters by variant as well"),
-    ("PUT", "/v3/content/pages", "a batch with a bad page is answered 422 although the good ones were saved; the path of one page has no such doubt"),
+    (
+        "PUT",
+        "/v3/content/pages",
+        "a batch with a bad page is answered 422 although the good ones were saved; the path of one page has no such doubt",
+    ),
     ("GET", "/v3/catalog/products/{product_id}/variants/{variant_id}/metafields", FLAT_TWIN),
     ("GET", "/v3/catalog/products/{product_id}/variants/{variant_id}/metafields/{metafield_id}", FLAT_TWIN),
     ("POST", "/v3/catalog/products/{product_id}/variants/{variant_id}/metafields", FLAT_TWIN),
@@ -71,17 +75,14 @@ pub(crate) const EXCLUDED: &[(&str, &str, &str)] = &[
 ];
 
 const DELETES_ALL: &str = "deletes all; a delete of this connector names its records";
-const FLAT_TWIN: &str =
-    "its records do not tell the product, which this path needs; the flat path leads to the same records and does as much";
+const FLAT_TWIN: &str = "its records do not tell the product, which this path needs; the flat path leads to the same records and does as much";
 const UPLOAD: &str = "takes a file as multipart/form-data; records are JSON";
 const STREAM: &str = "a stream of events without an end, not records";
 
 /// Operations that the documents call upserts although the record is nothing but its key: there is nothing to overwrite, so
 /// creating one that is there already does no harm: `(method, path)`.
-pub(crate) const PLAIN_CREATES: &[(&str, &str)] = &[
-    ("PUT", "/v3/catalog/products/category-assignments"),
-    ("PUT", "/v3/catalog/products/channel-assignments"),
-];
+pub(crate) const PLAIN_CREATES: &[(&str, &str)] =
+    &[("PUT", "/v3/catalog/products/category-assignments"), ("PUT", "/v3/catalog/products/channel-assignments")];
 
 /// Writes of which the documents want one at a time, or one at a time for the same records: `(method, path)`.
 pub(crate) const ONE_AT_A_TIME: &[(&str, &str)] = &[
@@ -214,15 +215,35 @@ pub(crate) const ALTERNATIVES: &[(&str, &str, &[&str])] = &[
 /// Titles that the rules would spell badly: `(object, title)`.
 pub(crate) const TITLES: &[(&str, &str)] = &[
     ("abandoned-cart-emails/default", "Abandoned cart email default"),
+    ("api-token", "Storefront API tokens"),
+    ("api-token-customer-impersonation", "Customer impersonation tokens"),
+    ("api-token-private", "Private storefront API tokens"),
+    ("carts/redirect_urls", "Cart redirect URLs"),
     ("categories", "Categories (older endpoints)"),
     ("channels/channel-menus", "Channel menus"),
     ("channels/site/checkout-url", "Channel site checkout URL"),
+    ("checkouts/token", "Checkout tokens"),
+    ("customers/validate", "Customer password checks (v2)"),
+    ("customers/validate-credentials", "Customer credential checks"),
+    ("deployments/uploads", "Deployment upload addresses"),
     ("hooks", "Webhooks"),
     ("hooks/admin", "Webhook notifications"),
+    ("inventory_adjustments/absolute", "Absolute inventory adjustments"),
+    ("inventory_adjustments/relative", "Relative inventory adjustments"),
     ("orders/consignments/shipping/shipping_quotes", "Order consignment shipping quotes"),
+    ("orders/payment_actions/capture", "Order payment captures"),
+    ("orders/payment_actions/refund_quotes", "Order refund quotes"),
     ("orders/payment_actions/refunds", "Order refunds"),
+    ("orders/payment_actions/void", "Order payment voids"),
+    ("payments_access_tokens", "Payment access tokens"),
     ("payments_methods", "Payment methods accepted for an order or checkout"),
+    ("pickup_options", "Pickup options for a set of items"),
+    ("pricing_products", "Calculated product prices"),
+    ("products/variants/image", "Product variant images by address"),
     ("projects", "Infrastructure projects"),
+    ("promotion_codes", "Codes of all promotions"),
+    ("promotions/codegen", "Promotion code generation"),
+    ("redirects/imex/export", "Redirect exports"),
     ("redirects/imex/jobs", "Redirect import and export jobs"),
     ("settings_email-statuses", "Email status settings"),
     ("settings_inventory/notifications", "Inventory notification settings"),
@@ -234,13 +255,19 @@ pub(crate) const TITLES: &[(&str, &str)] = &[
     ("shipping_carrier/connection", "Shipping carrier connections"),
     ("shipping_products/customs-information", "Product customs information"),
     ("shipping_settings/channels", "Shipping channel settings"),
+    ("states/count", "State count of all countries"),
     ("store/systemlogs", "System logs"),
     ("tax_customers", "Customer tax properties"),
     ("tax_products/properties", "Product tax properties"),
+    ("tax_zonecheck", "Tax zone checks"),
+    ("themes/actions/activate", "Theme activations"),
+    ("themes/actions/download", "Theme downloads"),
+    ("themes/configurations/validate", "Theme configuration checks"),
     ("themes/custom-templates", "Theme custom templates"),
     ("time", "Server time"),
     ("trees", "Category trees"),
     ("trees/categories", "Categories"),
     ("trees/category-tree", "Category tree nodes"),
     ("v2/payments_methods", "Payment methods (v2)"),
+    ("widget-templates/preview", "Widget template previews"),
 ];

@@ -280,7 +280,9 @@ fn path_only(
 }
 
 fn answers_records(operation: &Operation, many: bool) -> bool {
-    if acts(operation) || overrides::ANSWERS_SOMETHING_ELSE.contains(&(operation.method.as_str(), operation.path.as_str())) {
+    if acts(operation)
+        || overrides::ANSWERS_SOMETHING_ELSE.contains(&(operation.method.as_str(), operation.path.as_str()))
+    {
         return false;
     }
     // A batch that is answered with one object got an acknowledgement, or the record around the batch.

@@ -10,7 +10,7 @@ use crate::record;
 use crate::remote::{self, Said};
 use crate::scan;
 use crate::slice::{self, Payload};
-use crate::table::{Envelope, Object, Write};
+use crate::table::{Envelope, Method, Object, Write};
 use crate::types::{Outcome, Verb};
 use crate::write::Way;
 
@@ -132,6 +132,14 @@ fn refused(object: &'static Object, verb: Verb, way: Way, sent: &[&[u8]], answer
         let records: Vec<&[u8]> = (0..sliced.count as usize).filter_map(|index| sliced.record(index)).collect();
         let errors = sliced.errors.as_deref().map(each_error).unwrap_or_default();
         return pair_up(names(object, way), verb, sent, &records, answer.status, &errors, what);
+    }
+    if let (Way::Put(Write { result: Some(_), method: Method::Post, .. }), 2..) = (way, sent.len()) {
+        // What acts is not sent again one by one: it is not documented that a refused batch was refused whole, and an adjustment
+        // sent twice counts twice.
+        let mut error = error;
+        error.message =
+            format!("{} (the store refused the {} records of this request together)", error.message, sent.len());
+        return Verdict::Each(sent.iter().map(|_| Outcome::Failed(error.clone())).collect());
     }
     match (sent.len(), answer.status) {
         // A wrong token or a used-up quota concerns no single record.
