@@ -154,8 +154,11 @@ fn write(
 /// What an operation that acts answers with. None if it says nothing.
 fn result(resource: &Resource, operation: &Operation) -> Option<Schema> {
     let (code, answer) = operation.success.iter().next().filter(|_| acts(operation))?;
-    let schema = resource.schemas.read.as_ref().filter(|schema| code != "204" && !schema.fields.is_empty())?;
-    Some(if answer.shape == "array" { list_in_object("data", schema) } else { schema.clone() })
+    // Some declare a body for a 204.
+    (code != "204" && answer.envelope.is_some()).then(|| {
+        let schema = resource.schemas.read.clone().unwrap_or_default();
+        if answer.shape == "array" { list_in_object("data", &schema) } else { schema }
+    })
 }
 
 fn list_in_object(name: &str, item: &Schema) -> Schema {

@@ -168,6 +168,8 @@ pub(crate) struct Field {
     pub(crate) nullable: bool,
     #[serde(default, rename = "readOnly")]
     pub(crate) read_only: bool,
+    #[serde(default)]
+    pub(crate) required: bool,
     #[serde(default, rename = "enum")]
     pub(crate) values: Vec<serde_json::Value>,
     #[serde(default)]
@@ -206,6 +208,8 @@ pub(crate) struct Schemas {
     pub(crate) create: Model,
     #[serde(default)]
     pub(crate) update: Model,
+    #[serde(default)]
+    pub(crate) action: Model,
 }
 
 /// One resource of the API: a collection path with its item path.

@@ -14,6 +14,7 @@
 //! # Ok::<(), bigcommerce_emulator::StartError>(())
 //! ```
 
+mod actions;
 mod admin;
 mod answer;
 mod auth;

@@ -23,7 +23,7 @@ use crate::route::{self, NoRoute, Route};
 use crate::violations::{Violation, Violations};
 use crate::wire::{Link, Part, Script, Sockets, UnderWay};
 use crate::world::{Call, World};
-use crate::{admin, delete, read, write};
+use crate::{actions, admin, delete, read, write};
 
 /// Largest body that is read, in bytes.
 const BODY_LIMIT: usize = 32 << 20;
@@ -229,7 +229,8 @@ impl Acting<'_> {
         let body = std::str::from_utf8(self.body).map_err(|_| Refusal::new(400, "The request body is not UTF-8."))?;
         let call = Call { route: &route, query: &query, body };
         match (route.resource.kind, route.operation.verb) {
-            (Kind::Action | Kind::Upload | Kind::Stream, _) | (_, Verb::Action | Verb::Upload | Verb::Stream) => {
+            (Kind::Action | Kind::Upload, _) | (_, Verb::Action) => actions::answer(&shared.world, &call),
+            (Kind::Stream, _) | (_, Verb::Upload | Verb::Stream) => {
                 Err(Refusal::new(501, "The emulated store does not carry out this operation."))
             }
             (_, Verb::List | Verb::Get | Verb::Count) => read::answer(&shared.world, &call),

@@ -102,6 +102,14 @@ fn parent_resource(prefix: &str, by_path: &HashMap<String, usize>) -> Option<usi
     by_path.get(&anonymous(prefix)).copied()
 }
 
+/// The table of the collection at this path, by whatever version it is served.
+pub(crate) fn table_at(prefix: &str) -> Option<usize> {
+    let prefix = PARENTS_ELSEWHERE.iter().find(|(from, _)| *from == prefix).map_or(prefix, |(_, to)| to);
+    let wanted = anonymous(prefix);
+    let found = resources().iter().position(|r| r.is_data() && anonymous(&r.collection_path) == wanted)?;
+    tables().access(found).map(|access| access.table)
+}
+
 /// A path with its parameters' names left out.
 fn anonymous(path: &str) -> String {
     path.split('/').map(|s| if s.starts_with('{') { "{}" } else { s }).collect::<Vec<_>>().join("/")
