@@ -3,6 +3,7 @@
 
 mod command_line;
 mod contract;
+mod coverage;
 mod reading;
 mod settings;
 mod writing;
