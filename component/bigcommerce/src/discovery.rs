@@ -252,8 +252,10 @@ fn needed_conditions(object: &Object) -> Vec<&'static str> {
     let Some(read) = object.reads.first() else {
         return if object.item.is_some() { object.key.to_vec() } else { Vec::new() };
     };
-    let unlisted = object.parents.iter().filter(|parent| parent.object.is_empty()).map(|parent| parent.field);
-    let mut out: Vec<&'static str> = unlisted.collect();
+    // Parents that are gone through know those above them; where the innermost cannot be, all of them have to be named.
+    let listed = |name: &str| object.parents.iter().any(|parent| parent.field == name && !parent.object.is_empty());
+    let all = parameters(read.path).last().is_some_and(|innermost| !listed(innermost));
+    let mut out: Vec<&'static str> = parameters(read.path).filter(|name| all || !listed(name)).collect();
     for filter in read.filters.iter().filter(|filter| filter.required) {
         if !out.contains(&filter.field) {
             out.push(filter.field);

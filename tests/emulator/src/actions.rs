@@ -11,7 +11,7 @@ use crate::facts::{Model, Verb, find};
 use crate::json::{self, Object, quote};
 use crate::rows::record;
 use crate::store::{Key, Row, State, mix};
-use crate::tables::{table_at, tables};
+use crate::tables::{snake, table_at, tables};
 use crate::world::{Call, World};
 
 /// Answers requests to actions, and to images that are given by address or taken away.
@@ -206,10 +206,13 @@ fn made_up(world: &World, call: &Call<'_>, asked: &[Object]) -> Answer {
     let one = |number: usize, asked: Option<&Object>| {
         let mut rng = Rng::new(world.seed, &resource.key, number as u64);
         let mut object = Object::default();
+        let parents = || resource.parent_params.iter().map(|param| snake(&param.name)).zip(&call.route.params);
         for field in &resource.schemas.read.fields {
-            let given = asked.and_then(|asked| asked.get(&field.name));
+            let above =
+                parents().find(|(name, _)| *name == field.name).map(|(_, text)| Key::from_plain(text).to_json());
+            let given = above.or_else(|| asked.and_then(|asked| asked.get(&field.name)).map(str::to_owned));
             let value = || schema::value(field, resource.is_v2(), &mut rng, &|_, _| None, 0);
-            object.set(&field.name, given.map_or_else(value, str::to_owned));
+            object.set(&field.name, given.unwrap_or_else(value));
         }
         object.to_text()
     };

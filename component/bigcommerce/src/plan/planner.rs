@@ -340,7 +340,9 @@ impl Planner<'_> {
             .find(|parent| parent.field == last)
             .and_then(|p| Some((p, table::object(p.object)?)))
         else {
-            let message = format!("`{}` can only be queried with a condition on `{last}`", self.object.name);
+            let open = names.iter().filter(|name| self.pinned(name).is_none());
+            let open = open.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" and ");
+            let message = format!("`{}` can only be queried with a condition on {open}", self.object.name);
             return Err(Error::unsupported(message).at("/filter"));
         };
         let (link, object) = parent;
