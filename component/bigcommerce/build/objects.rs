@@ -247,12 +247,14 @@ fn object(out: &mut String, group: &Group<'_>, all: &[Group<'_>], nodes: &mut No
     let _ = writeln!(
         out,
         "Object{{name:{:?},title:{:?},parent:{:?},version:Version::{},scopes:&{scopes:?},key:&{:?},parents:&[{parents}],\n\
+         natural:&{:?},\n\
          reads:&[{}],\nitem:{},\ncreate:&[{}],\nupdate:&[{}],\ndelete:&[{}],\nmodel:{}}},",
         group.name,
         names::title(&group.name),
         names::parent(&group.name, |name| named(name).map(|other| other.name.as_str())),
         version.to_uppercase(),
         group.key,
+        writes::natural(group),
         reads.join(""),
         option(reads::item(group)?),
         writes::creates(group, nodes)?.join(""),

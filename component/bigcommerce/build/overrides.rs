@@ -84,16 +84,6 @@ const STREAM: &str = "a stream of events without an end, not records";
 pub(crate) const PLAIN_CREATES: &[(&str, &str)] =
     &[("PUT", "/v3/catalog/products/category-assignments"), ("PUT", "/v3/catalog/products/channel-assignments")];
 
-/// Writes of which the documents want one at a time, or one at a time for the same records: `(method, path)`.
-pub(crate) const ONE_AT_A_TIME: &[(&str, &str)] = &[
-    ("PUT", "/v3/catalog/products/channel-assignments"),
-    ("DELETE", "/v3/catalog/products/channel-assignments"),
-    // The next adjustment may be sent when the one before is answered.
-    ("PUT", "/v3/inventory/adjustments/absolute"),
-    ("POST", "/v3/inventory/adjustments/relative"),
-    ("POST", "/v3/orders/{order_id}/payment_actions/refunds"),
-];
-
 /// Batches that are kept smaller than the documents allow: `(method, path, records)`.
 pub(crate) const MOST: &[(&str, &str, u32)] = &[
     // The zones of an answer do not tell which question each of them answers.
@@ -206,11 +196,34 @@ pub(crate) const CREATE_NEEDS: &[(&str, &str, &[&str])] = &[
 
 /// Fields of which one stands for the other, so that neither is required: `(method, path, fields)`.
 pub(crate) const ALTERNATIVES: &[(&str, &str, &[&str])] = &[
+    ("POST", "/v3/pricelists/records", &["variant_id", "sku"]),
     ("POST", "/v3/pricelists/{price_list_id}/records", &["variant_id", "sku"]),
     ("PUT", "/v3/pricelists/records", &["variant_id", "sku"]),
     ("PUT", "/v3/pricelists/{price_list_id}/records", &["variant_id", "sku"]),
     ("PUT", "/v3/customers/form-field-values", &["customer_id", "address_id"]),
 ];
+
+/// Fields by which people know a record, the best first. Where a record can hold several of them, all count.
+pub(crate) const NATURAL: &[&str] =
+    &["sku", "email", "code", "name", "display_name", "label", "title", "key", "from_path", "destination"];
+
+/// Writes that must not run side by side, by the API's documents, with others of the same lane: `(method, path, lane)`.
+pub(crate) const LANES: &[(&str, &str, &str)] = &[
+    // Refunds of one order must not overlap.
+    ("POST", "/v3/orders/{order_id}/payment_actions/refunds", "orders/refunds"),
+    // Nor must assignments of the same products.
+    ("PUT", "/v3/catalog/products/channel-assignments", "products/channel-assignments"),
+    ("DELETE", "/v3/catalog/products/channel-assignments", "products/channel-assignments"),
+    // The next adjustment goes out when the one before is answered.
+    ("PUT", "/v3/inventory/adjustments/absolute", "inventory/adjustments"),
+    ("POST", "/v3/inventory/adjustments/relative", "inventory/adjustments"),
+    // One bulk upsert at a time, says the introduction, whatever the single operations allow.
+    ("PUT", "/v3/pricelists/records", "pricelists/records"),
+    ("PUT", "/v3/pricelists/{price_list_id}/records", "pricelists/records"),
+];
+
+/// Fields that an update takes and silently leaves as they are: `(method, path, fields)`.
+pub(crate) const FIXED: &[(&str, &str, &[&str])] = &[("PUT", "/v3/channels/{channel_id}/listings", &["product_id"])];
 
 /// Titles that the rules would spell badly: `(object, title)`.
 pub(crate) const TITLES: &[(&str, &str)] = &[

@@ -60,8 +60,7 @@ fn acts(operation: &Operation) -> bool {
 
 /// Simultaneous requests per store, as documented.
 fn concurrency(operation: &Operation) -> Option<u32> {
-    let one = overrides::ONE_AT_A_TIME.contains(&(operation.method.as_str(), operation.path.as_str()));
-    if one { Some(1) } else { operation.concurrency_limit }
+    if lane(operation).is_some() { Some(1) } else { operation.concurrency_limit }
 }
 
 fn shape(operation: &Operation) -> &str {
@@ -138,7 +137,8 @@ fn write(
     beside.iter().for_each(|field| add(&mut path_only, field));
     Ok(format!(
         "Write{{method:Method::{},path:{path:?},body:{body},beside:&{beside:?},query:&[{}],max_items:{:?},upsert:{upsert},\
-         match_on:&{match_on:?},envelope:{},answers_records:{},result:{},concurrency:{:?},required:&{required:?},\
+         match_on:&{match_on:?},envelope:{},answers_records:{},result:{},concurrency:{:?},lane:{:?},\
+         one_of:&{:?},fixed:&{:?},required:&{required:?},\
          path_only:&{path_only:?},model:{}}},\n",
         if operation.method == "POST" { "Post" } else { "Put" },
         reads::params(operation),
@@ -147,6 +147,9 @@ fn write(
         answers_records(operation, many),
         option(result(resource, operation).map(|result| nodes.add(&result, &resource.version))),
         concurrency(operation),
+        lane(operation),
+        listed(overrides::ALTERNATIVES, operation),
+        listed(overrides::FIXED, operation),
         option(model.map(|model| nodes.add(&model, &resource.version))),
     ))
 }
@@ -181,6 +184,29 @@ fn match_on(group: &Group<'_>, operation: &Operation) -> Vec<String> {
     known.map_or_else(|| group.key.clone(), |(_, _, fields)| fields.iter().map(|field| (*field).to_owned()).collect())
 }
 
+/// What a table of `(method, path, fields)` says of an operation.
+fn listed(table: &'static [(&str, &str, &[&str])], operation: &Operation) -> &'static [&'static str] {
+    let found = table.iter().find(|(method, path, _)| *method == operation.method && *path == operation.path);
+    found.map_or(&[][..], |(_, _, fields)| *fields)
+}
+
+fn lane(operation: &Operation) -> Option<&'static str> {
+    let mut lanes = overrides::LANES.iter();
+    lanes.find(|(method, path, _)| *method == operation.method && *path == operation.path).map(|(_, _, lane)| *lane)
+}
+
+/// The fields by which people know a record: texts that are sent and that come back.
+pub(crate) fn natural(group: &Group<'_>) -> Vec<&'static str> {
+    let text = |field: Option<&Schema>| field.is_some_and(|field| field.ty.as_deref().is_none_or(|ty| ty == "string"));
+    let sent = |name: &str| {
+        let mut models = group.accesses.iter().filter_map(|access| access.resource.schemas.create.as_ref());
+        models.any(|model| text(model.field(name).filter(|field| !field.read_only)))
+    };
+    let read = |name: &str| group.model.is_some_and(|model| text(model.field(name)));
+    let all = overrides::NATURAL.iter().copied();
+    all.filter(|name| !group.key.iter().any(|key| key == name) && sent(name) && read(name)).collect()
+}
+
 fn required(
     group: &Group<'_>,
     operation: &Operation,
@@ -191,10 +217,6 @@ fn required(
     many: bool,
 ) -> Vec<String> {
     let upsert = verb(operation) == "upsert";
-    let listed = |table: &'static [(&str, &str, &[&str])]| {
-        let found = table.iter().find(|(method, path, _)| *method == operation.method && *path == operation.path);
-        found.map_or(&[][..], |(_, _, fields)| *fields)
-    };
     let mut out: Vec<String> = Vec::new();
     path_fields(path).for_each(|field| add(&mut out, field));
     reads::context(operation).filter(|(_, required)| *required).for_each(|(field, _)| add(&mut out, field));
@@ -208,14 +230,14 @@ fn required(
         fields.filter(|field| field.required && !field.read_only).for_each(|field| add(&mut out, &field.name));
     }
     if purpose == Purpose::Create {
-        listed(overrides::CREATE_NEEDS).iter().for_each(|field| add(&mut out, field));
+        listed(overrides::CREATE_NEEDS, operation).iter().for_each(|field| add(&mut out, field));
     }
     // The text of an upsert lists what updating needs.
     if purpose == Purpose::Update || !upsert {
         let documented = operation.body.iter().flat_map(|body| &body.documented_required);
         documented.for_each(|field| add(&mut out, field));
     }
-    out.retain(|field| !listed(overrides::ALTERNATIVES).contains(&field.as_str()));
+    out.retain(|field| !listed(overrides::ALTERNATIVES, operation).contains(&field.as_str()));
     if let Some(model) = model
         && many
         && purpose == Purpose::Update
@@ -322,8 +344,9 @@ pub(crate) fn deletes(group: &Group<'_>) -> Result<Vec<String>, String> {
         // Beside a filter that names records, a second one would be a condition.
         let query = if by == "DeleteBy::Path" { reads::params(operation) } else { String::new() };
         let code = format!(
-            "Delete{{path:{path:?},by:{by},query:&[{query}],max_items:Some({max_items}),concurrency:{:?},archives:{}}},\n",
+            "Delete{{path:{path:?},by:{by},query:&[{query}],max_items:Some({max_items}),concurrency:{:?},lane:{:?},archives:{}}},\n",
             concurrency(operation),
+            lane(operation),
             delete.semantics.as_deref() == Some("archive"),
         );
         out.push((one, code));

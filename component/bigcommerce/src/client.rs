@@ -1,6 +1,7 @@
 //! One request to the store: quota, credentials, timeouts, retries. Everything above asks for answers and gets them or the
 //! reason why not; everything below is the host.
 
+use std::pin::pin;
 use std::rc::Rc;
 
 use futures_util::future::{Either, select};
@@ -10,6 +11,7 @@ use crate::host::{Allowance, Answer, Host, Level, Local, Request};
 use crate::remote;
 use crate::retry::{Attempt, Decision, Effect, decide};
 use crate::settings::Settings;
+use crate::stop::Stop;
 
 /// What is asked of the store.
 #[derive(Clone, Debug)]
@@ -18,7 +20,8 @@ pub struct Call {
     pub method: &'static str,
     /// Path and query below `/stores/{hash}`.
     pub target: String,
-    /// Path template, and the documented limit of simultaneous requests to it.
+    /// Path template, and the documented limit of simultaneous requests to it. For what must not run side by side with
+    /// requests to other paths either, the name of the lane that they share, and 1.
     pub endpoint: (&'static str, Option<u32>),
     /// JSON body.
     pub body: Option<Vec<u8>>,
@@ -74,19 +77,20 @@ impl Client {
         patience: Patience,
         parse: impl Fn(Answer) -> Result<T, String>,
     ) -> Result<T, Error> {
-        self.attempts(&call, patience, |answer| match answer.status {
+        self.attempts(&call, patience, &Stop::default(), |answer| match answer.status {
             200..=299 => parse(answer).map(Ok),
             _ => Ok(Err(remote::refusal(&call.what, &answer))),
         })
         .await?
     }
 
-    /// Writes; the answer may have any status. It is sent again only where the store provably did not act.
+    /// Writes; the answer may have any status. It is sent again only where the store provably did not act, and not at all
+    /// once `stop` is asked for.
     ///
     /// # Errors
-    /// No answer, or a call cancelled before it was sent. `retry` says whether the store may have acted.
-    pub async fn write(&self, call: &Call) -> Result<Answer, Error> {
-        self.attempts(call, Patience::Budget, Ok).await
+    /// No answer, or a call cancelled or stopped before it was sent. `retry` says whether the store may have acted.
+    pub async fn write(&self, call: &Call, stop: &Stop) -> Result<Answer, Error> {
+        self.attempts(call, Patience::Budget, stop, Ok).await
     }
 
     /// Repeats as `retry::decide` says, until `understand` takes an answer.
@@ -94,6 +98,7 @@ impl Client {
         &self,
         call: &Call,
         patience: Patience,
+        stop: &Stop,
         understand: impl Fn(Answer) -> Result<T, String>,
     ) -> Result<T, Error> {
         let effect = call.effect();
@@ -108,7 +113,7 @@ impl Client {
                 *count += 1;
                 decide(effect, ended, *count, waited, budget, self.host.now())
             };
-            let (decision, failure) = match self.once(call).await? {
+            let (decision, failure) = match self.once(call, stop).await? {
                 Ok(answer) => {
                     let decision = decide(Attempt::Status(answer.status, asked_wait(&answer)));
                     if decision == Decision::Stop {
@@ -130,9 +135,7 @@ impl Client {
             };
             waited += wait;
             self.hold(call, &failure, wait);
-            if let Either::Right(_) = select(self.host.sleep(wait), self.host.cancelled()).await {
-                return Err(Error::cancelled());
-            }
+            self.unless(stop, self.host.sleep(wait)).await?;
         }
     }
 
@@ -155,17 +158,25 @@ impl Client {
     }
 
     /// One attempt. The outer error is ours (variables, cancellation), the inner one the network's.
-    async fn once(&self, call: &Call) -> Result<Result<Answer, crate::host::SendError>, Error> {
+    async fn once(&self, call: &Call, stop: &Stop) -> Result<Result<Answer, crate::host::SendError>, Error> {
         let bucket = self.bucket();
         // The endpoint's place first: whoever waits for one must not sit on the store's quota meanwhile.
         let endpoint = match call.endpoint.1 {
             Some(limit) => {
-                let name = format!("{bucket} {} {}", call.method, call.endpoint.0);
-                Some(self.or_cancelled(self.host.permit(&name, Some(limit))).await?)
+                // A path is a bucket for each of its methods; a lane is one for all that run in it.
+                let place = call.endpoint.0;
+                let name = match place.starts_with('/') {
+                    true => format!("{bucket} {} {place}", call.method),
+                    false => format!("{bucket} {place}"),
+                };
+                Some(self.unless(stop, self.host.permit(&name, Some(limit))).await?)
             }
             None => None,
         };
-        let store = self.or_cancelled(self.host.permit(&bucket, None)).await?;
+        let store = self.unless(stop, self.host.permit(&bucket, None)).await?;
+        if stop.is_asked() {
+            return Err(Error::cancelled());
+        }
         let settings = &self.settings;
         let mut headers = vec![("accept", "application/json".to_owned())];
         headers.push(("x-auth-token", settings.access_token.resolve(|name| self.host.variable(name))?));
@@ -189,7 +200,7 @@ impl Client {
         let sending = self.host.send(request);
         // A read may be dropped at any time. A write that is on its way is waited for: dropping it would lose its outcome.
         let result = match call.effect() {
-            Effect::Read => self.or_cancelled(sending).await?,
+            Effect::Read => self.unless(stop, sending).await?,
             Effect::Write => sending.await,
         };
         drop((endpoint, store));
@@ -208,8 +219,9 @@ impl Client {
         Ok(result)
     }
 
-    async fn or_cancelled<T: 'static>(&self, future: Local<'static, T>) -> Result<T, Error> {
-        match select(future, self.host.cancelled()).await {
+    /// Waits, unless the host or the write wants it to end.
+    async fn unless<T: 'static>(&self, stop: &Stop, future: Local<'static, T>) -> Result<T, Error> {
+        match select(future, select(self.host.cancelled(), pin!(stop.asked()))).await {
             Either::Left((value, _)) => Ok(value),
             Either::Right(_) => Err(Error::cancelled()),
         }

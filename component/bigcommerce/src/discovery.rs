@@ -124,7 +124,7 @@ pub fn describe(object: &'static Object) -> Description {
     let written = response(&named);
     let write = |ways: &'static [Write], key: &[&'static str]| {
         ways.first().map(|way| ActivitySchema {
-            request: write_request(object, way, key),
+            request: matching(write_request(object, way, key), object),
             response: way.result.map_or_else(|| written.clone(), |result| acted(object, result)),
         })
     };
@@ -233,6 +233,17 @@ fn write_request(object: &Object, way: &Write, key: &[&'static str]) -> String {
         Property { read_only: field.read_only && !required.contains(&field.name), ..Property::from(field) }
     }));
     schema::record(object.title, &properties, &required, false)
+}
+
+/// A schema with `x-match-on`: the sets of fields on which an upsert can match.
+fn matching(mut schema: String, object: &'static Object) -> String {
+    let sets = crate::upsert::match_on(object);
+    if !sets.is_empty() && schema.ends_with('}') {
+        let _ = schema.pop();
+        // Names of fields are written in JSON as in Rust.
+        schema.push_str(&format!(",\"x-match-on\":{sets:?}}}"));
+    }
+    schema
 }
 
 fn query_request(object: &'static Object, fields: &[FieldInfo]) -> String {

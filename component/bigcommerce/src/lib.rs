@@ -9,12 +9,14 @@
 //! | `settings`, `template` | what a connection is configured with |
 //! | `table`, `discovery`, `schema` | the API as data, and as schemas for people |
 //! | `plan`, `reader`, `parents`, `source`, `fetch`, `cursor` | queries: decide, run, whose collections, paging, one request, where it stands |
-//! | `write`, `record`, `outcome`, `resolve` | writes: requests, what is sent, what became of it, looking it up |
+//! | `write`, `batch`, `record`, `upsert` | writes: run, one request, what is sent, create or update |
+//! | `outcome`, `partial`, `resolve`, `lookup`, `stop` | what became of records, looking them up, what is not sent any more |
 //! | `check` | `test` |
 //! | `client`, `retry`, `remote`, `url` | one request, when to repeat it, what an error answer says |
 //! | `slice`, `simd`, `scan`, `compare`, `decimal`, `date` | records as bytes |
 //! | `host` | what is asked of the host |
 
+pub mod batch;
 pub mod check;
 pub mod client;
 pub mod compare;
@@ -26,8 +28,10 @@ pub mod discovery;
 pub mod error;
 pub mod fetch;
 pub mod host;
+pub mod lookup;
 pub mod outcome;
 pub mod parents;
+pub mod partial;
 pub mod plan;
 pub mod reader;
 pub mod record;
@@ -40,10 +44,12 @@ pub mod settings;
 pub mod simd;
 pub mod slice;
 pub mod source;
+pub mod stop;
 pub mod suggest;
 pub mod table;
 pub mod template;
 pub mod types;
+pub mod upsert;
 pub mod url;
 pub mod write;
 

@@ -29,10 +29,13 @@ pub fn check(object: &'static Object, verb: Verb, way: Option<&'static Write>, l
         }
         _ => object.key,
     };
+    let one_of = way.map_or(&[][..], |way| way.one_of);
+    let there = |field: &str| text(line, field).is_some_and(|value| !value.trim().is_empty());
     for key in names {
         let parent = object.parents.iter().any(|parent| parent.field == *key);
         let in_path = way.is_some_and(|way| crate::url::parameters(way.path).any(|name| name == *key));
-        if (needs_key || (parent && in_path)) && text(line, key).is_none_or(|value| value.trim().is_empty()) {
+        let needed = (needs_key && !one_of.contains(key)) || (parent && in_path);
+        if needed && !there(key) {
             let message =
                 format!("`{key}` is missing or empty: {} `{}` needs it to name the record", verb.name(), object.name);
             return Err(Error::invalid(message).at(format!("/{key}")));
@@ -40,6 +43,10 @@ pub fn check(object: &'static Object, verb: Verb, way: Option<&'static Write>, l
         if let Some(value) = text(line, key) {
             check_key(object, key, &value)?;
         }
+    }
+    if !one_of.is_empty() && !one_of.iter().any(|field| there(field)) {
+        let fields = one_of.iter().map(|field| format!("`{field}`")).collect::<Vec<_>>().join(" or ");
+        return Err(Error::invalid(format!("{} `{}` needs {fields}", verb.name(), object.name)).at(""));
     }
     let Some(model) = way.and_then(|way| way.model).filter(|model| !model.fields.is_empty()) else {
         return Ok(());
@@ -89,7 +96,10 @@ fn check_fields(
                     Error::invalid(format!("`{name}` is set by the store and cannot be written: remove it")).at(at)
                 );
             }
-            Some(known) => check_type(&name, known.node, field.value).map_err(|error| error.at(at))?,
+            Some(known) => {
+                check_type(&name, known.node, field.value).map_err(|error| error.at(at.as_str()))?;
+                check_inside(&at, known.node, field.value)?;
+            }
             None if names_record(&name) || way.is_some_and(|way| way.query.iter().any(|param| param.field == name)) => {
             }
             None if object.model.is_some_and(|read| read.field(&name).is_some()) => {
@@ -119,6 +129,28 @@ fn check_fields(
                 .at(format!("/{name}")));
             }
         }
+    }
+    Ok(())
+}
+
+/// Fields inside of a field that the store sets by itself: it would leave out what is written to them, without a word.
+fn check_inside(at: &str, node: &Node, raw: &[u8]) -> Result<(), Error> {
+    if let (Some(items), Ok(elements)) = (node.items, scan::elements(raw)) {
+        for (index, element) in elements.into_iter().enumerate() {
+            check_inside(&format!("{at}/{index}"), items, element)?;
+        }
+    }
+    if node.fields.is_empty() || raw.first() != Some(&b'{') {
+        return Ok(());
+    }
+    for field in scan::fields(raw).flatten() {
+        let Some(name) = name_of(&field) else { continue };
+        let Some(known) = node.field(&name) else { continue };
+        let at = format!("{at}/{}", pointer_token(&name));
+        if known.read_only {
+            return Err(Error::invalid(format!("`{name}` is set by the store and cannot be written: remove it")).at(at));
+        }
+        check_inside(&at, known.node, field.value)?;
     }
     Ok(())
 }
@@ -161,38 +193,59 @@ pub fn key_of(object: &'static Object, line: &[u8]) -> String {
     String::from_utf8(out).unwrap_or_else(|_| "{}".to_owned())
 }
 
-/// For every sent record the answer's record that belongs to it: by position for creates if the counts agree, else by `names`,
-/// the fields by which the remote finds a record, else by the fields that agree. And how many answered records belong to none.
-pub fn pair<'a>(names: &[&str], verb: Verb, sent: &[&[u8]], answered: &[&'a [u8]]) -> (Vec<Option<&'a [u8]>>, usize) {
-    if verb == Verb::Create && sent.len() == answered.len() {
-        return (answered.iter().copied().map(Some).collect(), 0);
-    }
-    let same = |line: &[u8], record: &[u8]| {
-        !names.is_empty()
-            && names.iter().all(|name| matches!((text(line, name), text(record, name)), (Some(a), Some(b)) if a == b))
+/// For every sent record the position of the answer's record that belongs to it, and how many answered records belong to none.
+///
+/// `names` are the fields by which the remote finds a record, `natural` those by which people do. An update's records are known
+/// by `names`. A create's stand in their order if there are as many as were sent and none contradicts; where there are fewer, or
+/// another order, all that was sent has to come back.
+pub fn pair(
+    names: &[&str],
+    natural: &[&str],
+    verb: Verb,
+    sent: &[&[u8]],
+    answered: &[&[u8]],
+) -> (Vec<Option<usize>>, usize) {
+    let mut left: Vec<usize> = (0..answered.len()).collect();
+    let mut pairs: Vec<Option<usize>> = vec![None; sent.len()];
+    let record = |at: usize| answered.get(at).copied().unwrap_or_default();
+    let mut take = |pairs: &mut [Option<usize>], fits: &dyn Fn(&[u8], &[u8], usize, usize) -> bool| {
+        for (row, (line, slot)) in sent.iter().zip(pairs).enumerate().filter(|(_, (_, slot))| slot.is_none()) {
+            if let Some(index) = left.iter().position(|at| fits(line, record(*at), row, *at)) {
+                *slot = Some(left.remove(index));
+            }
+        }
+        left.len()
     };
-    let mut left: Vec<&[u8]> = answered.to_vec();
-    let mut pairs = vec![None; sent.len()];
-    for (line, slot) in sent.iter().zip(&mut pairs) {
-        let found =
-            left.iter().position(|record| if verb == Verb::Update { same(line, record) } else { agrees(line, record) });
-        *slot = found.map(|index| left.remove(index));
+    if verb != Verb::Create {
+        let rest = take(&mut pairs, &|line, record, _, _| shares(names, line, record) == Some(true));
+        return (pairs, rest);
     }
-    (pairs, left.len())
+    let whole = sent.len() == answered.len();
+    if whole {
+        take(&mut pairs, &|line, record, row, at| row == at && shares(natural, line, record) != Some(false));
+    }
+    let mut rest = take(&mut pairs, &|line, record, _, _| agrees(line, record));
+    if rest > 0 {
+        // What the store writes differently from what was sent is still known by its name, if nothing else has that name.
+        let same = |line: &[u8], record: &[u8]| shares(natural, line, record) == Some(true);
+        let only = |line: &[u8]| sent.iter().filter(|other| shares(natural, line, other) == Some(true)).count() == 1;
+        rest = take(&mut pairs, &|line, record, _, _| same(line, record) && only(line));
+    }
+    if whole && rest > 0 {
+        rest = take(&mut pairs, &|_, _, _, _| true);
+    }
+    (pairs, rest)
+}
+
+/// Whether both have the same values in those of the fields that both have; none if there is no such field.
+fn shares(fields: &[&str], line: &[u8], record: &[u8]) -> Option<bool> {
+    let both = fields.iter().filter_map(|field| Some((text(line, field)?, text(record, field)?)));
+    both.map(|(a, b)| a == b).reduce(|all, one| all && one)
 }
 
 /// Whether every scalar that was sent is what came back, where it came back.
 fn agrees(line: &[u8], record: &[u8]) -> bool {
-    let mut compared = 0;
-    for field in scan::fields(line).flatten() {
-        let Some(name) = name_of(&field) else { continue };
-        let (Some(sent), Some(got)) = (text(line, &name), text(record, &name)) else {
-            continue;
-        };
-        if sent != got {
-            return false;
-        }
-        compared += 1;
-    }
-    compared > 0
+    let names: Vec<String> = scan::fields(line).flatten().filter_map(|field| name_of(&field)).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    shares(&names, line, record) == Some(true)
 }

@@ -93,7 +93,7 @@ pub fn nonsense(what: &str, reason: &str) -> Error {
 }
 
 /// What an error body says.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Said {
     /// In one line.
     pub text: Option<String>,
@@ -133,7 +133,7 @@ impl Said {
                     }
                 }
                 let text = ["title", "message", "detail"].iter().find_map(|name| map.get(*name)?.as_str());
-                let fields = map.get("errors").and_then(Value::as_object);
+                let fields = ["errors", "field_errors"].iter().find_map(|name| map.get(*name)?.as_object());
                 let mut parts: Vec<String> = text.map(excerpt).into_iter().collect();
                 for (field, what) in fields.into_iter().flatten().take(MOST_DETAILS) {
                     let what = what.as_str().map_or_else(|| what.to_string(), str::to_owned);
@@ -147,7 +147,10 @@ impl Said {
                         Value::Number(code) => Some(code.to_string()),
                         _ => None,
                     }),
-                    pointer: pointer.and_then(|field| field_pointer(field)),
+                    pointer: match pointer {
+                        Some(field) => field_pointer(field),
+                        None => text.and_then(quoted_field),
+                    },
                 }
             }
             _ => Self::default(),
@@ -159,6 +162,12 @@ impl Said {
 fn field_pointer(field: &str) -> Option<String> {
     let plain = !field.is_empty() && field.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'.');
     (plain && !field.starts_with('.')).then(|| format!("/{}", field.replace('.', "/")))
+}
+
+/// v2 names a field within its sentence: `The field 'item_total' cannot be written to.`
+fn quoted_field(text: &str) -> Option<String> {
+    let (_, rest) = text.split_once("field '")?;
+    field_pointer(rest.split_once('\'')?.0)
 }
 
 /// One line, of bounded length.
@@ -206,6 +215,8 @@ mod tests {
     fn one_refused_field_becomes_a_pointer_and_a_code_is_kept() {
         let said = Said::read(br#"{"title":"x","errors":{"variants.0.sku":"taken"}}"#);
         assert_eq!(said.pointer.as_deref(), Some("/variants/0/sku"));
+        let said = Said::read(br#"[{"status":404,"message":"The field 'item_total' cannot be written to."}]"#);
+        assert_eq!(said.pointer.as_deref(), Some("/item_total"));
         assert_eq!(Said::read(br#"{"error":{"code":"A","message":"b"}}"#).code.as_deref(), Some("A"));
     }
 }

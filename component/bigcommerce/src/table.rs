@@ -30,6 +30,9 @@ pub struct Object {
     pub key: &'static [&'static str],
     /// Fields that name the parent record. They are part of every record that this connector returns.
     pub parents: &'static [ParentKey],
+    /// Fields by which people know a record, and of which the store mostly has each value once: `sku`, `name`. The best first.
+    /// They are in what is sent and in what is read.
+    pub natural: &'static [&'static str],
     /// Collection endpoints (or the endpoint of a singleton), the cheapest for a complete read first. Empty where records can
     /// only be read one by one.
     pub reads: &'static [Read],
@@ -267,6 +270,12 @@ pub struct Write {
     pub result: Option<&'static Node>,
     /// Documented limit of simultaneous requests per store.
     pub concurrency: Option<u32>,
+    /// Lane in which requests go one after another, whatever their path and method, where the API's documents want that.
+    pub lane: Option<&'static str>,
+    /// Fields of which a record has to hold one.
+    pub one_of: &'static [&'static str],
+    /// Fields that the remote takes, and leaves as they are without a word.
+    pub fixed: &'static [&'static str],
     /// Fields that must be there, those of the path and the query among them. The fields that `model` itself calls required are
     /// among them for a create or upsert; an update documents them for a whole record and takes a part of it.
     pub required: &'static [&'static str],
@@ -317,6 +326,8 @@ pub struct Delete {
     pub max_items: Option<u32>,
     /// Documented limit of simultaneous requests per store.
     pub concurrency: Option<u32>,
+    /// See `Write::lane`.
+    pub lane: Option<&'static str>,
     /// The record is archived rather than deleted.
     pub archives: bool,
 }

@@ -1,85 +1,36 @@
 //! Create, update and delete: records in, requests out, exactly one outcome per record.
 //!
-//! Everything is checked before the first request. Records are cut into the batches that the endpoint takes, a few requests
-//! are under way at once, and what an answer means is decided per record (`outcome.rs`). A batch that the store refused as a
-//! whole is sent again record by record: the refusal proves that nothing of it was applied, and only that way the good records
-//! of it get through and the bad one is found.
+//! Everything is checked before the first request. Records are cut into the batches that the endpoint takes (`batch.rs`), a few
+//! requests are under way at once, and what an answer means is decided per record (`outcome.rs`). A batch that the store refused
+//! as a whole is sent again record by record: the refusal proves that nothing of it was applied, and only that way the good
+//! records of it get through and the bad one is found. Once a record failed that nothing may follow, no request is sent any
+//! more, not even one that was only waiting for its turn.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use futures_util::future::{Either, poll_immediate, select};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
-use crate::client::{Call, Client};
+use crate::batch::{self, Batch, Way};
+use crate::client::Client;
 use crate::error::{Error, Retry};
 use crate::host::{Answer, Local};
 use crate::outcome;
-use crate::parents::text;
 use crate::plan;
 use crate::record;
+use crate::resolve;
 use crate::scan;
-use crate::table::{Body, Delete, DeleteBy, Method, Object, Param, Type, Write};
+use crate::stop::Stop;
+use crate::table::{Object, Write};
 use crate::types::{Outcome, Verb, WriteRequest};
-use crate::url;
+use crate::upsert;
 
-/// Largest body of one request, in bytes: batches are cut before that.
-const MOST_BODY: usize = 1 << 20;
-
-/// One way to write to an object.
-#[derive(Clone, Copy, Debug)]
-pub enum Way {
-    /// Create or update.
-    Put(&'static Write),
-    /// Delete.
-    Delete(&'static Delete),
-}
-
-impl Way {
-    fn path(self) -> &'static str {
-        match self {
-            Way::Put(write) => write.path,
-            Way::Delete(delete) => delete.path,
-        }
-    }
-
-    fn query(self) -> &'static [Param] {
-        match self {
-            Way::Put(write) => write.query,
-            Way::Delete(delete) => delete.query,
-        }
-    }
-
-    /// Most records of one request.
-    fn most(self) -> usize {
-        let documented = match self {
-            Way::Put(Write { body: Body::Object | Body::Empty, .. })
-            | Way::Delete(Delete { by: DeleteBy::Path | DeleteBy::Fields(_) | DeleteBy::BodyKey(_), .. }) => Some(1),
-            Way::Put(write) => write.max_items,
-            Way::Delete(delete) => delete.max_items,
-        };
-        documented.unwrap_or(UNDOCUMENTED_BATCH) as usize
-    }
-}
-
-/// Batch size where no maximum is documented: what most documented ones allow at least.
-const UNDOCUMENTED_BATCH: u32 = 10;
-
-/// Records that go into one request.
-struct Batch {
-    rows: Vec<usize>,
-    way: Way,
-}
-
-/// A running write.
-struct Writer<'a> {
-    client: &'a Client,
-    object: &'static Object,
-    verb: Verb,
-    lines: Rc<Vec<Vec<u8>>>,
-    outcomes: Vec<Outcome>,
-    ways: Vec<Way>,
-}
+/// Looks at the store for what it accepted and carries out later, and milliseconds before the first; every further wait is twice
+/// as long.
+const LOOKS: u32 = 4;
+/// See `LOOKS`.
+const FIRST_LOOK: u64 = 500;
 
 /// Writes records.
 ///
@@ -89,22 +40,15 @@ pub async fn write(client: &Client, verb: Verb, request: &WriteRequest) -> Resul
     let object = plan::find(&request.object)?;
     let ways = ways(object, verb, request)?;
     let lines: Vec<Vec<u8>> = scan::lines(&request.records).map(<[u8]>::to_vec).collect();
-    let Some(&batch) = ways.first() else { return Ok(Vec::new()) };
+    let Some(&batch) = ways.first() else { return upsert::run(client, object, request, lines).await };
     let way = match lines.as_slice() {
-        [line] => single_way(&ways, line).unwrap_or(batch),
+        [line] => batch::single(&ways, line).unwrap_or(batch),
         _ => batch,
     };
     let mut outcomes = vec![Outcome::Skipped; lines.len()];
     let mut invalid = false;
     for (line, outcome) in lines.iter().zip(&mut outcomes) {
-        let model = match way {
-            Way::Put(write) => Some(write),
-            Way::Delete(_) => None,
-        };
-        let checked = record::check(object, verb, model, line)
-            .and_then(|()| path(way, line).map(drop))
-            .and_then(|()| listable(way, line));
-        if let Err(error) = checked {
+        if let Err(error) = check(object, verb, way, line) {
             *outcome = Outcome::Failed(error);
             invalid = true;
         }
@@ -114,7 +58,7 @@ pub async fn write(client: &Client, verb: Verb, request: &WriteRequest) -> Resul
     }
     let rows: Vec<usize> =
         (0..lines.len()).filter(|row| matches!(outcomes.get(*row), Some(Outcome::Skipped))).collect();
-    let mut writer = Writer { client, object, verb, lines: Rc::new(lines), outcomes, ways };
+    let mut writer = Writer::new(client, object, verb, ways, lines, outcomes);
     for wave in waves(object, verb, &writer.lines, rows) {
         if !writer.run(wave, way, request.continue_on_error).await {
             break;
@@ -123,15 +67,34 @@ pub async fn write(client: &Client, verb: Verb, request: &WriteRequest) -> Resul
     Ok(writer.outcomes)
 }
 
+/// Checks a record before anything is sent.
+///
+/// # Errors
+/// The first thing that is wrong with it.
+pub(crate) fn check(object: &'static Object, verb: Verb, way: Way, line: &[u8]) -> Result<(), Error> {
+    let model = match way {
+        Way::Put(write) => Some(write),
+        Way::Delete(_) => None,
+    };
+    record::check(object, verb, model, line)?;
+    batch::path(way, line)?;
+    batch::listable(way, line)
+}
+
 /// Rows that name the same record go one after the other, in their order; all others may go at once.
 fn waves(object: &'static Object, verb: Verb, lines: &[Vec<u8>], rows: Vec<usize>) -> Vec<Vec<usize>> {
     if verb == Verb::Create || object.key.is_empty() {
         return vec![rows];
     }
+    by_name(rows, |row| record::key_of(object, lines.get(row).map_or(&[], Vec::as_slice)))
+}
+
+/// Cuts rows into waves: those of one name are in different waves, in their order.
+pub(crate) fn by_name(rows: Vec<usize>, name: impl Fn(usize) -> String) -> Vec<Vec<usize>> {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     let mut waves: Vec<Vec<usize>> = Vec::new();
     for row in rows {
-        let wave = seen.entry(record::key_of(object, lines.get(row).map_or(&[], Vec::as_slice))).or_default();
+        let wave = seen.entry(name(row)).or_default();
         if waves.len() <= *wave {
             waves.resize_with(*wave + 1, Vec::new);
         }
@@ -143,8 +106,8 @@ fn waves(object: &'static Object, verb: Verb, lines: &[Vec<u8>], rows: Vec<usize
     waves
 }
 
-/// The ways that serve a request, the one for many records first. Never empty.
-fn ways(object: &'static Object, verb: Verb, request: &WriteRequest) -> Result<Vec<Way>, Error> {
+/// The API's own ways that serve a request, the one for many records first. Empty only for an upsert that the API does not have.
+pub(crate) fn ways(object: &'static Object, verb: Verb, request: &WriteRequest) -> Result<Vec<Way>, Error> {
     let puts = |writes: &'static [Write]| writes.iter().map(Way::Put).collect::<Vec<_>>();
     let mut ways = match verb {
         Verb::Create => puts(object.create),
@@ -161,10 +124,6 @@ fn ways(object: &'static Object, verb: Verb, request: &WriteRequest) -> Result<V
             request.match_on.is_empty() || request.match_on.iter().map(String::as_str).eq(theirs.iter().copied())
         };
         ways.retain(matches);
-        if ways.is_empty() {
-            let message = format!("`{}` has no upsert of this kind: create or update its records", object.name);
-            return Err(Error::unsupported(message).at("/mode"));
-        }
     } else if !request.match_on.is_empty() {
         return Err(Error::invalid("`match-on` goes with the mode `upsert`").at("/match-on"));
     } else {
@@ -176,7 +135,7 @@ fn ways(object: &'static Object, verb: Verb, request: &WriteRequest) -> Result<V
             return Err(Error::unsupported(message).at("/mode"));
         }
     }
-    if ways.is_empty() {
+    if ways.is_empty() && !request.upsert {
         let offered: Vec<_> = [
             (Verb::Create, object.create.is_empty()),
             (Verb::Update, object.update.is_empty()),
@@ -198,111 +157,91 @@ fn ways(object: &'static Object, verb: Verb, request: &WriteRequest) -> Result<V
     Ok(ways)
 }
 
-/// The way with the smallest batch among those whose path the record can fill.
-fn single_way(ways: &[Way], line: &[u8]) -> Option<Way> {
-    ways.iter().copied().filter(|way| path(*way, line).is_ok()).min_by_key(|way| way.most())
+/// A running write.
+pub(crate) struct Writer<'a> {
+    client: &'a Client,
+    object: &'static Object,
+    verb: Verb,
+    ways: Vec<Way>,
+    /// All records, by their rows.
+    pub(crate) lines: Rc<Vec<Vec<u8>>>,
+    /// One outcome per record.
+    pub(crate) outcomes: Vec<Outcome>,
+    /// Rows that a look at the store can tell more about.
+    look: Vec<usize>,
 }
 
-/// Path and query for a record.
-fn path(way: Way, line: &[u8]) -> Result<String, Error> {
-    let path = url::fill(way.path(), |name| text(line, name))?;
-    let mut query = Vec::new();
-    for param in way.query() {
-        match text(line, param.field).filter(|value| !value.trim().is_empty()) {
-            Some(value) => query.push((param.param, value)),
-            None if param.required => {
-                return Err(
-                    Error::invalid(format!("`{}` is missing or empty", param.field)).at(format!("/{}", param.field))
-                );
-            }
-            None => {}
-        }
+impl<'a> Writer<'a> {
+    pub(crate) fn new(
+        client: &'a Client,
+        object: &'static Object,
+        verb: Verb,
+        ways: Vec<Way>,
+        lines: Vec<Vec<u8>>,
+        outcomes: Vec<Outcome>,
+    ) -> Self {
+        Self { client, object, verb, ways, lines: Rc::new(lines), outcomes, look: Vec::new() }
     }
-    Ok(url::with_query(&path, query.iter().map(|(name, value)| (*name, value.as_str()))))
-}
 
-/// Whether the record's key can stand in a comma list: a comma in it would name other records.
-fn listable(way: Way, line: &[u8]) -> Result<(), Error> {
-    if let Way::Delete(Delete { by: DeleteBy::Filter { field, .. }, .. }) = way {
-        match text(line, field) {
-            Some(value) if value.trim().is_empty() => {}
-            Some(value) if !value.contains(',') => return Ok(()),
-            Some(_) => {
-                return Err(Error::invalid(format!("`{field}` holds a comma and cannot be named in a list"))
-                    .at(format!("/{field}")));
-            }
-            None => {}
-        }
-        return Err(
-            Error::invalid(format!("`{field}` is missing or empty; it names the record")).at(format!("/{field}"))
-        );
+    /// Sends rows, and looks up what the answers left open. False if nothing more may be sent.
+    pub(crate) async fn run(&mut self, rows: Vec<usize>, way: Way, continue_on_error: bool) -> bool {
+        let go_on = self.send(rows, way, continue_on_error).await;
+        self.look_up().await;
+        go_on && (continue_on_error || !self.outcomes.iter().any(is_bad))
     }
-    Ok(())
-}
 
-/// Appends the fields of a record that go beside the list, each with a comma behind it.
-fn beside(way: Way, line: &[u8], out: &mut Vec<u8>) {
-    let Way::Put(Write { beside, .. }) = way else { return };
-    for name in *beside {
-        if let Ok(Some(raw)) = scan::get(line, name) {
-            scan::encode(name, out);
-            out.push(b':');
-            out.extend_from_slice(raw);
-            out.push(b',');
-        }
-    }
-}
-
-impl Writer<'_> {
-    /// Sends rows. False if nothing more may be sent.
-    async fn run(&mut self, rows: Vec<usize>, way: Way, continue_on_error: bool) -> bool {
-        let mut waiting = self.batches(rows, way);
+    async fn send(&mut self, rows: Vec<usize>, way: Way, continue_on_error: bool) -> bool {
+        let mut waiting = batch::cut(&self.lines, rows, way);
         let mut under_way: FuturesUnordered<Local<'static, (Batch, Result<Answer, Error>)>> = FuturesUnordered::new();
         let lanes = self.client.settings().requests_in_flight as usize;
-        let mut stopped = false;
+        let stop = Stop::default();
         loop {
-            stopped = stopped || poll_immediate(self.client.host().cancelled()).await.is_some();
-            while !stopped && under_way.len() < lanes {
+            if poll_immediate(self.client.host().cancelled()).await.is_some() {
+                stop.ask();
+            }
+            while !stop.is_asked() && under_way.len() < lanes {
                 let Some(batch) = waiting.pop_front() else { break };
-                match self.call(&batch) {
+                match batch::call(self.object, self.verb, &self.lines, &batch) {
                     Ok(call) => {
-                        let client = self.client.clone();
-                        under_way.push(Box::pin(async move { (batch, client.write(&call).await) }));
+                        let (client, stop) = (self.client.clone(), stop.clone());
+                        under_way.push(Box::pin(async move { (batch, client.write(&call, &stop).await) }));
                     }
                     Err(error) => {
                         self.all(&batch, &Outcome::Failed(error));
-                        stopped = !continue_on_error;
+                        if !continue_on_error {
+                            stop.ask();
+                        }
                     }
                 }
             }
             if under_way.is_empty() {
-                return !stopped;
+                return !stop.is_asked();
             }
             // A cancelled write sends nothing more, and waits for what is on its way.
-            let next = if stopped {
+            let next = if stop.is_asked() {
                 under_way.next().await
             } else {
                 match select(under_way.next(), self.client.host().cancelled()).await {
                     Either::Left((next, _)) => next,
                     Either::Right(_) => {
-                        stopped = true;
+                        stop.ask();
                         continue;
                     }
                 }
             };
-            let Some((batch, result)) = next else { return !stopped };
+            let Some((batch, result)) = next else { return !stop.is_asked() };
             let again = self.settle(batch, result);
             for row in again.into_iter().rev() {
-                let way = single_way(&self.ways, self.line(row)).unwrap_or(way);
+                let line = self.lines.get(row).map_or(&[][..], Vec::as_slice);
+                let way = batch::single(&self.ways, line).unwrap_or(way);
                 waiting.push_front(Batch { rows: vec![row], way });
             }
-            let bad = |outcome: &Outcome| matches!(outcome, Outcome::Failed(_) | Outcome::Unknown(_));
-            stopped = stopped || (!continue_on_error && self.outcomes.iter().any(bad));
+            // What may yet turn out well does not stop the others.
+            let bad = |(row, outcome): (usize, &Outcome)| is_bad(outcome) && !self.look.contains(&row);
+            if !continue_on_error && self.outcomes.iter().enumerate().any(bad) {
+                stop.ask();
+            }
         }
-    }
-
-    fn line(&self, row: usize) -> &[u8] {
-        self.lines.get(row).map_or(&[], Vec::as_slice)
     }
 
     fn all(&mut self, batch: &Batch, outcome: &Outcome) {
@@ -314,168 +253,6 @@ impl Writer<'_> {
     fn set(&mut self, row: usize, outcome: Outcome) {
         if let Some(slot) = self.outcomes.get_mut(row) {
             *slot = outcome;
-        }
-    }
-
-    /// Cuts rows into batches: neighbours with the same path and the same fields beside the list, as many as the endpoint, the body and the query allow.
-    fn batches(&self, rows: Vec<usize>, way: Way) -> VecDeque<Batch> {
-        let mut batches: VecDeque<Batch> = VecDeque::new();
-        let (mut size, mut last) = (0, Vec::new());
-        let bound = match way {
-            Way::Delete(Delete { by: DeleteBy::Filter { .. }, .. }) => url::MOST_QUERY,
-            _ => MOST_BODY,
-        };
-        for row in rows {
-            let line = self.line(row);
-            let own = match way {
-                Way::Delete(Delete { by: DeleteBy::Filter { field, .. }, .. }) => {
-                    text(line, field).map_or(0, |value| 3 * value.len() + 1)
-                }
-                _ => line.len() + 1,
-            };
-            let mut path = path(way, line).unwrap_or_default().into_bytes();
-            beside(way, line, &mut path);
-            match batches.back_mut() {
-                Some(batch) if batch.rows.len() < way.most() && size + own <= bound && path == last => {
-                    batch.rows.push(row);
-                    size += own;
-                }
-                _ => {
-                    batches.push_back(Batch { rows: vec![row], way });
-                    size = own;
-                }
-            }
-            last = path;
-        }
-        batches
-    }
-
-    /// The request for a batch.
-    fn call(&self, batch: &Batch) -> Result<Call, Error> {
-        let first = batch.rows.first().map_or(&[][..], |row| self.line(*row));
-        let path = path(batch.way, first)?;
-        let what = format!("{} {}", self.verb.name(), self.object.name);
-        match batch.way {
-            Way::Put(way) => {
-                let mut bodies = Vec::with_capacity(batch.rows.len());
-                for row in &batch.rows {
-                    bodies.push(self.body(way, self.line(*row))?);
-                }
-                let mut body = Vec::new();
-                match way.body {
-                    Body::Empty => {}
-                    Body::Object => body = bodies.pop().unwrap_or_default(),
-                    Body::Array | Body::Values(_) => scan::join(bodies.iter().map(Vec::as_slice), &mut body),
-                    Body::Wrapped(name) => {
-                        body.push(b'{');
-                        beside(batch.way, first, &mut body);
-                        scan::encode(name, &mut body);
-                        body.push(b':');
-                        scan::join(bodies.iter().map(Vec::as_slice), &mut body);
-                        body.push(b'}');
-                    }
-                }
-                let method = match way.method {
-                    Method::Post => "POST",
-                    Method::Put => "PUT",
-                };
-                Ok(Call {
-                    method,
-                    target: path,
-                    endpoint: (way.path, way.concurrency),
-                    body: (way.body != Body::Empty).then_some(body),
-                    what,
-                })
-            }
-            Way::Delete(way) => {
-                let (target, body) = self.victims(way, path, &batch.rows)?;
-                Ok(Call { method: "DELETE", target, endpoint: (way.path, way.concurrency), body, what })
-            }
-        }
-    }
-
-    /// A record as it goes into a body.
-    fn body(&self, way: &'static Write, line: &[u8]) -> Result<Vec<u8>, Error> {
-        let malformed = |malformed: scan::Malformed| Error::invalid(malformed.to_string());
-        if let Body::Values(field) = way.body {
-            let raw = scan::get(line, field).map_err(malformed)?;
-            return raw
-                .map(<[u8]>::to_vec)
-                .ok_or_else(|| Error::invalid(format!("`{field}` is missing")).at(format!("/{field}")));
-        }
-        if way.path_only.is_empty() {
-            return Ok(line.to_vec());
-        }
-        let mut out = Vec::with_capacity(line.len());
-        scan::remove(line, way.path_only, &mut out).map_err(malformed)?;
-        Ok(out)
-    }
-
-    /// Names the records of a delete. There is no way through here that names none: every branch needs at least one value, and
-    /// a path of `DeleteBy::Path` has been filled with the record's key.
-    fn victims(&self, way: &'static Delete, path: String, rows: &[usize]) -> Result<(String, Option<Vec<u8>>), Error> {
-        let nameless = || Error::invalid(format!("a delete of `{}` must name its records", self.object.name));
-        let key = |row: &usize, field: &str| {
-            text(self.line(*row), field).filter(|value| !value.trim().is_empty()).ok_or_else(nameless)
-        };
-        let ids = |field: &str| -> Result<Vec<u8>, Error> {
-            let mut values = Vec::new();
-            for row in rows {
-                let value = key(row, field)?;
-                let number =
-                    self.object.model.and_then(|model| model.field(field)).is_some_and(|f| f.node.ty == Type::Integer);
-                let mut raw = Vec::new();
-                if number {
-                    raw.extend_from_slice(value.as_bytes())
-                } else {
-                    scan::encode(&value, &mut raw)
-                }
-                values.push(raw);
-            }
-            let mut body = Vec::new();
-            scan::join(values.iter().map(Vec::as_slice), &mut body);
-            if values.is_empty() { Err(nameless()) } else { Ok(body) }
-        };
-        match way.by {
-            DeleteBy::Path if rows.len() == 1 => Ok((path, None)),
-            DeleteBy::Path => Err(nameless()),
-            DeleteBy::Filter { param, field } => {
-                let values = rows.iter().map(|row| key(row, field)).collect::<Result<Vec<_>, _>>()?;
-                if values.is_empty() || values.iter().any(|value| value.contains(',')) {
-                    return Err(nameless());
-                }
-                Ok((url::with_query(&path, [(param, values.join(",").as_str())]), None))
-            }
-            DeleteBy::Fields(fields) => {
-                let [row] = rows else { return Err(nameless()) };
-                let pairs = fields
-                    .iter()
-                    .map(|(field, param)| Ok((*param, key(row, field)?)))
-                    .collect::<Result<Vec<_>, Error>>()?;
-                if pairs.is_empty() || pairs.iter().any(|(_, value)| value.contains(',')) {
-                    return Err(nameless());
-                }
-                Ok((url::with_query(&path, pairs.iter().map(|(param, value)| (*param, value.as_str()))), None))
-            }
-            DeleteBy::BodyKey(field) => {
-                let [row] = rows else { return Err(nameless()) };
-                let value = key(row, field)?;
-                let mut body = Vec::from(b"{");
-                scan::encode(field, &mut body);
-                body.push(b':');
-                scan::encode(&value, &mut body);
-                body.push(b'}');
-                Ok((path, Some(body)))
-            }
-            DeleteBy::BodyIds(field) => Ok((path, Some(ids(field)?))),
-            DeleteBy::WrappedIds { wrapper, field } => {
-                let mut body = Vec::from(b"{");
-                scan::encode(wrapper, &mut body);
-                body.push(b':');
-                body.extend_from_slice(&ids(field)?);
-                body.push(b'}');
-                Ok((path, Some(body)))
-            }
         }
     }
 
@@ -496,13 +273,48 @@ impl Writer<'_> {
         let lines = self.lines.clone();
         let sent: Vec<&[u8]> = batch.rows.iter().map(|row| lines.get(*row).map_or(&[][..], Vec::as_slice)).collect();
         match outcome::read(self.object, self.verb, batch.way, &sent, &answer) {
-            outcome::Verdict::Each(outcomes) => {
+            outcome::Verdict::Each { outcomes, look } => {
                 for (row, outcome) in batch.rows.iter().zip(outcomes) {
                     self.set(*row, outcome);
                 }
+                self.look.extend(look.into_iter().filter_map(|index| batch.rows.get(index)));
                 Vec::new()
             }
             outcome::Verdict::RefusedAsAWhole => batch.rows,
         }
     }
+
+    /// Reads what the answers left open. What reading does not tell either stays as the answers had it.
+    async fn look_up(&mut self) {
+        let mut rows = std::mem::take(&mut self.look);
+        let accepted = |outcome: Option<&Outcome>| matches!(outcome, Some(Outcome::Unknown(error)) if error.code.as_deref() == Some(outcome::ACCEPTED));
+        for look in 0..LOOKS {
+            if rows.is_empty() || poll_immediate(self.client.host().cancelled()).await.is_some() {
+                return;
+            }
+            let lines = self.lines.clone();
+            let own: Vec<&[u8]> = rows.iter().map(|row| lines.get(*row).map_or(&[][..], Vec::as_slice)).collect();
+            let Ok(found) = resolve::look_up(self.client, self.object, self.verb, &[], &own).await else { return };
+            for (row, found) in rows.iter().zip(found) {
+                match (found, self.outcomes.get(*row)) {
+                    (found @ Outcome::Applied(_), _) => self.set(*row, found),
+                    (found @ Outcome::Failed(_), Some(Outcome::Unknown(_))) if !accepted(self.outcomes.get(*row)) => {
+                        self.set(*row, found);
+                    }
+                    _ => {}
+                }
+            }
+            rows.retain(|row| accepted(self.outcomes.get(*row)));
+            if !rows.is_empty() && look + 1 < LOOKS {
+                let pause = self.client.host().sleep(FIRST_LOOK << look);
+                if let Either::Right(_) = select(pause, self.client.host().cancelled()).await {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+fn is_bad(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Failed(_) | Outcome::Unknown(_))
 }
