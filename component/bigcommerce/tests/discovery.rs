@@ -48,6 +48,7 @@ fn check(schema: &Value, whose: &str) {
         "items",
         "readOnly",
         "additionalProperties",
+        "x-match-on",
     ];
     let members = schema.as_object().unwrap_or_else(|| panic!("{whose}: {schema}"));
     assert!(members.keys().all(|name| KNOWN.contains(&name.as_str())), "{whose}: {schema}");

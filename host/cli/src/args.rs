@@ -88,6 +88,17 @@ pub(crate) enum Command {
     Update(Write),
     /// Delete the records that are named, nothing else.
     Delete(Delete),
+    /// Look up what became of the records of a write whose outcome is unknown. Changes nothing in the store.
+    ///
+    /// Prints all outcomes of the file again, in the order of the rows, the unknown ones and those that were under way when a run
+    /// was killed as the store shows them: `applied`, `failed` (not done), or still `unknown`.
+    Resolve {
+        /// Name of the connection.
+        name: String,
+        /// The file that --outcomes of create, update or delete wrote.
+        #[arg(value_name = "OUTCOMES-FILE")]
+        outcomes: PathBuf,
+    },
     /// Show variables.
     #[command(subcommand)]
     Variables(Variables),
@@ -218,10 +229,11 @@ pub(crate) struct Write {
     /// The records, NDJSON, JSON or CSV; `-` is stdin.
     #[arg(long, short, value_name = "FILE", default_value = "-")]
     pub input: PathBuf,
-    /// Create records that are missing and update those that are there.
+    /// Create records that are missing and update those that are there; looks them up first, unless the API can do it in one.
     #[arg(long)]
     pub upsert: bool,
-    /// Fields by which --upsert finds a record; the key if this is missing.
+    /// Fields by which --upsert finds a record, `sku` or `email` for example; the key if this is missing. `describe --schema
+    /// create` lists what is possible as `x-match-on`.
     #[arg(long, value_name = "A,B", value_delimiter = ',', requires = "upsert")]
     pub match_on: Vec<String>,
 }

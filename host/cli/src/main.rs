@@ -22,6 +22,7 @@ mod remote;
 mod schema;
 mod session;
 mod toml_file;
+mod unsettled;
 mod variables;
 
 use args::{Cli, Global};

@@ -7,9 +7,10 @@
 //! {"row":20,"outcome":"skipped"}
 //! ```
 //!
-//! In a file, each call is announced by `{"sending":{"first_row":101,"last_row":200}}`, which is on disk before the call is made,
-//! and its outcomes are written in one go afterwards. So a file whose last announcement has no outcomes behind it says which
-//! rows were under way when the process died: those must be looked up, and the rows behind them were not sent.
+//! In a file, each call is announced by `{"sending":{"first_row":101,"last_row":200},"write":{...},"records":[...]}`, which is on
+//! disk before the call is made, and its outcomes are written in one go afterwards. So a file whose last announcement has no
+//! outcomes behind it says which rows were under way when the process died: those must be looked up (`unsettled.rs`, for which
+//! the announcement holds what was sent, and how), and the rows behind them were not sent.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
@@ -75,7 +76,12 @@ impl Outcomes {
     pub(crate) fn in_file(path: &Path, append: bool) -> Result<(Self, Option<InDoubt>), Failure> {
         let failed =
             |e: &io::Error| Failure::new(format!("cannot open the outcomes file `{}`", path.display())).causes_of(e);
-        let mut file = OpenOptions::new().read(true).append(true).create(true).open(path).map_err(|e| failed(&e))?;
+        let mut options = OpenOptions::new();
+        options.read(true).append(true).create(true);
+        // It holds records as they were sent, passwords among them.
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.open(path).map_err(|e| failed(&e))?;
         let length = file.metadata().map_err(|e| failed(&e))?.len();
         let mut doubt = None;
         if length > 0 {
@@ -87,7 +93,7 @@ impl Outcomes {
                 let go_on = format!("go on with --from-row {next_row}, or choose another file");
                 return Err(failure.hint(match doubt {
                     Some(InDoubt { first_row, last_row }) => format!(
-                        "a run ended while rows {first_row} to {last_row} were under way: look them up, then {go_on}"
+                        "a run ended while rows {first_row} to {last_row} were under way: look them up with `connector resolve`, then {go_on}"
                     ),
                     None => go_on,
                 }));
@@ -115,14 +121,20 @@ impl Outcomes {
         }
     }
 
-    /// Notes that these rows are about to be sent. When this returns, the note is on disk.
-    pub(crate) fn sending(&mut self, first_row: u64, count: u64) -> Result<(), Failure> {
+    /// Notes that these records are about to be sent, one per line, by `write` (JSON). When this returns, the note is on disk.
+    pub(crate) fn sending(&mut self, first_row: u64, count: u64, write: &Value, ndjson: &[u8]) -> Result<(), Failure> {
         if let Target::File(file, path) = &mut self.target {
-            let line = format!(
-                "{{\"sending\":{{\"first_row\":{first_row},\"last_row\":{}}}}}\n",
-                first_row + count.max(1) - 1
-            );
-            file.write_all(line.as_bytes())
+            let last_row = first_row + count.max(1) - 1;
+            let head = format!("{{\"sending\":{{\"first_row\":{first_row},\"last_row\":{last_row}}},\"write\":{write},\"records\":[");
+            let mut line = head.into_bytes();
+            for (index, record) in ndjson.split(|byte| *byte == b'\n').filter(|record| !record.is_empty()).enumerate() {
+                if index > 0 {
+                    line.push(b',');
+                }
+                line.extend_from_slice(record);
+            }
+            line.extend_from_slice(b"]}\n");
+            file.write_all(&line)
                 .and_then(|()| file.sync_data())
                 .map_err(|e| Failure::new(format!("cannot write `{}`", path.display())).causes_of(&e))?;
         }
@@ -174,7 +186,8 @@ impl Outcomes {
     }
 }
 
-fn line_into(row: u64, outcome: &Outcome, text: &mut Vec<u8>) {
+/// Appends the line of one outcome.
+pub(crate) fn line_into(row: u64, outcome: &Outcome, text: &mut Vec<u8>) {
     let word = match outcome {
         Outcome::Applied(_) => "applied",
         Outcome::Failed(_) => "failed",
@@ -257,7 +270,7 @@ mod tests {
         let path = folder.path().join("o.ndjson");
         let (mut outcomes, doubt) = Outcomes::in_file(&path, false).unwrap();
         assert_eq!(doubt, None);
-        outcomes.sending(17, 3).unwrap();
+        outcomes.sending(17, 3, &json!({ "object": "o" }), b"{\"a\":1.50}\n{}\n{}\n").unwrap();
         let list = [
             Outcome::Applied("{\"id\": 12345678901234567890,\n \"p\": 25.00}".into()),
             Outcome::Failed(error()),
@@ -266,7 +279,10 @@ mod tests {
         outcomes.write(17, &list).unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines[0], "{\"sending\":{\"first_row\":17,\"last_row\":19}}");
+        assert_eq!(
+            lines[0],
+            "{\"sending\":{\"first_row\":17,\"last_row\":19},\"write\":{\"object\":\"o\"},\"records\":[{\"a\":1.50},{},{}]}"
+        );
         assert_eq!(
             lines[1],
             "{\"row\":17,\"outcome\":\"applied\",\"record\":{\"id\":12345678901234567890,\"p\":25.00}}"

@@ -11,6 +11,7 @@ mod connection;
 mod describe;
 mod objects;
 mod query;
+mod resolve;
 mod test;
 mod variables;
 mod write;
@@ -28,6 +29,7 @@ pub(crate) async fn run(cli: Cli) -> Result<()> {
         Command::Create(write) => write::create_or_update(&session, write, Activity::Create).await,
         Command::Update(write) => write::create_or_update(&session, write, Activity::Update).await,
         Command::Delete(delete) => write::delete(&session, delete).await,
+        Command::Resolve { name, outcomes } => resolve::run(&session, &name, &outcomes).await,
         Command::Variables(command) => variables::run(&session, &command),
     }
 }

@@ -17,6 +17,7 @@ use crate::progress::{Progress, counted, grouped};
 use crate::remote;
 use crate::schema::Schema;
 use crate::session::{Session, describe, parse_schema};
+use crate::unsettled;
 
 pub(super) async fn create_or_update(session: &Session, write: Write, activity: Activity) -> Result<()> {
     let mode = if write.upsert { WriteMode::Upsert } else { WriteMode::Strict };
@@ -146,8 +147,11 @@ impl<'a> Job<'a> {
         let (outcomes, doubt) = Outcomes::in_file(path, self.options.from_row > 1)?;
         if let Some(rows) = doubt {
             self.session.note(format!(
-                "note: rows {} to {} were under way when an earlier run ended; what became of them is unknown",
-                rows.first_row, rows.last_row
+                "note: rows {} to {} were under way when an earlier run ended; `connector resolve {} {}` looks them up",
+                rows.first_row,
+                rows.last_row,
+                self.options.name,
+                path.display()
             ));
         }
         Ok(outcomes)
@@ -232,13 +236,14 @@ impl<'a> Job<'a> {
         let failed = |failure: Failure| Stop::Failed(failure.into());
         let mut instance = self.connection.activity().await.map_err(|e| Stop::Failed(remote::call_failed(&e)))?;
         let _guard = self.session.interrupt.cancels(instance.canceller());
+        let write = unsettled::Write::new(self.activity, &self.request(Vec::new(), false)).to_json();
         while let Some(batch) = records.next_batch(self.options.batch).map_err(failed)? {
             if self.session.interrupt.asked() {
                 outcomes.go_on_at.get_or_insert(batch.first_row);
                 return Err(Stop::Interrupt);
             }
             let request = self.request(batch.ndjson, false);
-            outcomes.sending(batch.first_row, batch.count).map_err(failed)?;
+            outcomes.sending(batch.first_row, batch.count, &write, &request.records).map_err(failed)?;
             let (result, stop) = match self.call(&mut instance, &request).await {
                 Ok(result) => complete(result, batch.count),
                 Err(error) => {
@@ -311,6 +316,9 @@ impl<'a> Job<'a> {
             None | Some(Stop::Record) => {}
             Some(Stop::Interrupt) => list.push(Failure::new("stopped, as you asked").with("kind", "cancelled")),
             Some(Stop::Failed(more)) => list.extend(more.0),
+        }
+        if let (Some(failure), Some(file)) = (list.first_mut().filter(|_| unknown > 0), outcomes.file()) {
+            failure.hint = Some(format!("`connector resolve {} {}` looks them up", self.options.name, file.display()));
         }
         if let Some(failure) = list.last_mut() {
             let tally = json!({ "applied": applied, "failed": failed, "unknown": unknown, "skipped": skipped });

@@ -73,7 +73,9 @@ fn without_it_an_unknown_outcome_stops_and_says_where_to_go_on() {
     ran.says(&["go on with --from-row 3"]);
     let file = project.read("o.ndjson");
     let lines: Vec<Value> = file.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
-    assert_eq!(lines[0], json!({"sending": {"first_row": 1, "last_row": 3}}));
+    assert_eq!(lines[0]["sending"], json!({"first_row": 1, "last_row": 3}));
+    assert_eq!(lines[0]["write"], json!({"activity": "create", "object": "people"}));
+    assert_eq!(lines[0]["records"][1], json!({"name": "unknown"}));
     assert_eq!(lines[3], json!({"row": 3, "outcome": "skipped"}));
     assert_eq!(lines.len(), 4, "{file}");
 
@@ -161,8 +163,52 @@ fn a_killed_write_says_which_rows_were_under_way() {
     }
     child.kill().unwrap();
     child.wait().unwrap();
-    assert_eq!(project.read("o.ndjson"), "{\"sending\":{\"first_row\":1,\"last_row\":2}}\n");
+    let announced: Value = serde_json::from_str(project.read("o.ndjson").lines().next().unwrap()).unwrap();
+    assert_eq!(announced["sending"], json!({"first_row": 1, "last_row": 2}));
+    assert_eq!(announced["records"], json!([{"how": "wait"}, {"how": "wait"}]));
     project.run(&args).bad(1, &["rows 1 to 2 were under way", "--from-row 3"]);
+}
+
+#[test]
+fn unknown_rows_are_looked_up_and_the_others_stay_as_they_were() {
+    let project = Project::with_people();
+    let input = "{\"name\":\"A\"}\n{\"name\":\"unknown\"}\n{\"id\":1,\"name\":\"B\"}\n";
+    let args = ["create", "people", "people", "--outcomes", "o.ndjson", "--continue-on-error"];
+    let ran = project.run_with(&args, input).bad_quietly(1);
+    ran.says(&["`connector resolve people o.ndjson` looks them up"]);
+    // The fixed connector never knows what became of it.
+    let ran = project.run(&["resolve", "people", "o.ndjson"]).bad_quietly(1);
+    let words: Vec<Value> = ran.lines().iter().map(|line| line["outcome"].clone()).collect();
+    assert_eq!(words, ["applied", "unknown", "failed"], "{ran:#?}");
+    assert!(project.read("o.ndjson").contains(ran.stdout.lines().next().unwrap()), "{ran:#?}");
+    ran.says(&["1 row looked up: 0 applied, 0 not, 1 still unknown", "1 record failed, 1 record may or may not"]);
+
+    let before = project.read("o.ndjson");
+    project.write("o.ndjson", before.replace("\"name\":\"unknown\"", "\"name\":\"found\""));
+    let ran = project.run(&["resolve", "people", "o.ndjson"]).bad_quietly(1);
+    assert_eq!(ran.lines()[1]["outcome"], "applied", "{ran:#?}");
+    assert_eq!(ran.lines()[1]["record"]["name"], "found");
+
+    project.write("none.ndjson", "");
+    project.run(&["resolve", "people", "none.ndjson"]).bad(1, &["holds no outcomes", "--outcomes"]);
+    project.run(&["resolve", "people", "nowhere.ndjson"]).bad(1, &["cannot read the outcomes file"]);
+    project.write("plain.ndjson", "{\"row\":1,\"outcome\":\"unknown\",\"error\":{}}\n");
+    project.run(&["resolve", "people", "plain.ndjson"]).bad(1, &["does not say what was sent", "stdout"]);
+}
+
+#[test]
+fn rows_under_way_in_a_killed_run_are_looked_up_too() {
+    let project = Project::with_people();
+    let announced = "{\"sending\":{\"first_row\":1,\"last_row\":2},\"write\":{\"activity\":\"update\",\"object\":\"people\"},\
+                     \"records\":[{\"id\":1,\"name\":\"A\"},{\"id\":2,\"name\":\"B\"}]}\n{\"row\":1,\"outc";
+    project.write("o.ndjson", announced);
+    let ran = project.run(&["resolve", "people", "o.ndjson"]).good();
+    let rows: Vec<(u64, &str)> = vec![(1, "applied"), (2, "applied")];
+    let lines = ran.lines();
+    let got: Vec<(u64, &str)> =
+        lines.iter().map(|line| (line["row"].as_u64().unwrap(), line["outcome"].as_str().unwrap())).collect();
+    assert_eq!(got, rows, "{ran:#?}");
+    assert_eq!(project.read("o.ndjson"), announced, "the file stays as it is");
 }
 
 #[test]

@@ -1,0 +1,248 @@
+//! Reads an outcomes file: where the outcome of each row stands, and which rows nobody knows the outcome of, with what was sent.
+//!
+//! A row is unsettled if its last outcome is `unknown`, or if the last announcement that holds it has no outcome behind it. Only
+//! unsettled records and one place per row are kept in memory. Half a line at the end, of a killed process, is left out.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::path::Path;
+
+use connector_host::contract::{WriteMode, WriteRequest, WrittenBy};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::args::Activity;
+use crate::error::Failure;
+
+/// How records were sent.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Write {
+    activity: Verb,
+    object: String,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    upsert: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    match_on: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Verb {
+    Create,
+    Update,
+    Delete,
+}
+
+impl Write {
+    /// How this request sends its records.
+    pub(crate) fn new(activity: Activity, request: &WriteRequest) -> Self {
+        Self {
+            activity: match activity {
+                Activity::Create => Verb::Create,
+                Activity::Update | Activity::Query => Verb::Update,
+                Activity::Delete => Verb::Delete,
+            },
+            object: request.object.clone(),
+            upsert: request.mode == WriteMode::Upsert,
+            match_on: request.match_on.clone(),
+        }
+    }
+
+    /// As it stands in the file.
+    pub(crate) fn to_json(&self) -> Value {
+        serde_json::to_value(self).unwrap_or_default()
+    }
+
+    /// What the connector's `resolve` takes.
+    pub(crate) fn resolves(&self, records: Vec<u8>) -> (WrittenBy, WriteRequest) {
+        let by = match self.activity {
+            Verb::Create => WrittenBy::Create,
+            Verb::Update => WrittenBy::Update,
+            Verb::Delete => WrittenBy::Delete,
+        };
+        let request = WriteRequest {
+            object: self.object.clone(),
+            records,
+            mode: if self.upsert { WriteMode::Upsert } else { WriteMode::Strict },
+            match_on: self.match_on.clone(),
+            continue_on_error: true,
+            validate_only: false,
+        };
+        (by, request)
+    }
+}
+
+/// A row of which nobody knows what became.
+#[derive(Clone, Debug)]
+pub(crate) struct Unsettled {
+    /// How it was sent.
+    pub write: Write,
+    /// What was sent, as it was written.
+    pub record: Box<RawValue>,
+}
+
+/// An outcomes file that was read to its end.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    file: File,
+    /// Offset and length of the last outcome of each row.
+    places: BTreeMap<u64, (u64, usize)>,
+    /// Rows to look up.
+    pub unsettled: BTreeMap<u64, Unsettled>,
+}
+
+/// One line; all of it is optional, since a line is an announcement or an outcome.
+#[derive(Deserialize)]
+struct Line {
+    sending: Option<Sending>,
+    write: Option<Write>,
+    records: Option<Vec<Box<RawValue>>>,
+    row: Option<u64>,
+    outcome: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Sending {
+    first_row: u64,
+    last_row: u64,
+}
+
+impl Journal {
+    /// Reads a file.
+    pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
+        let failed = |e: &io::Error| Failure::new(format!("cannot read the outcomes file `{}`", path.display())).causes_of(e);
+        let file = File::open(path).map_err(|e| failed(&e))?;
+        let mut journal = Self { file, places: BTreeMap::new(), unsettled: BTreeMap::new() };
+        let mut reader = BufReader::new(journal.file.try_clone().map_err(|e| failed(&e))?);
+        // The records of the last announcement: those of its rows that have an outcome are among the unsettled only if it is unknown.
+        let mut call: BTreeMap<u64, Unsettled> = BTreeMap::new();
+        let (mut at, mut number, mut line) = (0, 0u64, Vec::new());
+        loop {
+            line.clear();
+            let length = reader.read_until(b'\n', &mut line).map_err(|e| failed(&e))?;
+            if length == 0 {
+                break;
+            }
+            number += 1;
+            let place = (at, length);
+            at += length as u64;
+            if line.trim_ascii().is_empty() || !line.ends_with(b"\n") {
+                continue;
+            }
+            // A line that a killed process left half, and a later run closed.
+            let Ok(line) = serde_json::from_slice::<Line>(&line) else { continue };
+            if let Some(sending) = line.sending {
+                let (Some(write), Some(records)) = (line.write, line.records) else {
+                    let what = format!("line {number} of `{}` does not say what was sent", path.display());
+                    return Err(Failure::new(what).hint("look the rows up in the store by hand"));
+                };
+                let rows = sending.first_row..=sending.last_row;
+                call = rows.zip(records).map(|(row, record)| (row, Unsettled { write: write.clone(), record })).collect();
+                journal.unsettled.extend(call.iter().map(|(row, sent)| (*row, sent.clone())));
+                continue;
+            }
+            let (Some(row), Some(outcome)) = (line.row, line.outcome) else { continue };
+            journal.places.insert(row, place);
+            if outcome == "unknown" {
+                match call.remove(&row) {
+                    Some(sent) => journal.unsettled.insert(row, sent),
+                    None => {
+                        let what = format!("`{}` does not say what was sent as row {row}", path.display());
+                        let hint = "pass the file that --outcomes wrote; what is on stdout does not hold what was sent";
+                        return Err(Failure::new(what).hint(hint));
+                    }
+                };
+            } else {
+                journal.unsettled.remove(&row);
+            }
+        }
+        if journal.places.is_empty() && journal.unsettled.is_empty() {
+            let failure = Failure::new(format!("`{}` holds no outcomes", path.display()));
+            return Err(failure.hint("pass the file that --outcomes of create, update or delete wrote"));
+        }
+        Ok(journal)
+    }
+
+    /// Every row of the file, in order.
+    pub(crate) fn rows(&self) -> Vec<u64> {
+        let mut rows: Vec<u64> = self.places.keys().chain(self.unsettled.keys()).copied().collect();
+        rows.sort_unstable();
+        rows.dedup();
+        rows
+    }
+
+    /// The line of a row's last outcome, and its word; none if it has none.
+    pub(crate) fn outcome(&mut self, row: u64) -> io::Result<Option<(Vec<u8>, String)>> {
+        let Some((at, length)) = self.places.get(&row).copied() else { return Ok(None) };
+        self.file.seek(SeekFrom::Start(at))?;
+        let mut line = vec![0; length];
+        self.file.read_exact(&mut line)?;
+        let word = serde_json::from_slice::<Line>(&line).ok().and_then(|line| line.outcome).unwrap_or_default();
+        Ok(Some((line, word)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn journal(text: &str) -> Result<Journal, Failure> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        Journal::read(file.path())
+    }
+
+    const SENDING: &str = "{\"sending\":{\"first_row\":1,\"last_row\":3},\"write\":{\"activity\":\"create\",\"object\":\"o\"},\
+                           \"records\":[{\"n\":1.50},{\"n\":2},{\"n\":3}]}\n";
+
+    #[test]
+    fn unknown_rows_and_rows_without_an_outcome_are_unsettled() {
+        let text = format!(
+            "{SENDING}{{\"row\":1,\"outcome\":\"unknown\",\"error\":{{}}}}\n{{\"row\":2,\"outcome\":\"applied\",\"record\":{{}}}}\n{{\"row\":3,\"outc"
+        );
+        let mut journal = journal(&text).unwrap();
+        assert_eq!(journal.unsettled.keys().copied().collect::<Vec<_>>(), [1, 3]);
+        assert_eq!(journal.unsettled.get(&1).unwrap().record.get(), "{\"n\":1.50}");
+        assert_eq!(journal.rows(), [1, 2, 3]);
+        assert_eq!(journal.outcome(2).unwrap().unwrap().1, "applied");
+        assert_eq!(journal.outcome(3).unwrap(), None);
+    }
+
+    #[test]
+    fn the_last_outcome_of_a_row_counts() {
+        let text = format!(
+            "{SENDING}{{\"row\":1,\"outcome\":\"applied\"}}\n{{\"row\":2,\"outcome\":\"unknown\"}}\n{{\"row\":3,\"outcome\":\"skipped\"}}\n\
+             {{\"sending\":{{\"first_row\":2,\"last_row\":3}},\"write\":{{\"activity\":\"create\",\"object\":\"o\"}},\"records\":[{{}},{{}}]}}\n\
+             {{\"row\":2,\"outcome\":\"failed\"}}\n{{\"row\":3,\"outcome\":\"applied\"}}\n"
+        );
+        let mut journal = journal(&text).unwrap();
+        assert!(journal.unsettled.is_empty());
+        assert_eq!(journal.outcome(2).unwrap().unwrap().1, "failed");
+    }
+
+    #[test]
+    fn a_file_without_what_was_sent_is_refused_where_it_matters() {
+        assert!(journal("{\"row\":1,\"outcome\":\"unknown\"}\n").is_err());
+        assert!(journal("{\"row\":1,\"outcome\":\"applied\"}\n").unwrap().unsettled.is_empty());
+        assert!(journal("").is_err() && journal("name,price\n").is_err());
+    }
+
+    #[test]
+    fn what_is_written_down_is_what_is_resolved() {
+        let request = WriteRequest {
+            object: "o".into(),
+            records: Vec::new(),
+            mode: WriteMode::Upsert,
+            match_on: vec!["sku".into()],
+            continue_on_error: false,
+            validate_only: false,
+        };
+        let write: Write = serde_json::from_value(Write::new(Activity::Update, &request).to_json()).unwrap();
+        let (by, again) = write.resolves(b"{}\n".to_vec());
+        assert_eq!((by, again.mode, again.match_on), (WrittenBy::Update, WriteMode::Upsert, vec!["sku".to_owned()]));
+    }
+}
