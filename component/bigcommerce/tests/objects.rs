@@ -178,3 +178,31 @@ fn assignments_are_deleted_one_pair_at_a_time() {
     let pairs = &[("product_id", "product_id:in"), ("category_id", "category_id:in")];
     assert_eq!((delete.by, delete.max_items), (DeleteBy::Fields(pairs), Some(1)));
 }
+
+#[test]
+fn writes_that_the_documents_want_one_after_another_share_a_lane() {
+    let lanes = |name: &str| {
+        let object = get(name);
+        let put = object.create.iter().chain(object.update).map(|way| way.lane);
+        put.chain(object.delete.iter().map(|way| way.lane)).collect::<Vec<_>>()
+    };
+    assert_eq!(lanes("orders/payment_actions/refunds"), [Some("orders/refunds")]);
+    let assignments = lanes("products/channel-assignments");
+    assert!(assignments.len() > 1 && assignments.iter().all(|lane| *lane == Some("products/channel-assignments")));
+    let records = get("pricelists/records");
+    let bulk = records.update.iter().filter(|way| way.body == Body::Array);
+    assert!(bulk.clone().count() == 2 && bulk.clone().all(|way| way.lane == Some("pricelists/records")));
+    assert!(lanes("products").iter().all(Option::is_none));
+}
+
+#[test]
+fn records_are_known_to_people_by_a_few_texts() {
+    assert_eq!(get("products").natural, ["sku", "name"]);
+    assert_eq!(get("customers").natural, ["email"]);
+    assert_eq!(get("coupons").natural, ["code", "name"]);
+    assert_eq!(get("products/metafields").natural, ["key"]);
+    assert!(get("customers/addresses").natural.is_empty());
+    let values = get("customers/form-field-values");
+    assert_eq!(values.update[0].one_of, ["customer_id", "address_id"]);
+    assert_eq!(get("channels/listings").update[0].fixed, ["product_id"]);
+}

@@ -125,7 +125,9 @@ impl Outcomes {
     pub(crate) fn sending(&mut self, first_row: u64, count: u64, write: &Value, ndjson: &[u8]) -> Result<(), Failure> {
         if let Target::File(file, path) = &mut self.target {
             let last_row = first_row + count.max(1) - 1;
-            let head = format!("{{\"sending\":{{\"first_row\":{first_row},\"last_row\":{last_row}}},\"write\":{write},\"records\":[");
+            let head = format!(
+                "{{\"sending\":{{\"first_row\":{first_row},\"last_row\":{last_row}}},\"write\":{write},\"records\":["
+            );
             let mut line = head.into_bytes();
             for (index, record) in ndjson.split(|byte| *byte == b'\n').filter(|record| !record.is_empty()).enumerate() {
                 if index > 0 {

@@ -113,7 +113,8 @@ struct Sending {
 impl Journal {
     /// Reads a file.
     pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
-        let failed = |e: &io::Error| Failure::new(format!("cannot read the outcomes file `{}`", path.display())).causes_of(e);
+        let failed =
+            |e: &io::Error| Failure::new(format!("cannot read the outcomes file `{}`", path.display())).causes_of(e);
         let file = File::open(path).map_err(|e| failed(&e))?;
         let mut journal = Self { file, places: BTreeMap::new(), unsettled: BTreeMap::new() };
         let mut reader = BufReader::new(journal.file.try_clone().map_err(|e| failed(&e))?);
@@ -140,7 +141,8 @@ impl Journal {
                     return Err(Failure::new(what).hint("look the rows up in the store by hand"));
                 };
                 let rows = sending.first_row..=sending.last_row;
-                call = rows.zip(records).map(|(row, record)| (row, Unsettled { write: write.clone(), record })).collect();
+                call =
+                    rows.zip(records).map(|(row, record)| (row, Unsettled { write: write.clone(), record })).collect();
                 journal.unsettled.extend(call.iter().map(|(row, sent)| (*row, sent.clone())));
                 continue;
             }

@@ -23,7 +23,8 @@ pub(super) async fn run(session: &Session, name: &str, path: &Path) -> Result<()
     let rows = journal.rows();
     let unsettled = std::mem::take(&mut journal.unsettled);
     let found = look_up(session, name, unsettled).await?;
-    let failed = |e: &io::Error| Failure::new(format!("cannot read the outcomes file `{}`", path.display())).causes_of(e);
+    let failed =
+        |e: &io::Error| Failure::new(format!("cannot read the outcomes file `{}`", path.display())).causes_of(e);
     let mut out = io::BufWriter::new(io::stdout().lock());
     let mut written = Ok(());
     let (mut all, mut settled) = (Tally::default(), Tally::default());
@@ -122,8 +123,7 @@ fn tell(session: &Session, all: Tally, settled: Tally) -> Result<()> {
     if words.is_empty() {
         return Ok(());
     }
-    let tally =
-        json!({ "applied": all.applied, "failed": all.failed, "unknown": all.unknown, "skipped": all.skipped });
+    let tally = json!({ "applied": all.applied, "failed": all.failed, "unknown": all.unknown, "skipped": all.skipped });
     let mut failure = Failure::new(words.join(", ")).with("outcomes", tally);
     if all.unknown > 0 {
         failure = failure.hint("the outcomes say for each of them why it cannot be told");

@@ -368,11 +368,20 @@ fn a_killed_create_leaves_complete_lines_and_says_which_rows_were_under_way() {
     let made = project.store.store().count("products") - before;
     assert!((20..=30).contains(&made), "{made}");
     project.store.switch(|switches| switches.latency = Duration::ZERO);
+    let output = project.run(&["resolve", "store", &outcomes]);
+    let settled: Vec<Value> = text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of = |word: &str| settled.iter().filter(|line| line["outcome"] == word).count();
+    assert_eq!((settled.len(), of("applied"), of("failed")), (30, made, 30 - made), "{}", text(&output.stdout));
+    assert_eq!(code(&output), i32::from(made < 30), "{}", text(&output.stderr));
     let mut go_on = arguments.to_vec();
     go_on.extend(["--from-row", "31"]);
     let output = project.run(&go_on);
     assert_eq!(code(&output), 0, "{}", text(&output.stderr));
-    assert!(text(&output.stderr).contains("21"), "the rows in doubt are not mentioned: {}", text(&output.stderr));
+    assert!(
+        text(&output.stderr).contains("rows 21 to 30") && text(&output.stderr).contains("connector resolve store"),
+        "the rows in doubt are not mentioned: {}",
+        text(&output.stderr)
+    );
     assert_eq!(project.store.store().count("products") - before, made + 30);
 }
 
