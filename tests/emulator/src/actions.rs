@@ -106,6 +106,18 @@ fn adjust(state: &mut State, items: &[Object], relative: bool) -> Outcome {
         let at = state.table(table).rows().iter().position(|row| same(row));
         rows.push(at.ok_or_else(|| Refusal::invalid(&field, format!("There is no item with {field} {value}.")))?);
     }
+    for (item, at) in items.iter().zip(&rows) {
+        let number = |text: Option<&str>| text.and_then(|t| t.parse::<i64>().ok()).unwrap_or_default();
+        let row = state.table(table).rows().get(*at);
+        let list =
+            row.and_then(|row| row.record.get("locations")).and_then(|t| json::elements(t).ok()).unwrap_or_default();
+        let entries = list.iter().filter_map(|text| Object::parse(text).ok());
+        let own = entries.into_iter().find(|e| e.get("location_id") == Some(item.get("location_id").unwrap_or("1")));
+        let before = own.filter(|_| relative).map_or(0, |entry| number(entry.get("total_inventory_onhand")));
+        if before + number(item.get("quantity")) < 0 {
+            return Err(Refusal::invalid("quantity", "The stock cannot become negative."));
+        }
+    }
     for (item, at) in items.iter().zip(rows) {
         let Some(row) = state.table(table).rows().get(at).cloned() else { continue };
         let location = item.get("location_id").unwrap_or("1");

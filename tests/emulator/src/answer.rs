@@ -8,7 +8,14 @@ use crate::json::quote;
 const ERROR_TYPE: &str = "https://developer.bigcommerce.com/api-docs/getting-started/api-status-codes";
 
 /// Path prefixes whose errors are `application/problem+json`.
-const PROBLEM_JSON: &[&str] = &["/v3/inventory", "/v3/content/pages", "/v3/pickup", "/v3/tax/classes"];
+const PROBLEM_JSON: &[&str] =
+    &["/v3/inventory", "/v3/content/pages", "/v3/pickup", "/v3/orders/pickups", "/v3/tax/classes"];
+
+/// Path prefixes whose errors about records stand in an array, with counts beside it.
+const LISTED_ERRORS: &[&str] = &["/v3/segments", "/v3/tax/classes"];
+
+/// Path prefixes of v2 whose errors stand in an array within an object.
+const WRAPPED_V2_ERRORS: &[&str] = &["/v2/customer_groups"];
 
 /// An answer before it is sent.
 #[derive(Clone, Debug)]
@@ -91,6 +98,11 @@ impl Refusal {
         )
     }
 
+    /// Whether it is about what was sent, and not about who sent it or how often.
+    fn about_records(&self) -> bool {
+        matches!(self.status, 400 | 404 | 409 | 413 | 422)
+    }
+
     /// The refusal as an answer to this path (below the store).
     pub(crate) fn answer(self, path: &str) -> Answer {
         let v2 = path.starts_with("/v2");
@@ -100,7 +112,24 @@ impl Refusal {
             None if v2 => {
                 let message = self.errors.first().map_or(&self.title, |(_, m)| m);
                 let status = if self.status == 422 { 400 } else { self.status };
+                let wrapped = status == 400 && WRAPPED_V2_ERRORS.iter().any(|p| path.starts_with(p));
+                if wrapped {
+                    let error = Self::new(status, message.clone()).object();
+                    let body = format!("{{\"errors\":[{error}]}}");
+                    return Answer {
+                        status,
+                        content_type: "application/json",
+                        headers: self.headers,
+                        body: body.into(),
+                        acted: false,
+                    };
+                }
                 ("application/json", format!("[{{\"status\":{status},\"message\":{}}}]", quote(message)))
+            }
+            None if self.about_records() && LISTED_ERRORS.iter().any(|p| path.starts_with(p)) => {
+                let kind = if path.starts_with("/v3/tax") { "application/problem+json" } else { "application/json" };
+                let none = "{\"total\":0,\"success\":0,\"failed\":0}";
+                (kind, format!("{{\"errors\":[{}],\"meta\":{none}}}", self.object()))
             }
             None if PROBLEM_JSON.iter().any(|p| path.starts_with(p)) => ("application/problem+json", self.object()),
             None => ("application/json", self.object()),

@@ -62,7 +62,13 @@ pub(crate) fn media(headers: &HeaderMap, route: &Route, has_body: bool) -> Resul
     let kind = kind.split(';').next().unwrap_or_default().trim();
     let json = kind == "application/json" || kind.ends_with("+json");
     let declared = body.content_types.iter().any(|c| c == kind);
-    if json || declared { Ok(()) } else { Err(Refusal::new(415, "The Content-Type header must be application/json.")) }
+    if json || declared {
+        return Ok(());
+    }
+    let refusal = Refusal::new(415, "The Content-Type header must be application/json.");
+    // Of these alone the documents declare a page instead of JSON.
+    let page = route.operation.path.ends_with("/custom-fields") || route.operation.path.contains("/custom-fields/");
+    Err(if page { refusal.with_body("text/html", "<html><body>Unsupported Media Type</body></html>") } else { refusal })
 }
 
 #[cfg(test)]

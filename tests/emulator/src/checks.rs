@@ -5,14 +5,20 @@ use std::sync::Arc;
 
 use crate::answer::Refusal;
 use crate::body;
-use crate::facts::{Resource, Verb, find};
+use crate::config::Switches;
+use crate::facts::{Resource, Verb, find, resources};
 use crate::json::{self, Object};
 use crate::orders;
 use crate::read;
+use crate::rows::{given_key, parents_of};
 use crate::store::{Key, Row, State};
 use crate::tables::{TableSpec, tables};
 use crate::world::{Call, Target};
 use crate::write::model;
+
+/// Fields that a new record must have, where the facts do not list them because the body may be of several kinds.
+const ALSO_REQUIRED: &[(&str, &[&str])] =
+    &[("v3:/content/pages", &["name", "type"]), ("v3:/catalog/trees/categories", &["name"])];
 
 /// What one record of a call comes to.
 pub(crate) struct Step {
@@ -26,6 +32,7 @@ pub(crate) struct Step {
 /// Checks one record and finds what it changes.
 pub(crate) fn prepare(
     state: &State,
+    switches: &Switches,
     call: &Call<'_>,
     target: &Target,
     object: &Object,
@@ -39,12 +46,20 @@ pub(crate) fn prepare(
         (Verb::Update, None) if !batch => return Err(Refusal::not_found()),
         (Verb::Update, None) => {
             let names = spec.key_fields.join(", ");
-            let status = if call.route.operation.declares("404") { 404 } else { 422 };
+            let status = match resource.key.as_str() {
+                "v3:/tax/classes" => 400,
+                _ if call.route.operation.declares("404") => 404,
+                _ => 422,
+            };
             let mut refusal = Refusal::invalid(&names, format!("There is no record of this {names}."));
             refusal.status = status;
             return Err(refusal);
         }
         _ => {}
+    }
+    let also = ALSO_REQUIRED.iter().find(|(key, _)| *key == resource.key && existing.is_none());
+    if let Some(field) = also.and_then(|(_, fields)| fields.iter().find(|f| !body::present(object, f))) {
+        return Err(Refusal::invalid(field, format!("{field} is required.")));
     }
     if existing.is_none() || verb == Verb::Update && batch {
         required(call, object, existing.is_some())?;
@@ -53,16 +68,28 @@ pub(crate) fn prepare(
     if resource.key == "v2:/orders" {
         orders::check(resource, verb, object)?;
     }
+    if let (Some((parents, key)), "v3:/channels") = (&existing, resource.key.as_str()) {
+        living_channel(state, target, parents, key)?;
+    }
+    if refuses_existing(target)
+        && let (Verb::Create, Some(key)) = (verb, given_key(target, resource, object))
+        && state.table(target.access.table).get(&parents_of(state, target, resource, object), &key).is_some()
+    {
+        let status = if call.route.operation.declares("409") { 409 } else { 422 };
+        let mut refusal = Refusal::invalid("", format!("{} exists already.", json::plain(&key.to_json())));
+        refusal.status = switches.duplicate_status.unwrap_or(status);
+        return Err(refusal);
+    }
     let own = existing.as_ref().map(|(_, key)| key);
     for field in spec.unique {
         let Some(value) = object.get(field).filter(|v| v.starts_with('"') && *v != "\"\"") else { continue };
         let twice = !seen.insert((field, value.to_lowercase()));
         if twice || state.table(target.access.table).clash(field, value, own).is_some() {
-            let status =
-                if call.route.operation.declares("422") && !call.route.operation.declares("409") { 422 } else { 409 };
-            let message = format!("The {} {field} is a duplicate.", singular(&resource.name));
-            let mut refusal = Refusal::invalid(field, message);
-            refusal.status = status;
+            let declares = |status: &str| call.route.operation.declares(status);
+            // Channels show their 409 in an example only.
+            let status = if declares("422") && !declares("409") && resource.key != "v3:/channels" { 422 } else { 409 };
+            let mut refusal = Refusal::invalid(field, duplicate(resource, field, value));
+            refusal.status = switches.duplicate_status.unwrap_or(status);
             return Err(refusal);
         }
     }
@@ -77,6 +104,32 @@ pub(crate) fn prepare(
     }
     let duplicate = resource.key == "v3:/customers/addresses" && equal_address(state, target, object, own);
     Ok(Step { object: object.clone(), existing, duplicate })
+}
+
+/// Whether creating a record of a key that exists is refused, by the documents.
+fn refuses_existing(target: &Target) -> bool {
+    let key = resources().get(target.spec.resource).map_or("", |r| r.key.as_str());
+    matches!(key, "v3:/pricelists/{price_list_id}/records" | "v3:/segments/{segmentId}/shopper-profiles")
+}
+
+/// What a refusal of a duplicate says.
+fn duplicate(resource: &Resource, field: &str, value: &str) -> String {
+    match resource.key.as_str() {
+        "v3:/channels" => format!("Channel already exists with name: {}", json::plain(value)),
+        "v3:/segments" => "Cannot have multiple segments with the same name.".to_owned(),
+        _ => format!("The {} {field} is a duplicate.", singular(&resource.name)),
+    }
+}
+
+/// A channel that was deleted or terminated takes no updates.
+fn living_channel(state: &State, target: &Target, parents: &[Key], key: &Key) -> Result<(), Refusal> {
+    let row = state.table(target.access.table).get(parents, key);
+    match row.and_then(|row| row.record.get("status")) {
+        Some("\"deleted\"" | "\"terminated\"") => {
+            Err(Refusal::invalid("status", "A channel that is deleted or terminated cannot be updated."))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn singular(name: &str) -> &str {

@@ -125,7 +125,16 @@ pub enum Empty {
     NotFound,
 }
 
-/// Behaviour that can be changed at any time.
+/// How `:like` compares texts, always without regard to case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Like {
+    /// The text occurs anywhere; `%` at its ends changes nothing.
+    Contains,
+    /// The text is a pattern: `%` stands for any characters, and without one the whole value must be equal.
+    Pattern,
+}
+
+/// Behaviour that can be changed at any time. Where the API's documents say nothing, both readings of them are here.
 #[derive(Clone, Debug)]
 pub struct Switches {
     /// Every answer comes so much later.
@@ -138,6 +147,22 @@ pub struct Switches {
     pub refuse_large_limit: bool,
     /// Silent cap of `limit` where no maximum is documented.
     pub undocumented_cap: usize,
+    /// What `:like` means.
+    pub like: Like,
+    /// A query parameter that is not documented is refused with 400 instead of being ignored.
+    pub refuse_unknown_parameters: bool,
+    /// Longest address of a request (path and query, in bytes) that is not answered 414.
+    pub longest_url: usize,
+    /// Metafield lists name their cursors the other way round: the way on is `start_cursor`, as one of the documents says.
+    /// `links` lead right in either case.
+    pub swapped_metafield_cursors: bool,
+    /// Status of a record whose name, SKU or the like is taken; `None` is 409 where the operation declares it, else 422.
+    pub duplicate_status: Option<u16>,
+    /// A batch that is refused with 422 because of one record saves the others all the same, where the documents leave it
+    /// open: price list records, locations, pickups.
+    pub refused_batches_save_the_rest: bool,
+    /// Error bodies carry the optional fields too: `instance`, `code` and `detail` (v3), `details` (v2).
+    pub verbose_errors: bool,
     /// What a v3 page past the last one is.
     pub v3_past_end: Empty,
     /// What a v2 page past the last one is.
@@ -168,6 +193,13 @@ impl Default for Switches {
             pretty: false,
             refuse_large_limit: true,
             undocumented_cap: 250,
+            like: Like::Contains,
+            refuse_unknown_parameters: false,
+            longest_url: 8_192,
+            swapped_metafield_cursors: false,
+            duplicate_status: None,
+            refused_batches_save_the_rest: false,
+            verbose_errors: false,
             v3_past_end: Empty::List,
             v2_past_end: Empty::NoContent,
             empty_lists_no_content: false,

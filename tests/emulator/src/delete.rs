@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::answer::{Answer, Outcome, Refusal};
+use crate::carts;
 use crate::filter::Filter;
 use crate::json::{self, Object};
 use crate::orders;
@@ -19,6 +20,9 @@ const LINKED: &[(&str, &str)] =
 pub(crate) fn answer(world: &World, call: &Call<'_>) -> Outcome {
     let target = call.target().ok_or_else(Refusal::not_found)?;
     let details = call.route.operation.delete.as_ref().ok_or_else(Refusal::not_found)?;
+    if call.resource().key == carts::ITEMS {
+        return carts::delete(world, call, &target);
+    }
     let mut state = world.write();
     if !target.parents_exist(&state) {
         return Err(Refusal::not_found());
@@ -87,6 +91,11 @@ fn take(state: &mut State, call: &Call<'_>, target: &Target, row: &Arc<Row>) {
         return;
     }
     state.remove_deep(target.access.table, &row.parents, &row.key);
+    match call.resource().key.as_str() {
+        "v3:/inventory/locations" => forget_stock(state, &row.key),
+        "v3:/tax/zones" => forget_where(state, "v3:/tax/rates", "tax_zone_id", &row.key),
+        _ => {}
+    }
     for (a, b) in LINKED {
         let other = match call.resource().key.as_str() {
             key if key == *a => b,
@@ -103,6 +112,39 @@ fn take(state: &mut State, call: &Call<'_>, target: &Target, row: &Arc<Row>) {
     if call.resource().key == "v3:/customers" || call.resource().key == "v2:/customers" {
         forget_flat(state, "customers/addresses", &row.key);
         forget_flat(state, "customers/attribute-values", &row.key);
+    }
+}
+
+/// Takes a location out of the stock of every item, and items without any.
+fn forget_stock(state: &mut State, location: &Key) {
+    let Some(table) = crate::facts::find("inventory_items").and_then(|i| tables().access(i)).map(|a| a.table) else {
+        return;
+    };
+    for row in state.table(table).rows().to_vec() {
+        let mut object = row.record.object();
+        let locations = object.get("locations").and_then(|t| json::elements(t).ok()).unwrap_or_default();
+        let own = |text: &str| Object::parse(text).ok()?.get("location_id").and_then(Key::from_json);
+        let left: Vec<&str> = locations.iter().copied().filter(|l| own(l).as_ref() != Some(location)).collect();
+        if left.len() == locations.len() {
+            continue;
+        }
+        let (text, empty) = (format!("[{}]", left.join(",")), left.is_empty());
+        object.set("locations", text);
+        if empty {
+            state.table_mut(table).remove(&row.parents, &row.key);
+        } else if let Ok(record) = crate::rows::record(&object) {
+            state.table_mut(table).put(Row { record, ..row.as_ref().clone() });
+        }
+    }
+}
+
+/// Takes out the rows of a table whose field holds this key.
+fn forget_where(state: &mut State, name: &str, field: &str, key: &Key) {
+    let Some(table) = crate::facts::find(name).and_then(|i| tables().access(i)).map(|a| a.table) else { return };
+    for row in state.table(table).rows().to_vec() {
+        if row.record.get(field).and_then(Key::from_json).as_ref() == Some(key) {
+            state.remove_deep(table, &row.parents, &row.key);
+        }
     }
 }
 
@@ -190,6 +232,7 @@ fn by_filter(world: &World, state: &mut State, call: &Call<'_>, target: &Target)
             "deletes_all" => Ok(wipe(state, call, target)),
             "undocumented" if world.switches().optional_filter_deletes_all => Ok(wipe(state, call, target)),
             "404" => Err(Refusal::not_found()),
+            _ if resource.key.starts_with("v3:/promotions") => Err(bulk_refusal("Parameter id:in is required", &[], 0)),
             _ => Err(Refusal::invalid("id:in", "A filter must be supplied.")),
         };
     }
@@ -202,6 +245,11 @@ fn by_filter(world: &World, state: &mut State, call: &Call<'_>, target: &Target)
     }
     let mut rows = read::chosen(state, target, filters);
     rows.truncate(details.max_items.unwrap_or(usize::MAX));
+    match resource.key.as_str() {
+        "v3:/promotions" => return promotions(state, call, target, &rows),
+        "v3:/content/pages" | "v3:/tax/classes" => missing(state, call, target, &rows, named)?,
+        _ => {}
+    }
     for row in &rows {
         guard(state, call, row)?;
     }
@@ -209,6 +257,66 @@ fn by_filter(world: &World, state: &mut State, call: &Call<'_>, target: &Target)
         take(state, call, target, row);
     }
     Ok(rows)
+}
+
+/// Some of the named records do not exist. Of pages the others are deleted all the same, of tax classes none is.
+fn missing(
+    state: &mut State,
+    call: &Call<'_>,
+    target: &Target,
+    rows: &[Arc<Row>],
+    named: usize,
+) -> Result<(), Refusal> {
+    if rows.len() == named {
+        return Ok(());
+    }
+    if call.resource().key == "v3:/tax/classes" {
+        return Err(Refusal::new(400, "A tax class was not found."));
+    }
+    for row in rows {
+        take(state, call, target, row);
+    }
+    Err(Refusal::new(404, "A page of these ids was not found."))
+}
+
+/// Promotions that still have codes stay, and the answer names them by their place; the others go.
+fn promotions(
+    state: &mut State,
+    call: &Call<'_>,
+    target: &Target,
+    rows: &[Arc<Row>],
+) -> Result<Vec<Arc<Row>>, Refusal> {
+    let (mut gone, mut kept) = (Vec::new(), Vec::new());
+    for (at, row) in rows.iter().enumerate() {
+        match guard(state, call, row) {
+            Ok(()) => {
+                take(state, call, target, row);
+                gone.push(row.clone());
+            }
+            Err(_) => {
+                let id = row.key.to_json();
+                kept.push((
+                    format!("{at}.code"),
+                    format!("Failed for id={id}. Error: some relating codes are still present."),
+                ));
+            }
+        }
+    }
+    if kept.is_empty() {
+        Ok(gone)
+    } else {
+        Err(bulk_refusal("Errors occurred in bulk delete action.", &kept, rows.len()))
+    }
+}
+
+/// The refusal of a bulk delete, which counts what was deleted nevertheless.
+fn bulk_refusal(title: &str, kept: &[(String, String)], total: usize) -> Refusal {
+    let mut error = Refusal::new(422, title);
+    error.errors = kept.to_vec();
+    let (success, failed) = (total - kept.len(), kept.len());
+    let meta = format!("{{\"total\":{total},\"success\":{success},\"failed\":{failed}}}");
+    Refusal::new(422, title)
+        .with_body("application/json", format!("{{\"errors\":[{}],\"meta\":{meta}}}", error.object()))
 }
 
 /// Deletes what a request without a filter deletes: all of it, or as much as one call takes.
@@ -301,7 +409,10 @@ mod tests {
                     ("query_filter", Some(name)) => call(&world, &path, &[(name.as_str(), key)], ""),
                     _ => continue,
                 };
-                if matches!(&result, Err(r) if r.errors.iter().any(|(_, m)| m.contains("cannot be deleted"))) {
+                let kept = |r: &Refusal| {
+                    r.title.contains("bulk delete") || r.errors.iter().any(|(_, m)| m.contains("cannot be deleted"))
+                };
+                if matches!(&result, Err(r) if kept(r)) {
                     continue;
                 }
                 let status = result.map(|a| a.status).map_err(|r| format!("{path} {}: {}", r.status, r.title)).unwrap();

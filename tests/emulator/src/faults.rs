@@ -48,6 +48,8 @@ pub enum Effect {
         /// Whether the `X-Rate-Limit-*` headers are sent.
         quota_headers: bool,
     },
+    /// The store acts; where partial success (207) is documented, it answers as if one attribute had not been saved.
+    InPart,
     /// The store acts, but answers this status with an error body.
     StatusAfterActing(u16),
 }
@@ -101,6 +103,7 @@ impl Effect {
             Self::Pretty => "pretty",
             Self::RepeatPage => "repeat-page",
             Self::Status { .. } => "status",
+            Self::InPart => "in-part",
             Self::StatusAfterActing(_) => "status-after-acting",
         }
     }

@@ -6,6 +6,7 @@
 use std::cmp::Ordering;
 
 use crate::answer::Refusal;
+use crate::config::Like;
 use crate::dates;
 use crate::facts::Resource;
 use crate::json::{self, Record, Scalar, compare_numbers};
@@ -32,6 +33,8 @@ pub(crate) struct Filter {
     pub(crate) values: Vec<String>,
     /// Compare texts without regard to case (fields with fixed values, `:like`).
     loose: bool,
+    /// What `:like` means.
+    like: Like,
     source: Source,
 }
 
@@ -132,7 +135,13 @@ impl Filter {
             }
         }
         let fixed = fixed_values || model.is_some_and(|m| !m.values.is_empty());
-        Ok(Self { field: field.to_owned(), op, values, loose: fixed || op == Op::Like, source })
+        Ok(Self { field: field.to_owned(), op, values, loose: fixed || op == Op::Like, like: Like::Contains, source })
+    }
+
+    /// The same condition with another meaning of `:like`.
+    pub(crate) fn with_like(mut self, like: Like) -> Self {
+        self.like = like;
+        self
     }
 
     /// The range of keys that the condition allows, if it compares the key.
@@ -210,8 +219,12 @@ impl Filter {
         match self.op {
             Op::Eq | Op::Not | Op::In | Op::NotIn => self.values.iter().any(|w| self.equal(value, w)),
             Op::Like => {
-                let wanted = wanted.trim_matches('%').to_lowercase();
-                matches!(value, Scalar::Text(t) if t.to_lowercase().contains(&wanted))
+                let wanted = wanted.to_lowercase();
+                match value {
+                    Scalar::Text(t) if self.like == Like::Pattern => fits(&wanted, &t.to_lowercase()),
+                    Scalar::Text(t) => t.to_lowercase().contains(wanted.trim_matches('%')),
+                    _ => false,
+                }
             }
             Op::Min => self.ordered(value, wanted).is_some_and(Ordering::is_ge),
             Op::Max => self.ordered(value, wanted).is_some_and(Ordering::is_le),
@@ -258,6 +271,19 @@ impl Filter {
             _ => None,
         }
     }
+}
+
+/// Whether a text fits a pattern in which `%` stands for any characters.
+fn fits(pattern: &str, text: &str) -> bool {
+    let Some((head, rest)) = pattern.split_once('%') else { return pattern == text };
+    let Some(mut left) = text.strip_prefix(head) else { return false };
+    let mut pieces: Vec<&str> = rest.split('%').collect();
+    let tail = pieces.pop().unwrap_or_default();
+    for piece in pieces {
+        let Some(at) = left.find(piece) else { return false };
+        left = left.get(at + piece.len()..).unwrap_or_default();
+    }
+    left.ends_with(tail)
 }
 
 fn compare(record: &Record, field: &str, most: &str) -> bool {
@@ -334,6 +360,14 @@ mod tests {
         for (name, value) in no {
             assert!(!passes("products", name, value, cup), "{name}={value}");
         }
+    }
+
+    #[test]
+    fn patterns() {
+        for (pattern, yes) in [("lamp", false), ("%lamp", true), ("oak%", true), ("%desk%", true), ("o%d%p", true)] {
+            assert_eq!(fits(pattern, "oak desk lamp"), yes, "{pattern}");
+        }
+        assert!(!fits("%chair%", "oak desk lamp") && !fits("a%a", "a") && fits("%", ""));
     }
 
     #[test]

@@ -42,6 +42,9 @@ pub(crate) fn add(state: &State, call: &Call<'_>, row: &Row, name: &str, object:
     if name == "channels" && resource.key == "v3:/catalog/products" {
         return object.set(field, "[1]");
     }
+    if resource.key == "v3:/customers" && matches!(name, "shopper_profile_id" | "segment_ids") {
+        return profile(state, row, name, object);
+    }
     if has_rows(&sub) {
         return object.set(field, format!("[{}]", children(state, &sub, &row.key).join(",")));
     }
@@ -52,6 +55,25 @@ pub(crate) fn add(state: &State, call: &Call<'_>, row: &Row, name: &str, object:
         let mut rng = crate::data::rng::Rng::new(world.seed, &format!("{} {name}", resource.key), number);
         object.set(field, schema::value(model, resource.is_v2(), &mut rng, &|_, _| None, 0));
     }
+}
+
+/// The shopper profile of a customer and the segments that it is in.
+fn profile(state: &State, row: &Row, name: &str, object: &mut Object) {
+    let table = |name: &str| find(name).and_then(|i| tables().access(i)).map(|a| state.table(a.table));
+    let names =
+        |record: &crate::json::Record| record.get("customer_id").and_then(Key::from_json).as_ref() == Some(&row.key);
+    let profile =
+        table("shopper-profiles").and_then(|t| t.rows().iter().find(|r| names(&r.record)).map(|r| r.key.clone()));
+    let Some(profile) = profile else {
+        return object.set(name, if name == "segment_ids" { "[]" } else { "null" });
+    };
+    if name == "shopper_profile_id" {
+        return object.set(name, profile.to_json());
+    }
+    let within = table("segments/shopper-profiles").map(|t| t.rows()).unwrap_or_default();
+    let segments: Vec<String> =
+        within.iter().filter(|r| r.key == profile).filter_map(|r| r.parents.first()).map(Key::to_json).collect();
+    object.set(name, format!("[{}]", segments.join(",")));
 }
 
 fn has_rows(sub: &str) -> bool {
@@ -70,7 +92,7 @@ pub(crate) fn children(state: &State, sub: &str, key: &Key) -> Vec<String> {
 /// Consignments and fees of an order.
 fn order(state: &State, row: &Row, name: &str, object: &mut Object) {
     if name == "fees" {
-        return object.set("fees", "[]");
+        return object.set("fees", format!("[{}]", children(state, "orders/fees", &row.key).join(",")));
     }
     let lines = children(state, "orders/products", &row.key);
     let id = row.key.to_json();

@@ -24,7 +24,9 @@ pub(crate) fn check(resource: &Resource, verb: Verb, object: &Object) -> Result<
             let message = format!(
                 "The field '{name}' cannot be written to. Please remove it from your request before trying again."
             );
-            return Err(Refusal::new(400, message));
+            // The documented example has another status inside than outside.
+            let body = format!("[{{\"status\":404,\"message\":{}}}]", quote(&message));
+            return Err(Refusal::new(400, message).with_body("application/json", body));
         }
     }
     if verb == Verb::Create {
@@ -100,6 +102,9 @@ pub(crate) fn write(state: &mut State, orders: usize, key: Option<Key>, body: &O
                 }
             }
         }
+    }
+    if let Some(fees) = body.get("fees") {
+        replace_fees(state, &key, fees)?;
     }
     if creates {
         address(state, &key, body, &order)?;
@@ -183,6 +188,10 @@ fn lines(state: &mut State, order: &Key, text: &str) -> Result<(), Refusal> {
                 line.set(name, if money_field { money(cents(value)) } else { value.to_owned() });
             }
         }
+        // A line that is changed loses its discounts.
+        if line.get("applied_discounts").is_some() {
+            line.set("applied_discounts", "[]");
+        }
         let price = cents(line.get("price_ex_tax").unwrap_or("0"));
         let quantity: i64 = line.get("quantity").and_then(|q| q.parse().ok()).unwrap_or(1);
         for field in ["base_total", "total_ex_tax"] {
@@ -192,6 +201,23 @@ fn lines(state: &mut State, order: &Key, text: &str) -> Result<(), Refusal> {
         line.set("total_inc_tax", money(with_tax * quantity));
         let record = Record::new(Bytes::from(line.to_text()), None).map_err(|e| Refusal::new(500, e.to_string()))?;
         state.table_mut(table_index).put(Row { key, parents: above.to_vec(), record });
+    }
+    Ok(())
+}
+
+/// The fees of a request take the place of all that were there, other than its products.
+fn replace_fees(state: &mut State, order: &Key, text: &str) -> Result<(), Refusal> {
+    let index = table("orders/fees");
+    let above = [order.clone()];
+    for row in state.table(index).below(&above) {
+        state.table_mut(index).remove(&above, &row.key);
+    }
+    for element in json::elements(text).unwrap_or_default() {
+        let Ok(mut fee) = Object::parse(element) else { continue };
+        let id = Key::Int(state.table_mut(index).next_id());
+        fee.set_first("id", id.to_json());
+        let record = Record::new(Bytes::from(fee.to_text()), None).map_err(|e| Refusal::new(500, e.to_string()))?;
+        state.table_mut(index).put(Row { key: id, parents: above.to_vec(), record });
     }
     Ok(())
 }

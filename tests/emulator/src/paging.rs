@@ -55,6 +55,7 @@ pub(crate) fn plan(call: &Call<'_>, switches: &Switches) -> Result<Plan, Refusal
         }
         (Some(n), max) => n.min(max.unwrap_or(switches.undocumented_cap)),
     };
+    let limit = if cuts_pages(call) { limit.min(PAGE_WITH_OPTIONS) } else { limit };
     let cursor = |name: &str| if takes(name) { call.param(name).map(str::to_owned) } else { None };
     let start = match (cursor("after"), cursor("before")) {
         (Some(_), Some(_)) => return Err(Refusal::invalid("before", "before and after exclude each other.")),
@@ -68,6 +69,17 @@ pub(crate) fn plan(call: &Call<'_>, switches: &Switches) -> Result<Plan, Refusal
         return Err(Refusal::invalid("page", "page cannot be used with a cursor."));
     }
     Ok(Plan { start, limit, plain_cursor })
+}
+
+/// Most products of a page that includes options or modifiers.
+const PAGE_WITH_OPTIONS: usize = 10;
+
+/// Whether the list includes what cuts its pages.
+fn cuts_pages(call: &Call<'_>) -> bool {
+    call.resource().key == "v3:/catalog/products"
+        && call
+            .param("include")
+            .is_some_and(|v| v.split(',').any(|name| matches!(name.trim(), "options" | "modifiers")))
 }
 
 /// What a page turned out to be.
@@ -84,7 +96,7 @@ pub(crate) struct Cut {
 }
 
 /// `meta` of a v3 list.
-pub(crate) fn meta(call: &Call<'_>, plan: &Plan, cut: &Cut) -> String {
+pub(crate) fn meta(call: &Call<'_>, plan: &Plan, cut: &Cut, switches: &Switches) -> String {
     let paging = &call.resource().pagination;
     let mut parts = Vec::new();
     let cursors = paging.style.contains("cursor");
@@ -93,7 +105,7 @@ pub(crate) fn meta(call: &Call<'_>, plan: &Plan, cut: &Cut) -> String {
         parts.push(format!("\"pagination\":{}", by_page(call, plan, cut)));
     }
     if cursors && (declared("cursor_pagination") || paging.style == "v3_page_or_cursor") {
-        parts.push(format!("\"cursor_pagination\":{}", by_cursor(call, plan, cut)));
+        parts.push(format!("\"cursor_pagination\":{}", by_cursor(call, plan, cut, switches)));
     }
     format!("{{{}}}", parts.join(","))
 }
@@ -123,7 +135,7 @@ fn by_page(call: &Call<'_>, plan: &Plan, cut: &Cut) -> String {
     )
 }
 
-fn by_cursor(call: &Call<'_>, plan: &Plan, cut: &Cut) -> String {
+fn by_cursor(call: &Call<'_>, plan: &Plan, cut: &Cut, switches: &Switches) -> String {
     let mut out = format!("{{\"count\":{},\"per_page\":{}", cut.count, plan.limit);
     let told = matches!(plan.start, Start::Page(1) | Start::After(_) | Start::Before(_));
     if let (Some((first, last)), true) = (&cut.ends, told) {
@@ -141,10 +153,12 @@ fn by_cursor(call: &Call<'_>, plan: &Plan, cut: &Cut) -> String {
         if cut.first + cut.count < cut.total {
             links.push(format!("\"next\":{}", quote(&link(call, &[("after", last.clone()), limit]))));
         }
+        let swapped = switches.swapped_metafield_cursors && call.resource().name.ends_with("metafields");
+        let (start, end) = if swapped { (last, first) } else { (first, last) };
         out.push_str(&format!(
             ",\"start_cursor\":{},\"end_cursor\":{},\"links\":{{{}}}",
-            quote(first),
-            quote(last),
+            quote(start),
+            quote(end),
             links.join(",")
         ));
     }

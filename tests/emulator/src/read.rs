@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use crate::answer::{Answer, Outcome, Refusal};
+use crate::carts;
 use crate::config::{Empty, Switches};
 use crate::data::schema;
 use crate::facts::{Kind, Verb, find, resources};
@@ -158,7 +159,7 @@ pub(crate) fn filters(call: &Call<'_>, switches: &Switches) -> Result<Vec<Filter
     let mut filters = Vec::new();
     for (name, value) in call.query.iter().filter(|(_, v)| !v.is_empty()) {
         if let Some(filter) = Filter::of(resource, name, value) {
-            filters.push(filter?);
+            filters.push(filter?.with_like(switches.like));
         }
     }
     if resource.key == "v2:/orders" && !switches.list_archived_orders {
@@ -312,7 +313,7 @@ fn assemble(call: &Call<'_>, switches: &Switches, plan: &Plan, cut: &Cut, texts:
     body.extend_from_slice(b"]");
     if envelope == "data_meta" {
         body.extend_from_slice(b",\"meta\":");
-        body.extend_from_slice(paging::meta(call, plan, cut).as_bytes());
+        body.extend_from_slice(paging::meta(call, plan, cut, switches).as_bytes());
     }
     if enveloped {
         body.extend_from_slice(b"}");
@@ -402,6 +403,13 @@ pub(crate) fn single_text(world: &World, state: &State, call: &Call<'_>, target:
     }
     let table = state.table(target.access.table);
     let key = single_key(call, target);
+    if call.resource().key == "v3:/checkouts" {
+        let own = table.get(&target.parents, &key).map(|row| row.record.text().clone());
+        let carts = find("v3:/carts").and_then(|i| tables().access(i))?.table;
+        state.table(carts).get_anywhere(&key)?;
+        let text = own.unwrap_or_else(|| schema::record(call.resource(), &key, &target.parents, world.seed).into());
+        return Some(carts::with_version(state, &key, text));
+    }
     if let Some(row) = table.get(&target.parents, &key) {
         return (!row.record.text().is_empty()).then(|| row.record.text().clone());
     }

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use crate::answer::Refusal;
+use crate::carts;
 use crate::checks::{Step, body_key};
 use crate::data::schema;
 use crate::dates;
@@ -55,6 +56,17 @@ fn now(resource: &Resource) -> String {
     quote(&if resource.is_v2() { dates::rfc2822(now) } else { dates::iso(now) })
 }
 
+/// Moves the date of the last change, whatever its name and format.
+pub(crate) fn touch(resource: &Resource, object: &mut Object) {
+    for name in ["date_modified", "updated_at", "updated_time", "last_updated"] {
+        let unix = match object.get(name) {
+            None => continue,
+            Some(old) => old.bytes().all(|b| b.is_ascii_digit()),
+        };
+        object.set(name, if unix { dates::now().to_string() } else { now(resource) });
+    }
+}
+
 fn update(
     state: &mut State,
     call: &Call<'_>,
@@ -72,17 +84,19 @@ fn update(
         let model = resource.schemas.read.field(name);
         let frozen = read_only.iter().any(|f| f == name)
             || model.is_some_and(|m| m.read_only)
+            // What is read-only in a channel is what its update does not list; it is ignored without a word.
+            || resource.key == "v3:/channels" && resource.schemas.update.field(name).is_none()
             || target.spec.key_fields.iter().any(|f| f == name)
             || target.spec.parent_fields.iter().flatten().any(|f| f == name)
-            || sub_rows(resource, name, value).is_some();
+            || sub_rows(resource, name, value).is_some()
+            // Counted by the store; what a request says of it is a condition.
+            || name == "version";
         // Lists of what has no key are replaced; fields that no answer shows are taken and not kept.
         if !frozen && (model.is_some() || object.get(name).is_some()) {
             merge(&mut object, name, value, model);
         }
     }
-    if object.get("date_modified").is_some() {
-        object.set("date_modified", now(resource));
-    }
+    touch(resource, &mut object);
     let row = Row { key: key.clone(), parents: parents.clone(), record: record(&object)? };
     state.table_mut(table).put(row);
     put_sub_rows(state, resource, &parents, &key, change)?;
@@ -97,11 +111,32 @@ fn create(state: &mut State, call: &Call<'_>, target: &Target, body: &Object) ->
     let row = Row { key: key.clone(), parents: parents.clone(), record: record(&object)? };
     state.table_mut(target.access.table).put(row);
     put_sub_rows(state, resource, &parents, &key, body)?;
+    match resource.key.as_str() {
+        "v3:/carts" => carts::add(state, &key, body)?,
+        "v3:/catalog/products" => base_variant(state, &key, body)?,
+        _ => {}
+    }
     Ok((parents, key))
 }
 
+/// The variant that stands for a product without options.
+fn base_variant(state: &mut State, product: &Key, body: &Object) -> Result<(), Refusal> {
+    let Some(table) = find("products/variants").and_then(|i| tables().access(i)).map(|a| a.table) else {
+        return Ok(());
+    };
+    if !state.table(table).below(std::slice::from_ref(product)).is_empty() {
+        return Ok(());
+    }
+    let sku = body.get("sku").unwrap_or("\"\"");
+    let key = Key::from(crate::data::catalog::base_variant(int(product)));
+    let text = crate::data::catalog::variant(0, int(product), sku);
+    let object = Object::parse(&text).map_err(|e| Refusal::new(500, e.to_string()))?;
+    state.table_mut(table).put(Row { key, parents: vec![product.clone()], record: record(&object)? });
+    Ok(())
+}
+
 /// The parents of a new record: from the path, or from the field that names the parent.
-fn parents_of(state: &State, target: &Target, resource: &Resource, body: &Object) -> Vec<Key> {
+pub(crate) fn parents_of(state: &State, target: &Target, resource: &Resource, body: &Object) -> Vec<Key> {
     let depth = target.spec.parent_tables.len();
     if target.access.nested || depth == 0 {
         return target.parents.clone();
@@ -127,6 +162,22 @@ fn new_key(state: &mut State, target: &Target, resource: &Resource, body: &Objec
     {
         return key;
     }
+    if let Some(key) = given_key(target, resource, body) {
+        return key;
+    }
+    let spec = target.spec;
+    let table = state.table_mut(target.access.table);
+    let id = table.next_id();
+    let field = spec.key_fields.first().map_or("id", String::as_str);
+    let text = resource.schemas.read.field(field).is_some_and(|f| f.kind == "string");
+    if text || field == "uuid" {
+        return Key::Text(crate::data::rng::Rng::new(id as u64, &resource.key, 99).uuid());
+    }
+    Key::Int(id)
+}
+
+/// The key that a new record brings along, where its key means something.
+pub(crate) fn given_key(target: &Target, resource: &Resource, body: &Object) -> Option<Key> {
     let spec = target.spec;
     let own_meaning = !matches!(spec.key_fields.as_slice(), [] | [_]) || {
         let field = spec.key_fields.first().map_or("", String::as_str);
@@ -137,19 +188,10 @@ fn new_key(state: &mut State, target: &Target, resource: &Resource, body: &Objec
         && !variant
         && let Some(key) = body_key(spec, body)
     {
-        return key;
+        return Some(key);
     }
-    if let Some(text) = body.get("id").filter(|_| resource.key.contains("shopper-profiles")) {
-        return Key::from_json(text).unwrap_or(Key::Int(0));
-    }
-    let table = state.table_mut(target.access.table);
-    let id = table.next_id();
-    let field = spec.key_fields.first().map_or("id", String::as_str);
-    let text = resource.schemas.read.field(field).is_some_and(|f| f.kind == "string");
-    if text || field == "uuid" {
-        return Key::Text(crate::data::rng::Rng::new(id as u64, &resource.key, 99).uuid());
-    }
-    Key::Int(id)
+    let profile = body.get("id").filter(|_| resource.key.contains("shopper-profiles"));
+    profile.map(|text| Key::from_json(text).unwrap_or(Key::Int(0)))
 }
 
 /// A new record: what was sent, in the order of the model, with the API's defaults for the rest.

@@ -23,7 +23,7 @@ use crate::route::{self, NoRoute, Route};
 use crate::violations::{Violation, Violations};
 use crate::wire::{Link, Part, Script, Sockets, UnderWay};
 use crate::world::{Call, World};
-use crate::{actions, admin, delete, read, write};
+use crate::{actions, admin, delete, partial, read, write};
 
 /// Largest body that is read, in bytes.
 const BODY_LIMIT: usize = 32 << 20;
@@ -112,6 +112,7 @@ pub(crate) async fn serve(
 
     let switches = shared.world.switches();
     let mut allowance = None;
+    let acted_on = route.as_ref().ok().cloned();
     let mut answer = if let Some(Effect::Status { status, body, headers, .. }) = &fault {
         let refusal =
             Refusal { body: body.clone(), headers: headers.clone(), ..Refusal::new(*status, reason(*status)) };
@@ -123,6 +124,12 @@ pub(crate) async fn serve(
     shared.journal.note(number, |entry| entry.acted = answer.acted);
     if fault == Some(Effect::ResetBeforeAnswering) {
         return reset(&link).await;
+    }
+    if let (Some(Effect::InPart), Some(route)) = (&fault, &acted_on) {
+        answer = partial::in_part(route, answer);
+    }
+    if switches.verbose_errors && answer.status >= 400 {
+        answer.body = verbose(&answer.body);
     }
     if let Some(Effect::StatusAfterActing(status)) = fault {
         answer = Refusal::new(status, reason(status)).answer(&head.path);
@@ -152,6 +159,21 @@ pub(crate) async fn serve(
 async fn reset(link: &Link) -> Result<Response<Script>, Infallible> {
     link.reset();
     std::future::pending().await
+}
+
+/// An error body with the fields that some errors carry and most do not.
+fn verbose(body: &Bytes) -> Bytes {
+    let text = String::from_utf8_lossy(body);
+    if let Some(rest) = text.strip_prefix("[{\"status\"") {
+        return format!("[{{\"details\":{{\"conflict_reason\":\"see the message\"}},\"status\"{rest}").into();
+    }
+    match text.strip_prefix("{\"status\"") {
+        Some(rest) => {
+            let more = "\"instance\":\"\\/v3\\/requests\\/1\",\"code\":4001,\"detail\":\"More about it.\"";
+            format!("{{{more},\"status\"{rest}").into()
+        }
+        None => body.clone(),
+    }
 }
 
 fn reason(status: u16) -> &'static str {
@@ -224,8 +246,15 @@ impl Acting<'_> {
                 }
             }
         }
+        if head.path.len() + head.query.len() + 1 > self.switches.longest_url {
+            return Err(Refusal::new(414, "The request URI is too long."));
+        }
         let query = route::query_pairs(&head.query);
-        self.validate(&route, &query);
+        let unknown = self.validate(&route, &query);
+        if let Some(name) = unknown.filter(|_| self.switches.refuse_unknown_parameters) {
+            let refusal = Refusal::new(400, "Bad Request");
+            return Err(refusal.field(&name, format!("The filter(s): {name} are not valid filter parameter(s).")));
+        }
         let body = std::str::from_utf8(self.body).map_err(|_| Refusal::new(400, "The request body is not UTF-8."))?;
         let call = Call { route: &route, query: &query, body };
         match (route.resource.kind, route.operation.verb) {
@@ -240,14 +269,22 @@ impl Acting<'_> {
     }
 
     /// Records what the documents do not allow, though the API may bear it.
-    fn validate(&self, route: &Route, query: &[(String, String)]) {
+    /// Gives the first parameter that is not documented.
+    fn validate(&self, route: &Route, query: &[(String, String)]) -> Option<String> {
         let operation = route.operation;
-        for (name, _) in query {
+        let mut unknown = None;
+        for (name, value) in query {
             let listed = operation.verb == Verb::List || operation.query.is_empty() && operation.method == "GET";
             let known = operation.query.iter().any(|q| q.trim_end_matches('!') == name)
                 || listed && route.resource.query.iter().any(|p| p.name == *name)
                 || listed && self.switches.undeclared_page_size.is_some() && matches!(name.as_str(), "page" | "limit");
+            let values = route.resource.query.iter().find(|p| p.name == *name && p.role == "filter").map(|p| &p.values);
+            let fixed = values.filter(|v| !v.is_empty() && v.iter().all(serde_json::Value::is_string));
+            if fixed.is_some_and(|v| !value.split(',').all(|w| v.iter().any(|x| x.as_str() == Some(w)))) {
+                self.violation(format!("the query parameter {name} does not take the value {value}"));
+            }
             if !known {
+                unknown.get_or_insert_with(|| name.clone());
                 self.violation(format!("the query parameter {name} is not documented"));
             }
         }
@@ -258,6 +295,7 @@ impl Acting<'_> {
                 self.violation(problem);
             }
         }
+        unknown
     }
 
     fn violation(&self, problem: String) {

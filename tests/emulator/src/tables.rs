@@ -25,6 +25,9 @@ const UNIQUE: &[(&str, &[&str])] = &[
     ("v3:/catalog/brands", &["name"]),
     ("v3:/customers", &["email"]),
     ("v2:/coupons", &["code"]),
+    ("v3:/channels", &["name"]),
+    ("v3:/segments", &["name"]),
+    ("v3:/tax/classes", &["name"]),
 ];
 
 /// Fields that name a record besides its key, where the API upserts by them.

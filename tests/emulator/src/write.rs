@@ -7,9 +7,11 @@ use std::collections::HashSet;
 
 use crate::answer::{Answer, Outcome, Refusal};
 use crate::body::{self, Items};
+use crate::carts;
 use crate::checks::prepare;
 use crate::facts::{Kind, Resource, Verb};
 use crate::json::Object;
+use crate::partial::{self, Partial};
 use crate::read;
 use crate::rows::{apply, merge, record};
 use crate::store::{Key, Row};
@@ -19,6 +21,9 @@ use crate::world::{Call, Target, World};
 pub(crate) fn answer(world: &World, call: &Call<'_>) -> Outcome {
     let target = call.target().ok_or_else(Refusal::not_found)?;
     let items = body::split(call.route.operation, call.body)?;
+    if call.resource().key == carts::ITEMS {
+        return carts::write(world, call, &target, items.objects.into_iter().next().unwrap_or_default());
+    }
     match call.resource().kind {
         Kind::Singleton | Kind::KeyedSingleton => single(world, call, &target, items),
         _ => records(world, call, &target, &items),
@@ -47,7 +52,8 @@ fn single(world: &World, call: &Call<'_>, target: &Target, items: Items) -> Outc
     let change = if items.batch { None } else { items.objects.into_iter().next() };
     let change = change.unwrap_or(items.around);
     body::check_types(model(resource, verb), &change)?;
-    for (name, value) in change.iter() {
+    carts::check_version(&state, call, &change)?;
+    for (name, value) in change.iter().filter(|(n, _)| *n != "version") {
         merge(&mut object, name, value, resource.schemas.read.field(name));
     }
     let key = read::single_key(call, target);
@@ -60,6 +66,7 @@ fn single(world: &World, call: &Call<'_>, target: &Target, items: Items) -> Outc
     let answer = object.to_text();
     state.come_back(target.access.table, &row.parents, &row.key);
     state.table_mut(target.access.table).put(row);
+    carts::count_version(&mut state, call);
     drop(state);
     let (status, envelope, shape) = call.route.operation.plain_success();
     if shape == "empty" {
@@ -75,50 +82,36 @@ pub(crate) fn model(resource: &Resource, verb: Verb) -> &crate::facts::Model {
     }
 }
 
-/// How a batch tells that some of its records failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Partial {
-    /// Not at all: nothing is changed if one record is wrong.
-    None,
-    /// This status, with `data`, `errors` and `meta`.
-    Status(u16),
-}
-
-fn partial(call: &Call<'_>, batch: bool) -> Partial {
-    let key = call.resource().key.as_str();
-    match key {
-        _ if !batch => Partial::None,
-        _ if key.ends_with("/metafields") => Partial::Status(422),
-        "v3:/segments" => Partial::Status(409),
-        _ if call.route.operation.has_partial() => Partial::Status(207),
-        _ => Partial::None,
-    }
-}
-
 fn records(world: &World, call: &Call<'_>, target: &Target, items: &Items) -> Outcome {
+    let switches = world.switches();
     let mut state = world.write();
     if !target.parents_exist(&state) {
         return Err(Refusal::not_found());
     }
-    let partial = partial(call, items.batch);
+    carts::check_version(&state, call, &items.around)?;
+    if let Some(first) = items.objects.first() {
+        carts::check_version(&state, call, first)?;
+    }
+    let partial = partial::of(call, items.batch, &switches);
     let mut seen = HashSet::new();
     let mut steps = Vec::new();
-    let mut errors: Vec<(usize, Refusal)> = Vec::new();
+    let mut errors: Vec<(usize, Refusal, Object)> = Vec::new();
     for (at, object) in items.objects.iter().enumerate() {
-        match prepare(&state, call, target, object, items.batch, &mut seen) {
+        match prepare(&state, &switches, call, target, object, items.batch, &mut seen) {
             Ok(step) => steps.push(step),
             Err(refusal) if partial == Partial::None => {
-                let field = refusal.errors.first().map(|(f, _)| f.clone());
-                return Err(batch_error(call, items.batch, at, field, refusal));
+                return Err(partial::refusal(call, items.batch, at, refusal, object));
             }
-            Err(refusal) => errors.push((at, refusal)),
+            Err(refusal) => errors.push((at, refusal, object.clone())),
         }
     }
     if steps.is_empty()
-        && let (Some((_, first)), false) = (errors.first(), matches!(partial, Partial::Status(422 | 409)))
+        && !matches!(partial, Partial::Listed(_) | Partial::BatchErrors)
+        && let Some((at, first, object)) = errors.first()
     {
-        return Err(first.clone());
+        return Err(partial::refusal(call, items.batch, *at, first.clone(), object));
     }
+    carts::count_version(&mut state, call);
     let mut texts = Vec::new();
     for step in steps {
         let silent = step.duplicate;
@@ -129,43 +122,16 @@ fn records(world: &World, call: &Call<'_>, target: &Target, items: &Items) -> Ou
         }
     }
     drop(state);
-    Ok(tell(call, items.batch, &texts, &errors, partial))
+    if !errors.is_empty() {
+        return Ok(partial::tell(call, partial, &texts, errors));
+    }
+    Ok(tell(call, items.batch, &texts))
 }
 
-/// The error of a call of which nothing was carried out.
-fn batch_error(call: &Call<'_>, batch: bool, at: usize, field: Option<String>, mut refusal: Refusal) -> Refusal {
-    if !batch || call.resource().is_v2() {
-        return refusal;
-    }
-    if call.route.operation.path == "/v3/catalog/variants" || call.route.operation.path.ends_with("/records") {
-        let text = format!("{{\"batch_errors\":[{}]}}", refusal.object());
-        return Refusal::new(422, "").with_body("application/json", text);
-    }
-    if let (Some(field), Some(first)) = (field, refusal.errors.first_mut()) {
-        first.0 = format!("{at}.{field}");
-    }
-    refusal
-}
-
-/// The answer to a call that was carried out, at least in part.
-fn tell(call: &Call<'_>, batch: bool, texts: &[String], errors: &[(usize, Refusal)], partial: Partial) -> Answer {
+/// The answer to a call that was carried out.
+fn tell(call: &Call<'_>, batch: bool, texts: &[String]) -> Answer {
     let (status, envelope, shape) = call.route.operation.plain_success();
     let list = format!("[{}]", texts.join(","));
-    if let (Partial::Status(status), false) = (partial, errors.is_empty()) {
-        let told: Vec<String> = errors
-            .iter()
-            .map(|(at, refusal)| {
-                let mut refusal = refusal.clone();
-                for (field, _) in &mut refusal.errors {
-                    *field = format!("{at}.{field}");
-                }
-                refusal.object()
-            })
-            .collect();
-        let (good, bad) = (texts.len(), errors.len());
-        let meta = format!("{{\"total\":{},\"success\":{good},\"failed\":{bad}}}", good + bad);
-        return Answer::json(status, format!("{{\"data\":{list},\"errors\":[{}],\"meta\":{meta}}}", told.join(",")));
-    }
     let payload = match (shape, batch) {
         ("empty", _) => return Answer::empty(status),
         ("array", _) => list,
@@ -241,6 +207,10 @@ mod tests {
         for field in writes.fields.iter().filter(|f| !f.read_only) {
             let refer = |name: &str, n: u64| crate::data::reference(&state, name, n);
             object.set(&field.name, schema::value(field, resource.is_v2(), &mut rng, &refer, 3));
+        }
+        if object.get("version").is_some() {
+            // The sample carts are at their first version.
+            object.set("version", "1");
         }
         let access = tables().access(at).unwrap();
         let spec = tables().spec(access.table).unwrap();

@@ -106,6 +106,22 @@ pub(crate) fn seed(state: &mut State, seed: u64, sizes: Sizes) {
     fill(state, "v2/store", [(0, None, store(seed))]);
     rename_single(state, "v2/store");
     others(state, seed, sizes.others);
+    crate::carts::furnish(state);
+    revive_channels(state);
+}
+
+/// Channels that are deleted take no updates, so none of the sample is.
+fn revive_channels(state: &mut State) {
+    let Some(table) = find("channels").and_then(|i| tables().access(i)).map(|a| a.table) else { return };
+    for row in state.table(table).rows().to_vec() {
+        let mut channel = row.record.object();
+        if matches!(channel.get("status"), Some("\"deleted\"" | "\"terminated\"")) {
+            channel.set("status", "\"active\"");
+            if let Ok(record) = Record::new(Bytes::from(channel.to_text()), None) {
+                state.table_mut(table).put(Row { record, ..row.as_ref().clone() });
+            }
+        }
+    }
 }
 
 /// A singleton's row has an empty key.
