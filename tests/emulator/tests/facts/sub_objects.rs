@@ -46,7 +46,7 @@ async fn some_are_reached_both_ways_and_show_the_same() {
     assert_eq!(own, nested["data"].as_array().unwrap().iter().collect::<Vec<_>>());
     let list = shop.key("pricelists");
     let (_, nested) = shop.get(&format!("/v3/pricelists/{list}/records?limit=250")).await;
-    assert!(nested["data"].as_array().unwrap().iter().all(|r| r["price_list_id"].to_string() == list));
+    assert!(nested["data"].as_array().unwrap().iter().all(|r| r["price_list_id"].as_u64() == list.parse().ok()));
 }
 
 #[tokio::test]

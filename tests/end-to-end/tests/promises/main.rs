@@ -4,6 +4,7 @@
 mod command_line;
 mod contract;
 mod coverage;
+mod model;
 mod outcomes;
 mod reading;
 mod settings;
