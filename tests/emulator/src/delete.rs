@@ -224,6 +224,13 @@ fn by_filter(world: &World, state: &mut State, call: &Call<'_>, target: &Target)
                 Filter::parse(resource, field, operator, name, value, false)?
             }
         };
+        if filter.is_blind() {
+            // A list may ignore such a condition; a delete that did so would take everything.
+            return Err(Refusal::invalid(
+                name,
+                format!("The emulated records hold nothing that {name} could compare."),
+            ));
+        }
         filters.push(filter);
     }
     if filters.is_empty() {
@@ -427,6 +434,24 @@ mod tests {
             }
         }
         assert!(done > 60, "{done}");
+    }
+
+    #[test]
+    fn every_filter_of_a_delete_compares_something() {
+        let mut blind = Vec::new();
+        for resource in resources() {
+            for delete in resource.operations.iter().filter_map(|o| o.delete.as_ref()) {
+                // Elsewhere a parameter says of which channel the record is meant.
+                for name in delete.filters.iter().filter(|_| delete.by == "query_filter") {
+                    let (field, operator) = name.split_once(':').unwrap_or((name, "eq"));
+                    let filter = Filter::parse(resource, field, operator, name, "1", false);
+                    if filter.is_ok_and(|f| f.is_blind()) {
+                        blind.push(format!("{} {name}", resource.key()));
+                    }
+                }
+            }
+        }
+        assert_eq!(blind, Vec::<String>::new());
     }
 
     #[test]

@@ -79,6 +79,8 @@ const ELSEWHERE: &[(&str, &str, Source)] = &[
     ("v3:/customers/form-field-values", "field_name", Source::Fields(&["name"])),
     ("v3:/content/widgets", "widget_template_uuid", Source::Fields(&["widget_template.uuid"])),
     ("v3:/content/widgets", "widget_template_kind", Source::Fields(&["widget_template.kind"])),
+    ("v3:/infrastructure/projects", "project_uuid", Source::Fields(&["uuid"])),
+    ("v3:/storefront/custom-template-associations", "type", Source::Fields(&["entity_type"])),
     ("v3:/content/placements", "widget_uuid", Source::Fields(&["widget.uuid"])),
     ("v3:/content/widget-templates", "widget_template_kind", Source::Fields(&["kind"])),
     ("v2:/blog/posts", "tag", Source::Fields(&["tags"])),
@@ -136,6 +138,11 @@ impl Filter {
         }
         let fixed = fixed_values || model.is_some_and(|m| !m.values.is_empty());
         Ok(Self { field: field.to_owned(), op, values, loose: fixed || op == Op::Like, like: Like::Contains, source })
+    }
+
+    /// Whether the records say nothing of what it asks for, so that every one of them passes.
+    pub(crate) fn is_blind(&self) -> bool {
+        matches!(self.source, Source::Unknown)
     }
 
     /// The same condition with another meaning of `:like`.

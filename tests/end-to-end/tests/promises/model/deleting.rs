@@ -44,7 +44,7 @@ fn parts(key: &Key) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_delete_ever_wipes_whatever_it_is_given() {
-    for (seed, mut rng) in rounds("model deleting", 2) {
+    for (seed, mut rng) in rounds("model deleting", 6) {
         let bench = Bench::with(store(seed, &mut rng, 60)).await;
         let connection = bench.connection().await;
         let mut activity = connection.activity().await.unwrap();
@@ -62,8 +62,14 @@ async fn no_delete_ever_wipes_whatever_it_is_given() {
             let rows: Vec<Value> = (0..rng.below(most))
                 .map(|_| {
                     let mut row = Map::new();
-                    for field in key.iter().filter(|_| !rng.once_in(6)).collect::<Vec<_>>() {
-                        row.insert(field.clone(), wild(&mut rng, 0));
+                    let real = (!before.is_empty() && rng.once_in(4)).then(|| parts(rng.pick(&before)));
+                    for (at, field) in key.iter().enumerate() {
+                        let real = real.as_ref().and_then(|parts| parts.get(at)).filter(|_| !rng.once_in(5));
+                        match real {
+                            Some(part) => drop(row.insert(field.clone(), json!(part))),
+                            None if rng.once_in(6) => {}
+                            None => drop(row.insert(field.clone(), wild(&mut rng, 0))),
+                        }
                     }
                     if rng.once_in(10) {
                         row.insert("id:in".to_owned(), wild(&mut rng, 0));

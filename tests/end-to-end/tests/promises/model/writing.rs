@@ -325,7 +325,7 @@ async fn deletes(rng: &mut Rng, bench: &Bench, written: &Written, made: &[(Strin
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_outcomes_of_writes_explain_what_is_in_the_store_whatever_strikes_them() {
-    for (seed, mut rng) in rounds("model writing", 4) {
+    for (seed, mut rng) in rounds("model writing", 6) {
         let mut config = store(seed, &mut rng, 30);
         (config.sizes.brands, config.sizes.coupons, config.sizes.customers) = (3, 3, 3);
         let bench = Bench::with(config).await;
