@@ -8,8 +8,10 @@ mod debian;
 mod demo;
 mod facts;
 mod files;
+mod fuzz;
 mod hosts;
 mod process;
+mod soak;
 mod test;
 mod vendor_wit;
 mod wasm_std;
@@ -60,6 +62,8 @@ enum Task {
     Test,
     /// Measure the host beside native loops, in release.
     Bench(bench::Options),
+    /// Run what takes longer than a test may: fuzzing, and the property tests with many cases.
+    Soak(soak::Options),
 }
 
 fn main() -> ExitCode {
@@ -103,6 +107,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Task::Demo => demo::run(&root, arguments.wasm_std),
         Task::Test => test::run(&root, arguments.wasm_std),
         Task::Bench(options) => bench::run(&root, arguments.wasm_std, options),
+        Task::Soak(options) => soak::run(&root, arguments.wasm_std, options),
     }
 }
 

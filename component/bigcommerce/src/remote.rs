@@ -137,13 +137,13 @@ impl Said {
                 let mut parts: Vec<String> = text.map(excerpt).into_iter().collect();
                 for (field, what) in fields.into_iter().flatten().take(MOST_DETAILS) {
                     let what = what.as_str().map_or_else(|| what.to_string(), str::to_owned);
-                    parts.push(format!("{field}: {}", excerpt(&what)));
+                    parts.push(format!("{}: {}", excerpt(field), excerpt(&what)));
                 }
                 let pointer = fields.filter(|fields| fields.len() == 1).and_then(|fields| fields.keys().next());
                 Self {
                     text: (!parts.is_empty()).then(|| parts.join("; ")),
                     code: map.get("code").and_then(|code| match code {
-                        Value::String(code) => Some(code.clone()),
+                        Value::String(code) => Some(excerpt(code)),
                         Value::Number(code) => Some(code.to_string()),
                         _ => None,
                     }),
@@ -160,7 +160,9 @@ impl Said {
 
 /// `name`, `.customer_create` and `0.constraint` are the API's notations; a pointer exists for plain field names.
 fn field_pointer(field: &str) -> Option<String> {
-    let plain = !field.is_empty() && field.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'.');
+    let plain = !field.is_empty()
+        && field.len() <= EXCERPT
+        && field.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'.');
     (plain && !field.starts_with('.')).then(|| format!("/{}", field.replace('.', "/")))
 }
 
@@ -209,6 +211,17 @@ mod tests {
         for body in ["", "<html>502</html>", "{", "[]", "null", "12", "{}", "[[]]"] {
             assert_eq!(Said::read(body.as_bytes()).text, None, "{body}");
         }
+    }
+
+    #[test]
+    fn names_and_codes_of_the_store_stay_in_one_line_of_bounded_length() {
+        let long = "x".repeat(10_000);
+        let body = format!(r#"{{"errors":{{"a\nb":"c\r\nd","{long}":"e"}},"code":"f\n{long}"}}"#);
+        let said = Said::read(body.as_bytes());
+        let text = said.text.unwrap();
+        assert!(text.starts_with("a b: c d; xxx") && text.len() < 1000, "{text}");
+        assert!(said.code.is_some_and(|code| code.starts_with("f xxx") && code.len() < 1000));
+        assert_eq!(Said::read(format!(r#"{{"errors":{{"{long}":"e"}}}}"#).as_bytes()).pointer, None);
     }
 
     #[test]

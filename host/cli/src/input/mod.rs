@@ -101,13 +101,18 @@ pub(crate) fn read(source: &Source, format: Format, schema: &Schema) -> Result<R
         Source::Stdin => Box::new(io::stdin().lock()),
         Source::Text(text) => Box::new(io::Cursor::new(text.clone().into_bytes())),
     };
+    read_from(reader, &name, format, schema)
+}
+
+/// Reads and checks everything that `reader` has; messages call it `name`.
+pub(crate) fn read_from(reader: impl Read, name: &str, format: Format, schema: &Schema) -> Result<Records, Failure> {
     let spool = tempfile::tempfile().map_err(|e| no_spool(&e))?;
     let mut sink = Sink { out: BufWriter::new(spool), count: 0 };
     let input = BufReader::new(utf8::Checked::new(reader));
     match format {
-        Format::Ndjson => json::read_lines(input, &name, &mut sink)?,
-        Format::Json => json::read_document(input, &name, &mut sink)?,
-        Format::Csv => csv::read(input, &name, schema, &mut sink)?,
+        Format::Ndjson => json::read_lines(input, name, &mut sink)?,
+        Format::Json => json::read_document(input, name, &mut sink)?,
+        Format::Csv => csv::read(input, name, schema, &mut sink)?,
     }
     if sink.count == 0 {
         return Err(Failure::new(format!("`{name}` holds no records")).hint(match format {

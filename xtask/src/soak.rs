@@ -1,0 +1,115 @@
+//! `cargo xtask soak`: what takes longer than a test may. Stages run one after another, all of them even if one finds something,
+//! and the last lines say what was found and how to see it again.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use anyhow::{Result, bail};
+use clap::Args;
+
+use crate::hosts::Ran;
+use crate::wasm_std::Route;
+use crate::{components, fuzz, process};
+
+/// Options of the soak.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Executions of each fuzz target.
+    #[arg(long, value_name = "N", default_value_t = 5_000_000)]
+    pub(crate) runs: u64,
+    /// Fuzz only these targets; all when none is named.
+    #[arg(long = "target", value_name = "TARGET")]
+    pub(crate) targets: Vec<String>,
+    /// Fuzz targets that run at the same time.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) jobs: usize,
+    /// Let the compiler watch every memory access: for targets with unsafe code below them, two to three times slower.
+    #[arg(long)]
+    pub(crate) address_sanitizer: bool,
+    /// Cases of each property test.
+    #[arg(long, value_name = "N", default_value_t = 2_000)]
+    pub(crate) cases: u64,
+    /// Run only these stages.
+    #[arg(long = "stage", value_name = "STAGE", value_parser = STAGES.map(|stage| stage.name))]
+    pub(crate) stages: Vec<String>,
+}
+
+/// What the stages need to know.
+pub(crate) struct Context<'a> {
+    pub(crate) root: &'a Path,
+    pub(crate) route: Route,
+    pub(crate) options: &'a Options,
+}
+
+/// A stage by name. An error says what was found.
+struct Stage {
+    name: &'static str,
+    run: fn(&Context<'_>) -> Result<Ran>,
+}
+
+const STAGES: [Stage; 2] = [Stage { name: "fuzz", run: fuzz::run }, Stage { name: "properties", run: properties }];
+
+/// The property tests, by a part of their names.
+const PROPERTIES: &str = "model";
+
+/// Runs the stages. The error names those that found something.
+pub(crate) fn run(root: &Path, route: Route, options: &Options) -> Result<()> {
+    let context = Context { root, route, options };
+    let mut summary = String::new();
+    let mut failed = Vec::new();
+    for stage in &STAGES {
+        if !options.stages.is_empty() && !options.stages.iter().any(|name| name == stage.name) {
+            continue;
+        }
+        eprintln!("\n=== {}", stage.name);
+        let outcome = match (stage.run)(&context) {
+            Ok(Ran::Yes) => "nothing found".to_owned(),
+            Ok(Ran::Skipped(reason)) => format!("skipped: {reason}"),
+            Err(error) => {
+                failed.push(stage.name);
+                format!("{error:#}")
+            }
+        };
+        let _ = writeln!(summary, "{:<12} {outcome}", stage.name);
+    }
+    println!("\n{}", summary.trim_end());
+    if failed.is_empty() { Ok(()) } else { bail!("found something in: {}", failed.join(", ")) }
+}
+
+/// The property tests with many more cases than `cargo xtask test` gives them.
+fn properties(context: &Context<'_>) -> Result<Ran> {
+    components::build(context.root, &components::GUESTS, context.route)?;
+    let tests = |last: &[&str]| {
+        let mut cargo = process::cargo();
+        cargo.current_dir(context.root).env("CONNECTOR_TEST_CASES", context.options.cases.to_string());
+        cargo.args(["test", "--workspace", "--test", "promises", "--", PROPERTIES]).args(last);
+        cargo
+    };
+    let list = process::capture(&mut tests(&["--list", "--format", "terse"]), fuzz::MOST_BUILD)?;
+    if !list.lines().any(|line| line.ends_with(": test")) {
+        // A filter that fits no test would pass without testing anything.
+        return Ok(Ran::Skipped(format!("no test is named `{PROPERTIES}`")));
+    }
+    process::show(&mut tests(&["--nocapture"]))?;
+    Ok(Ran::Yes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    #[test]
+    fn a_soak_runs_each_target_five_million_times_unless_told_otherwise() {
+        let line = <Line as clap::Parser>::try_parse_from(["soak"]).unwrap();
+        assert_eq!(line.options.runs, 5_000_000);
+        let line = <Line as clap::Parser>::try_parse_from(["soak", "--stage", "fuzz", "--runs", "7"]).unwrap();
+        assert_eq!((line.options.runs, line.options.stages), (7, vec!["fuzz".to_owned()]));
+        assert!(<Line as clap::Parser>::try_parse_from(["soak", "--stage", "fuss"]).is_err());
+    }
+}
