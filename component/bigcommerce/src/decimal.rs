@@ -11,6 +11,9 @@ use std::slice::Iter;
 /// Digits that an exponent may have. Longer ones (numbers that nobody can write out) are refused rather than rounded.
 const EXPONENT_DIGITS: usize = 30;
 
+/// Most zeros that are written for an exponent.
+const PLAIN_ZEROS: i128 = 40;
+
 /// A number: 0.d₁d₂d₃… × 10^`exponent`, where d₁ and the last digit are not zero. Zero has no digits, no sign and exponent 0.
 #[derive(Clone, Debug)]
 pub struct Decimal<'a> {
@@ -84,6 +87,28 @@ impl<'a> Decimal<'a> {
             tail: Cow::Owned(self.tail.into_owned()),
             exponent: self.exponent,
         }
+    }
+
+    /// The number without an exponent and without zeros that change nothing (`25.00` is `25`, `1e2` is `100`). None for one that
+    /// would need more than 40 zeros for it.
+    ///
+    /// ```
+    /// # use connector_bigcommerce::decimal::Decimal;
+    /// assert_eq!(Decimal::parse("-0.50e-1").and_then(|number| number.plain()).as_deref(), Some("-0.05"));
+    /// assert_eq!(Decimal::parse("1e400").and_then(|number| number.plain()), None);
+    /// ```
+    pub fn plain(&self) -> Option<String> {
+        let digits: String = self.digits().map(|digit| char::from(*digit)).collect();
+        let zeros = |count: i128| (count <= PLAIN_ZEROS).then(|| "0".repeat(usize::try_from(count).unwrap_or(0)));
+        let size = match usize::try_from(self.exponent).ok().filter(|whole| *whole > 0) {
+            _ if digits.is_empty() => "0".to_owned(),
+            None => format!("0.{}{digits}", zeros(-self.exponent)?),
+            Some(whole) => match digits.split_at_checked(whole).filter(|(_, fraction)| !fraction.is_empty()) {
+                Some((whole, fraction)) => format!("{whole}.{fraction}"),
+                None => format!("{digits}{}", zeros(self.exponent - i128::try_from(digits.len()).ok()?)?),
+            },
+        };
+        Some(if self.negative { format!("-{size}") } else { size })
     }
 
     fn digits(&self) -> Chain<Iter<'_, u8>, Iter<'_, u8>> {

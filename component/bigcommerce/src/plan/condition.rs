@@ -1,10 +1,12 @@
 //! Conditions: which field they are about, what the remote can evaluate of them, what is evaluated here.
 
-use serde_json::Value;
+use std::borrow::Cow;
 
 use crate::compare::{Comparison, Prepared};
 use crate::date::Instant;
+use crate::decimal::Decimal;
 use crate::error::Error;
+use crate::scan;
 use crate::table::{Filter, Format, Node, Object, Op, Read, Type};
 use crate::types::Condition;
 use crate::url::parameters;
@@ -36,18 +38,22 @@ impl<'a> Checked<'a> {
                 Error::invalid(format!("`{}` has no field `{}`{hint}", object.name, condition.field)).at(at("field"))
             );
         }
-        let value: Value = serde_json::from_str(&condition.value).map_err(|_| {
+        let no_json = || {
             Error::invalid(format!("the value of the condition on `{}` is not JSON", condition.field)).at(at("value"))
-        })?;
-        let values = match (&value, condition.op) {
-            (Value::Array(items), Comparison::OneOf) => items.iter().map(plain).collect(),
-            (_, Comparison::OneOf) => {
-                return Err(
-                    Error::invalid(format!("`one-of` on `{}` needs a JSON array", condition.field)).at(at("value"))
-                );
-            }
-            (value, _) => vec![plain(value)],
         };
+        let raw = condition.value.trim_ascii().as_bytes();
+        scan::value(raw).map_err(|_| no_json())?;
+        let text = node.is_some_and(|node| node.ty == Type::String && node.format != Format::Decimal);
+        let plain = |raw| plain(raw, text);
+        let values = if condition.op == Comparison::OneOf {
+            let items = scan::elements(raw).map_err(|_| {
+                Error::invalid(format!("`one-of` on `{}` needs a JSON array", condition.field)).at(at("value"))
+            })?;
+            items.into_iter().map(plain).collect::<Option<Vec<_>>>()
+        } else {
+            plain(raw).map(|value| vec![value])
+        };
+        let values = values.ok_or_else(no_json)?;
         let (ty, format) = node.map_or((Type::Any, Format::Plain), |node| (node.ty, node.format));
         if let Some(node) = node {
             check_enum(condition, node, &values).map_err(|error| error.at(at("value")))?;
@@ -87,11 +93,16 @@ fn node_of(object: &'static Object, path: &str) -> Option<&'static Node> {
     Some(node)
 }
 
-/// A JSON value as the API's parameters write it.
-fn plain(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
+/// A JSON value as the API's parameters write it: numbers exactly, where possible without an exponent, but as they are if the
+/// field holds texts. None for a text that holds half of a surrogate pair.
+fn plain(raw: &[u8], text: bool) -> Option<String> {
+    match raw.first() {
+        Some(b'"') => scan::decode(raw).map(Cow::into_owned),
+        Some(b'-' | b'0'..=b'9') if !text => {
+            let text = scan::text(raw);
+            Some(Decimal::parse(text).and_then(|number| number.plain()).unwrap_or_else(|| text.to_owned()))
+        }
+        _ => Some(scan::text(raw).to_owned()),
     }
 }
 
@@ -101,8 +112,7 @@ fn check_enum(condition: &Condition, node: &Node, values: &[String]) -> Result<(
     if node.values.is_empty() || !matches!(condition.op, Comparison::Equal | Comparison::OneOf | Comparison::NotEqual) {
         return Ok(());
     }
-    let known: Vec<String> =
-        node.values.iter().filter_map(|text| serde_json::from_str(text).ok()).map(|v: Value| plain(&v)).collect();
+    let known: Vec<String> = node.values.iter().filter_map(|text| plain(text.as_bytes(), true)).collect();
     for value in values {
         if !known.contains(value)
             && let Some(near) = known.iter().find(|known| known.eq_ignore_ascii_case(value))
@@ -183,6 +193,8 @@ fn written(filter: &Filter, node: Option<&Node>, value: &str) -> Option<String> 
                     _ => None,
                 };
             }
+            // A number that cannot be written out is no parameter that any store understands.
+            (_, Type::Integer | Type::Number) if value.contains(['e', 'E']) => return None,
             _ => {}
         }
     }
@@ -196,4 +208,45 @@ fn written(filter: &Filter, node: Option<&Node>, value: &str) -> Option<String> 
         .map(|text| text.trim_matches('"'))
         .find(|known| known.eq_ignore_ascii_case(value))
         .map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::object;
+
+    /// The parameter that the store is asked with, if it is asked at all.
+    fn asked(field: &str, op: Comparison, value: &str) -> Option<String> {
+        let products = object("products").unwrap();
+        let condition = Condition { field: field.into(), op, value: value.into() };
+        let checked = Checked::new(products, 0, &condition).unwrap_or_else(|error| panic!("{value}: {error}"));
+        assert!(checked.prepared.is_some(), "{value} can be evaluated here");
+        parameter(&products.reads[0], &checked).map(|(filter, value)| format!("{}={value}", filter.param))
+    }
+
+    #[test]
+    fn the_store_is_asked_for_the_very_number_of_the_condition() {
+        for (value, expected) in [
+            ("25.00", "price=25"),
+            ("12345678901234567890123.10", "price=12345678901234567890123.1"),
+            ("0.10000000000000000001", "price=0.10000000000000000001"),
+            ("2.5e3", "price=2500"),
+            ("-0.0", "price=0"),
+        ] {
+            assert_eq!(asked("price", Comparison::Equal, value).as_deref(), Some(expected), "{value}");
+        }
+        let id = "340282366920938463463374607431768211456";
+        assert_eq!(asked("id", Comparison::OneOf, &format!("[{id},7.0]")), Some(format!("id:in={id},7")));
+    }
+
+    #[test]
+    fn a_number_that_cannot_be_written_out_is_compared_here() {
+        assert_eq!(asked("price", Comparison::Equal, "1e400"), None);
+        assert_eq!(asked("price", Comparison::Less, "1e400"), None);
+    }
+
+    #[test]
+    fn a_number_for_a_text_keeps_its_digits() {
+        assert_eq!(asked("sku", Comparison::Equal, "7.0").as_deref(), Some("sku=7.0"));
+    }
 }
