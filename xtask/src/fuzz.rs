@@ -37,7 +37,7 @@ const MOST_MEMORY: u32 = 1024;
 /// Seconds that one execution may take.
 const MOST_SECONDS: u32 = 20;
 /// Longest input, in bytes: a few blocks of what is classified 64 bytes at a time, many lines of what is typed.
-const MOST_INPUT: u32 = 2048;
+const MOST_INPUT: u32 = 1024;
 /// How often targets under way are looked at.
 const POLL: Duration = Duration::from_millis(200);
 
@@ -134,7 +134,7 @@ impl Running {
         let log = std::fs::read(&self.log).unwrap_or_default();
         let log = String::from_utf8_lossy(&log);
         let finding = (!success).then(|| {
-            let file = log.lines().filter_map(|line| line.split_once("Test unit written to ")).last();
+            let file = log.lines().filter_map(|line| line.split_once("Test unit written to ")).next_back();
             file.map_or(self.log, |(_, file)| self.findings.join(Path::new(file).file_name().unwrap_or_default()))
         });
         Ended { target: self.target, executions: executions(&log), took: self.started.elapsed(), finding }

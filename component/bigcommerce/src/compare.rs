@@ -137,8 +137,9 @@ impl Prepared {
     /// Prepares a condition on a field of this type and format. `raw_value` is JSON; for `OneOf` an array. A number may be given
     /// as text and the other way round. Objects take only a comparison with null, arrays that and `Contains`.
     pub fn new(op: Comparison, raw_value: &str, ty: Type, format: Format) -> Result<Prepared, BadCondition> {
+        // Before anything is trimmed: a form feed is white space elsewhere, and not in JSON.
+        scan::value(raw_value.as_bytes()).map_err(BadCondition::NotJson)?;
         let raw = raw_value.trim_ascii().as_bytes();
-        scan::value(raw).map_err(BadCondition::NotJson)?;
         let kind = match (format, ty) {
             (Format::Date, _) => Kind::Date,
             (Format::Decimal, _) | (_, Type::Integer | Type::Number) => Kind::Number,

@@ -41,8 +41,8 @@ impl<'a> Checked<'a> {
         let no_json = || {
             Error::invalid(format!("the value of the condition on `{}` is not JSON", condition.field)).at(at("value"))
         };
+        scan::value(condition.value.as_bytes()).map_err(|_| no_json())?;
         let raw = condition.value.trim_ascii().as_bytes();
-        scan::value(raw).map_err(|_| no_json())?;
         let text = node.is_some_and(|node| node.ty == Type::String && node.format != Format::Decimal);
         let plain = |raw| plain(raw, text);
         let values = if condition.op == Comparison::OneOf {

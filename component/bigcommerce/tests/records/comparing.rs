@@ -194,6 +194,7 @@ fn what_makes_no_sense_is_refused_before_any_record() {
     let bad: [(Comparison, &str, Type, Format); 22] = [
         (Equal, "", Type::String, plain),
         (Equal, "beech", Type::String, plain),
+        (Equal, "1\u{c}", Type::Number, plain),
         (Equal, "true", Type::String, plain),
         (Equal, "[1]", Type::Number, plain),
         (Equal, "{}", Type::Any, plain),

@@ -1,7 +1,7 @@
 //! What the fuzz targets check: one plain function per target, which takes any bytes and panics if a promise is broken.
 //!
 //! libFuzzer calls them with bytes that it invents (`tests/fuzz`), the tests of this crate with those that were kept
-//! (`tests/fuzz/corpus`). Each holds our code against somebody else's: serde_json, the csv crate, num-bigint, the time crate; or
+//! (`tests/fuzz/corpus`). Each holds our code against somebody else's: serde_json, num-bigint, the time crate; or
 //! against a second implementation of ours that has to agree.
 //!
 //! Sources of the command line and of the host library are compiled in by path, because as dependencies they would bring the

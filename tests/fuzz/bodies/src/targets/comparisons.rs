@@ -115,7 +115,7 @@ fn laws(value: &str, operand: &str, ty: Type, format: Format) {
     let equal = holds(Comparison::Equal, operand);
     assert_eq!(holds(Comparison::NotEqual, operand), equal.map(|equal| !equal), "not-equal is the opposite of equal");
     assert_eq!(holds(Comparison::OneOf, &format!("[{operand}]")), equal, "one of one is that one");
-    assert_eq!(holds(Comparison::OneOf, "[]").unwrap_or(false), false, "nothing is one of none");
+    assert!(!holds(Comparison::OneOf, "[]").unwrap_or(false), "nothing is one of none");
     if let (Some(equal), Some(less), Some(greater)) =
         (equal, holds(Comparison::Less, operand), holds(Comparison::Greater, operand))
     {
@@ -189,6 +189,8 @@ fn read_date(text: &str) {
     }
     if let Ok(theirs) = OffsetDateTime::parse(text, &Rfc3339)
         && Instant::from_unix(theirs.unix_timestamp()).is_some()
+        // Any character may stand between day and time for them.
+        && matches!(text.as_bytes().get(10), Some(b'T' | b't' | b' '))
     {
         let fraction = text.split_once('.').map_or(0, |(_, rest)| rest.bytes().take_while(u8::is_ascii_digit).count());
         assert!(ours.is_some() || fraction > 9 || text.contains(":60"), "{text} is a date");

@@ -12,11 +12,11 @@ const DIGEST: u64 = 0x0123_4567_89ab_cdef;
 
 /// Takes the bytes as a cursor, and as a recipe for a place.
 pub fn check(data: &[u8]) {
-    if let Ok(cursor) = std::str::from_utf8(data) {
-        if let Ok((delivered, position)) = read(cursor, DIGEST) {
-            survives(DIGEST, delivered, &position);
-            assert!(read(cursor, DIGEST ^ 1).is_err(), "a cursor of another request was taken");
-        }
+    if let Ok(cursor) = std::str::from_utf8(data)
+        && let Ok((delivered, position)) = read(cursor, DIGEST)
+    {
+        survives(DIGEST, delivered, &position);
+        assert!(read(cursor, DIGEST ^ 1).is_err(), "a cursor of another request was taken");
     }
     let mut feed = Feed(data);
     let digest = u64::try_from(feed.number(8)).unwrap();

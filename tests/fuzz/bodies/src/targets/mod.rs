@@ -10,8 +10,11 @@ pub mod json_input;
 pub mod slicing;
 pub mod variables;
 
+/// Takes any bytes. Panics if they break a promise.
+pub type Check = fn(&[u8]);
+
 /// Every target: name and function.
-pub const TARGETS: [(&str, fn(&[u8])); 8] = [
+pub const TARGETS: [(&str, Check); 8] = [
     ("slicing", slicing::check),
     ("error_bodies", error_bodies::check),
     ("cursors", cursors::check),
