@@ -191,7 +191,7 @@ fn contains_ignores_case_in_texts_and_looks_for_elements_of_arrays() {
 #[test]
 fn what_makes_no_sense_is_refused_before_any_record() {
     let plain = Format::Plain;
-    let bad: [(Comparison, &str, Type, Format); 22] = [
+    let bad: [(Comparison, &str, Type, Format); 23] = [
         (Equal, "", Type::String, plain),
         (Equal, "beech", Type::String, plain),
         (Equal, "1\u{c}", Type::Number, plain),

@@ -179,7 +179,8 @@ fn read_date(text: &str) {
     }
     for theirs in [OffsetDateTime::parse(text, &Rfc3339), OffsetDateTime::parse(text, &Rfc2822)].into_iter().flatten() {
         // A leap second is the last nanosecond before the minute for them, and the moment that follows it for us.
-        if text.contains(":60") {
+        // And they lose the sign of an offset of less than an hour: `-0002` is two minutes ahead of UTC for them.
+        if text.contains(":60") || text.contains("-00") {
             continue;
         }
         if let Some(ours) = ours {
