@@ -193,6 +193,9 @@ pub fn key_of(object: &'static Object, line: &[u8]) -> String {
     String::from_utf8(out).unwrap_or_else(|_| "{}".to_owned())
 }
 
+/// Whether a line and an answer's record belong together, with the positions of both.
+type Fits<'a> = dyn Fn(&[u8], &[u8], usize, usize) -> bool + 'a;
+
 /// For every sent record the position of the answer's record that belongs to it, and how many answered records belong to none.
 ///
 /// `names` are the fields by which the remote finds a record, `natural` those by which people do. An update's records are known
@@ -208,7 +211,7 @@ pub fn pair(
     let mut left: Vec<usize> = (0..answered.len()).collect();
     let mut pairs: Vec<Option<usize>> = vec![None; sent.len()];
     let record = |at: usize| answered.get(at).copied().unwrap_or_default();
-    let mut take = |pairs: &mut [Option<usize>], fits: &dyn Fn(&[u8], &[u8], usize, usize) -> bool| {
+    let mut take = |pairs: &mut [Option<usize>], fits: &Fits<'_>| {
         for (row, (line, slot)) in sent.iter().zip(pairs).enumerate().filter(|(_, (_, slot))| slot.is_none()) {
             if let Some(index) = left.iter().position(|at| fits(line, record(*at), row, *at)) {
                 *slot = Some(left.remove(index));

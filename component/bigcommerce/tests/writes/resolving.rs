@@ -17,10 +17,10 @@ fn resolve(verb: Verb, object: &str, records: &[Value], held: Value) -> (Vec<Out
 fn a_created_record_is_found_by_its_name_and_by_what_it_holds() {
     let asked = json!({ "sku": "A", "name": "N", "price": 25.50, "categories": [3], "custom_url": { "url": "/n" } });
     let held = |price: Value| json!([{ "id": 9, "sku": "A", "name": "N", "price": price, "categories": [3], "custom_url": { "url": "/n", "is_customized": false } }]);
-    let (outcomes, lines) = resolve(Verb::Create, "products", &[asked.clone()], held(json!(25.5)));
+    let (outcomes, lines) = resolve(Verb::Create, "products", std::slice::from_ref(&asked), held(json!(25.5)));
     assert_eq!(applied(&outcomes[0])["id"], 9, "{outcomes:?}");
     assert!(lines[0].contains("sku:in=A"), "{lines:?}");
-    let (outcomes, _) = resolve(Verb::Create, "products", &[asked.clone()], held(json!(30)));
+    let (outcomes, _) = resolve(Verb::Create, "products", std::slice::from_ref(&asked), held(json!(30)));
     assert_eq!(words(&outcomes), ["unknown"], "another record may have the name");
     let (outcomes, _) = resolve(Verb::Create, "products", &[asked], json!([]));
     assert_eq!(words(&outcomes), ["failed"]);
