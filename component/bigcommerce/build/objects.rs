@@ -247,8 +247,15 @@ fn object(out: &mut String, group: &Group<'_>, all: &[Group<'_>], nodes: &mut No
     let _ = writeln!(
         out,
         "Object{{name:{:?},title:{:?},parent:{:?},version:Version::{},scopes:&{scopes:?},key:&{:?},parents:&[{parents}],\n\
-         natural:&{:?},\n\
-         reads:&[{}],\nitem:{},\ncreate:&[{}],\nupdate:&[{}],\ndelete:&[{}],\nmodel:{}}},",
+         natural:&{:?},
+\
+         reads:&[{}],
+modified:{},
+item:{},
+create:&[{}],
+update:&[{}],
+delete:&[{}],
+model:{}}},",
         group.name,
         names::title(&group.name),
         names::parent(&group.name, |name| named(name).map(|other| other.name.as_str())),
@@ -256,6 +263,7 @@ fn object(out: &mut String, group: &Group<'_>, all: &[Group<'_>], nodes: &mut No
         group.key,
         writes::natural(group),
         reads.join(""),
+        option(modified(group)),
         option(reads::item(group)?),
         writes::creates(group, nodes)?.join(""),
         writes::updates(group, nodes)?.join(""),
@@ -263,6 +271,22 @@ fn object(out: &mut String, group: &Group<'_>, all: &[Group<'_>], nodes: &mut No
         option(model),
     );
     Ok(())
+}
+
+/// The fields that tell when a record was changed last, and when it was made.
+fn modified(group: &Group<'_>) -> Option<String> {
+    const CHANGED: &[&str] = &["date_modified", "last_updated", "updated_at", "updated_time"];
+    const MADE: &[&str] = &["date_created", "created_at", "created_time"];
+    if overrides::DATE_OF_ANOTHER.iter().any(|(object, _)| *object == group.name) {
+        return None;
+    }
+    let model = group.model?;
+    let date = |names: &[&'static str]| {
+        let field = names.iter().find_map(|name| model.field(name))?;
+        matches!(field.ty.as_deref(), Some("string" | "integer")).then(|| field.name.clone())
+    };
+    let (changed, made) = (date(CHANGED)?, date(MADE));
+    Some(format!("Modified{{field:{changed:?},created:{made:?}}}"))
 }
 
 /// `Some(code)` or `None`.

@@ -151,6 +151,13 @@ pub(crate) const FILTER_FIELDS: &[(&str, &str, &str)] = &[
     ("v3:/storefront/custom-template-associations", "type", "entity_type"),
 ];
 
+/// Objects whose records show a date of change that is not their own: `(object, why)`.
+pub(crate) const DATE_OF_ANOTHER: &[(&str, &str)] = &[
+    ("channels/site/checkout-url", "the site's"),
+    ("segments/shopper-profiles", "the profile's: joining a segment does not move it"),
+    ("shopper-profiles/segments", "the segment's: a profile that joins does not move it"),
+];
+
 /// v2 collections that come in the order of their ids, by their own documents.
 pub(crate) const IN_ORDER_OF_ID: &[&str] =
     &["v2:/banners", "v2:/coupons", "v2:/customers", "v2:/gift_certificates", "v2:/orders"];

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use crate::check;
 use crate::client::Client;
 use crate::error::{Error, Kind};
-use crate::host::Host;
+use crate::host::{Host, Level};
 use crate::plan::{self, Access};
 use crate::reader::Reader;
 use crate::resolve;
@@ -67,6 +67,10 @@ impl Connector {
             }
         };
         let page = reader.page().await?;
+        if page.state.is_some() && reader.forgets() {
+            let message = "more records changed within a short time than can be remembered: the next incremental read may deliver some of them again";
+            self.client.host().log(Level::Warn, message, &[("object", request.object.clone())]);
+        }
         if page.next.is_some() {
             let reading = Reading { reader, digest, max_records: request.max_records, expects: page.next.clone() };
             *self.reading.borrow_mut() = Some(reading);
@@ -81,7 +85,7 @@ impl Connector {
     pub fn explain(&self, request: &QueryRequest) -> Result<Plan, Error> {
         let plan = plan::plan(request, self.client.settings())?;
         if let Some(cursor) = &request.cursor {
-            crate::cursor::read(cursor, plan.digest)?;
+            crate::cursor::read(crate::incremental::place(cursor), plan.digest)?;
         }
         Ok(Plan { requests: plan.requests(), stable: plan.stable, steps: plan.steps })
     }

@@ -136,6 +136,14 @@ pub fn read(cursor: &str, digest: u64) -> Result<(u64, Position), Error> {
     }
 }
 
+/// A digest of what decides which records a request is about, whichever of their fields it wants: an incremental read goes on
+/// only where the one before was about the same.
+pub fn state_digest(request: &QueryRequest, settings: &Settings) -> u64 {
+    let about =
+        QueryRequest { object: request.object.clone(), filter: request.filter.clone(), ..QueryRequest::default() };
+    digest(&about, settings)
+}
+
 /// A digest of everything in a request that decides which records come in which order. Not cryptographic: it guards against
 /// mistakes. The store is part of it, so that no query goes on in another one.
 pub fn digest(request: &QueryRequest, settings: &Settings) -> u64 {
@@ -157,7 +165,8 @@ pub fn digest(request: &QueryRequest, settings: &Settings) -> u64 {
         hash.text(&order.field);
         hash.text(if order.descending { "desc" } else { "asc" });
     }
-    hash.text(request.since.as_deref().unwrap_or_default());
+    // A read without `since`, and the first one with it, deliver the same; their cursors do not.
+    hash.text(request.since.as_deref().unwrap_or("-"));
     hash.0
 }
 

@@ -138,7 +138,7 @@ pub fn describe(object: &'static Object) -> Description {
         key: object.key,
         includes,
         stable: is_stable(object),
-        incremental: false,
+        incremental: object.incremental().is_some(),
         query: readable.then(|| ActivitySchema { request: query_request(object, &fields), response: response(&[]) }),
         create: write(object.create, &[]),
         update: write(object.update, &named),

@@ -63,6 +63,8 @@ pub struct Error {
 pub const CANCELLED: &str = "cancelled";
 /// Code of a variable that is not defined, or not granted.
 pub const UNDEFINED: &str = "undefined-variable";
+/// Code of a state (`since`) that this version cannot read.
+pub const STATE_VERSION: &str = "state-version";
 /// Code of a cursor that this version cannot read.
 pub const CURSOR_VERSION: &str = "cursor-version";
 

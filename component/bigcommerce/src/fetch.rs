@@ -6,8 +6,10 @@ use serde_json::Value;
 
 use crate::client::{Call, Client, Patience};
 use crate::cursor::Fnv;
+use crate::date::Instant;
 use crate::error::{Error, Kind};
 use crate::host::Answer;
+use crate::incremental::Watch;
 use crate::parents;
 use crate::plan::{Access, List, Pages, Plan};
 use crate::scan;
@@ -22,6 +24,8 @@ pub struct Fetched {
     pub sliced: Sliced,
     /// What they and the envelope tell about paging.
     pub seen: Seen,
+    /// The store's time, in Unix seconds, if the answer told.
+    pub date: Option<i64>,
 }
 
 /// The call for a target. `wanted` bounds the records asked for.
@@ -101,13 +105,14 @@ pub async fn fetch(client: &Client, plan: &Plan, call: Call) -> Result<Fetched, 
         Err(error) if optional && error.kind == Kind::NotFound => {
             let sliced = slice::split(b"[]".to_vec(), crate::table::Envelope::Bare);
             let sliced = sliced.map_err(|malformed| Error::new(Kind::Internal, malformed.to_string()))?;
-            Ok(Fetched { sliced, seen: Seen::default() })
+            Ok(Fetched { sliced, seen: Seen::default(), date: None })
         }
         other => other,
     }
 }
 
 fn cut_answer(plan: &Plan, answer: Answer) -> Result<Fetched, String> {
+    let date = answer.header("date").and_then(Instant::parse).map(Instant::seconds);
     let (envelope, paging) = match &plan.access {
         Access::Items { item, .. } => (item.envelope, &Pages::Once),
         Access::List(list) => (list.read.envelope, &list.paging),
@@ -174,7 +179,7 @@ fn cut_answer(plan: &Plan, answer: Answer) -> Result<Fetched, String> {
         digest.bytes(&sliced.count.to_le_bytes());
         seen.digest = digest.0;
     }
-    Ok(Fetched { sliced, seen })
+    Ok(Fetched { sliced, seen, date })
 }
 
 /// The `after` parameter of a link like `?after=abc&limit=50`.
@@ -184,17 +189,21 @@ fn after_of(link: &str) -> Option<String> {
     url::decode(value).filter(|value| !value.is_empty())
 }
 
-/// Applies what the remote did not: conditions, fields, and the parent's key where records lack it.
+/// Applies what the remote did not: conditions, what an incremental run has delivered before, fields, and the parent's key where
+/// records lack it.
 ///
 /// # Errors
 /// A record that is no JSON.
-pub fn finish(plan: &Plan, fetched: Fetched, parent: &[String]) -> Result<Page, Error> {
+pub fn finish(plan: &Plan, fetched: Fetched, parent: &[String], mut watch: Option<&mut Watch>) -> Result<Page, Error> {
     let sliced = fetched.sliced;
     let inject = plan.injected(parent);
-    if plan.local.is_empty() && plan.keep.is_none() && inject.is_empty() {
+    if plan.local.is_empty() && plan.keep.is_none() && inject.is_empty() && watch.is_none() {
         return Ok(Page { records: sliced.records, count: sliced.count, ..Page::default() });
     }
     let malformed = |malformed: scan::Malformed| crate::remote::nonsense(&plan.what(), &malformed.to_string());
+    if let Some(watch) = &mut watch {
+        watch.settle(&sliced.records).map_err(malformed)?;
+    }
     let mut page = Page { records: Vec::with_capacity(sliced.records.len()), ..Page::default() };
     for line in scan::lines(&sliced.records) {
         let mut record = Cow::Borrowed(line);
@@ -210,7 +219,7 @@ pub fn finish(plan: &Plan, fetched: Fetched, parent: &[String]) -> Result<Page, 
                 break;
             }
         }
-        if !holds {
+        if !holds || watch.as_mut().is_some_and(|watch| !watch.takes(&record)) {
             continue;
         }
         match &plan.keep {

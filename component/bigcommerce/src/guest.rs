@@ -103,7 +103,13 @@ impl wit::Guest for Component {
     fn query(request: wit::QueryRequest) -> Result<wit::Page, shared::Error> {
         let request = query_request(request);
         let page = with(async |connector| connector.query(&request).await)?;
-        Ok(wit::Page { records: page.records, count: page.count, next: page.next, total: page.total, state: None })
+        Ok(wit::Page {
+            records: page.records,
+            count: page.count,
+            next: page.next,
+            total: page.total,
+            state: page.state,
+        })
     }
 
     fn explain(request: wit::QueryRequest) -> Result<wit::Plan, shared::Error> {

@@ -41,9 +41,14 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// A header.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.trim())
+    }
+
     /// A header as a number.
     pub fn number(&self, name: &str) -> Option<u64> {
-        self.headers.iter().find(|(n, _)| n == name).and_then(|(_, value)| value.trim().parse().ok())
+        self.header(name)?.parse().ok()
     }
 }
 

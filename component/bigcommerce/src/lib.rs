@@ -9,6 +9,7 @@
 //! | `settings`, `template` | what a connection is configured with |
 //! | `table`, `discovery`, `schema` | the API as data, and as schemas for people |
 //! | `plan`, `reader`, `parents`, `source`, `fetch`, `cursor` | queries: decide, run, whose collections, paging, one request, where it stands |
+//! | `incremental` | what was modified since the last run |
 //! | `write`, `batch`, `record`, `upsert` | writes: run, one request, what is sent, create or update |
 //! | `outcome`, `partial`, `resolve`, `lookup`, `stop` | what became of records, looking them up, what is not sent any more |
 //! | `check` | `test` |
@@ -28,6 +29,7 @@ pub mod discovery;
 pub mod error;
 pub mod fetch;
 pub mod host;
+pub mod incremental;
 pub mod lookup;
 pub mod outcome;
 pub mod parents;

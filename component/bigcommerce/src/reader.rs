@@ -16,6 +16,7 @@ use crate::cursor::{self, Position};
 use crate::error::Error;
 use crate::fetch::{self, Fetched};
 use crate::host::Local;
+use crate::incremental::Watch;
 use crate::parents::{Collection, Collections};
 use crate::plan::Plan;
 use crate::source::{Follow, Target};
@@ -37,6 +38,8 @@ pub struct Reader {
     next_id: u64,
     delivered: u64,
     total: Option<u64>,
+    /// What an incremental run has delivered.
+    watch: Option<Watch>,
 }
 
 struct Segment {
@@ -58,12 +61,17 @@ impl Reader {
     /// # Errors
     /// A cursor that does not belong to the query.
     pub fn new(client: Client, mut plan: Plan, cursor: Option<&str>) -> Result<Self, Error> {
+        let mut watch = plan.watch.clone();
+        let cursor = match (cursor, &mut watch) {
+            (Some(text), Some(watch)) => Some(watch.resume(text)?),
+            (cursor, _) => cursor,
+        };
         let (delivered, position) = match cursor {
             Some(text) => cursor::read(text, plan.digest)?,
             None => (0, Position::Start),
         };
         plan.keep_page_size(&position);
-        Self::at(client, Rc::new(plan), delivered, position)
+        Ok(Self { watch, ..Self::at(client, Rc::new(plan), delivered, position)? })
     }
 
     /// Goes on at a position.
@@ -73,7 +81,18 @@ impl Reader {
     pub fn at(client: Client, plan: Rc<Plan>, delivered: u64, position: Position) -> Result<Self, Error> {
         let collections = Collections::new(&client, &plan, position)?;
         let (segments, under_way) = (VecDeque::new(), FuturesUnordered::new());
-        Ok(Self { client, plan, collections, last: None, segments, under_way, next_id: 0, delivered, total: None })
+        Ok(Self {
+            client,
+            plan,
+            collections,
+            last: None,
+            segments,
+            under_way,
+            next_id: 0,
+            delivered,
+            total: None,
+            watch: None,
+        })
     }
 
     /// The next page, and its cursor.
@@ -95,16 +114,33 @@ impl Reader {
                 page.next = self.cursor();
             }
             if page.count > 0 || page.next.is_none() {
+                page.state = self.state(&page.next);
                 return Ok(page);
             }
         }
-        Ok(Page { next: self.cursor(), total: self.total, ..Page::default() })
+        let next = self.cursor();
+        Ok(Page { state: self.state(&next), next, total: self.total, ..Page::default() })
+    }
+
+    /// The state with which the next run begins: only behind the last record of all.
+    fn state(&self, next: &Option<String>) -> Option<String> {
+        let cut_short = self.plan.max_records.is_some_and(|most| self.delivered >= most);
+        if next.is_some() || cut_short { None } else { self.watch.as_ref().map(Watch::state) }
+    }
+
+    /// Whether the next incremental run may deliver some records again.
+    pub fn forgets(&self) -> bool {
+        self.watch.as_ref().is_some_and(Watch::overflowed)
     }
 
     /// Where the front segment begins.
     fn cursor(&self) -> Option<String> {
         let front = self.segments.front()?;
-        Some(cursor::write(self.plan.digest, self.delivered, &front.collection.position(&front.target)))
+        let cursor = cursor::write(self.plan.digest, self.delivered, &front.collection.position(&front.target));
+        Some(match &self.watch {
+            Some(watch) => watch.carry(cursor),
+            None => cursor,
+        })
     }
 
     /// The front segment's records, once they are there. None at the end of the query.
@@ -130,7 +166,8 @@ impl Reader {
                         if let Some(begin) = collection.source.borrow_mut().delivered(&target) {
                             fetch::drop_below(&self.plan, begin, &mut fetched)?;
                         }
-                        return fetch::finish(&self.plan, fetched, &collection.parent).map(Some);
+                        let watch = self.watch.as_mut();
+                        return fetch::finish(&self.plan, fetched, &collection.parent, watch).map(Some);
                     }
                 }
                 Some(_) => match select(self.under_way.next(), self.client.host().cancelled()).await {
@@ -155,14 +192,16 @@ impl Reader {
         let mut missing = Vec::new();
         let mut further = Vec::new();
         if let Ok(fetched) = &result {
+            if let Some(watch) = &mut self.watch {
+                watch.answered(fetched.date);
+            }
             let mut source = collection.source.borrow_mut();
             missing = source.arrived(&segment.target, &fetched.seen, &self.plan.what())?;
             // The collection at the end goes on by itself; one before it must put what it found in front of the others.
             if !self.last.as_ref().is_some_and(|last| Rc::ptr_eq(last, &collection)) {
                 further.extend(std::iter::from_fn(|| source.more()));
             }
-            if self.collections.is_single() && self.plan.local.is_empty() && self.total.is_none() && self.delivered == 0
-            {
+            if self.collections.is_single() && self.plan.delivers_all() && self.total.is_none() && self.delivered == 0 {
                 self.total = fetched.seen.total;
             }
         }
@@ -233,7 +272,7 @@ impl Reader {
 
     /// Records still wanted, if the caller said how many and every record read is one delivered.
     fn wanted(&self) -> Option<u64> {
-        self.plan.max_records.filter(|_| self.plan.local.is_empty()).map(|most| most.saturating_sub(self.delivered))
+        self.plan.max_records.filter(|_| self.plan.delivers_all()).map(|most| most.saturating_sub(self.delivered))
     }
 
     /// Whether what was asked for will probably be all that the caller wants.

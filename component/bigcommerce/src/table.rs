@@ -36,6 +36,8 @@ pub struct Object {
     /// Collection endpoints (or the endpoint of a singleton), the cheapest for a complete read first. Empty where records can
     /// only be read one by one.
     pub reads: &'static [Read],
+    /// The date of the last change, where records hold one of their own.
+    pub modified: Option<Modified>,
     /// Endpoint of one record.
     pub item: Option<Item>,
     /// Ways to create, the one for many records first.
@@ -46,6 +48,15 @@ pub struct Object {
     pub delete: &'static [Delete],
     /// The model of a record that is read. None for what can only be written.
     pub model: Option<&'static Node>,
+}
+
+/// When a record was changed.
+#[derive(Debug)]
+pub struct Modified {
+    /// Field with the date of the last change: `date_modified`.
+    pub field: &'static str,
+    /// Field with the date of the creation, which stands for the other where that one is empty.
+    pub created: Option<&'static str>,
 }
 
 /// A field of a sub-object's record that names its parent record.
@@ -398,6 +409,13 @@ pub struct Field {
     pub read_only: bool,
     /// Schema.
     pub node: &'static Node,
+}
+
+impl Object {
+    /// The date of the last change, if a query of this object takes `since`: records must be listed, and hold such a date.
+    pub fn incremental(&self) -> Option<&Modified> {
+        self.modified.as_ref().filter(|_| !self.reads.is_empty())
+    }
 }
 
 impl Read {

@@ -42,7 +42,7 @@ pub struct QueryRequest {
     pub page_size: Option<u32>,
     /// Records wanted in all.
     pub max_records: Option<u64>,
-    /// Watermark of an earlier read.
+    /// `state` of an earlier read, or empty for the first of several.
     pub since: Option<String>,
     /// Where to go on.
     pub cursor: Option<String>,
@@ -59,6 +59,8 @@ pub struct Page {
     pub next: Option<String>,
     /// Records in all.
     pub total: Option<u64>,
+    /// What to pass as `since` next time; with the last page of a read that had `since`.
+    pub state: Option<String>,
 }
 
 /// How a query would be run.

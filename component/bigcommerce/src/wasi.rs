@@ -18,7 +18,8 @@ use crate::host::{Allowance, Answer, Cause, Host, Level, Local, Request, SendErr
 /// Bytes asked for at once when a body is read. Hosts that buffer bodies hand out this much in one call.
 const READ: u64 = 1 << 20;
 /// The headers that are read; the others stay with the host.
-const HEADERS: [&str; 6] = [
+const HEADERS: [&str; 7] = [
+    "date",
     "x-rate-limit-requests-quota",
     "x-rate-limit-requests-left",
     "x-rate-limit-time-reset-ms",

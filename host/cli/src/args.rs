@@ -184,6 +184,11 @@ pub(crate) struct Query {
     /// Go on where an earlier query stopped, with all else unchanged.
     #[arg(long, value_name = "TOKEN")]
     pub cursor: Option<String>,
+    /// Read what was modified since the last time: FILE holds the state, and is made by the first read, which delivers
+    /// everything. It moves on once the output is complete; what a broken read has written to stdout as ndjson counts too.
+    /// Deleted records cannot be seen.
+    #[arg(long, value_name = "STATE-FILE", conflicts_with_all = ["limit", "cursor"])]
+    pub since: Option<PathBuf>,
     /// Say how the query would be run, and send nothing.
     #[arg(long, conflicts_with_all = ["format", "output"])]
     pub explain: bool,

@@ -21,6 +21,7 @@ mod project;
 mod remote;
 mod schema;
 mod session;
+mod since;
 mod toml_file;
 mod unsettled;
 mod variables;

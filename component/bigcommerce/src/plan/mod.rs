@@ -7,8 +7,9 @@ use serde_json::Value;
 use self::condition::Checked;
 use self::planner::Planner;
 use crate::compare::Prepared;
-use crate::cursor::Position;
+use crate::cursor::{self, Position};
 use crate::error::Error;
+use crate::incremental::Watch;
 use crate::settings::Settings;
 use crate::table::{self, Item, Keyset, Object, Read};
 use crate::types::QueryRequest;
@@ -31,6 +32,8 @@ pub struct Plan {
     pub access: Access,
     /// Conditions evaluated here, on every record.
     pub local: Vec<(String, Prepared)>,
+    /// What an incremental read begins with.
+    pub watch: Option<Watch>,
     /// Fields of the records that are returned; all if none.
     pub keep: Option<Vec<String>>,
     /// Records wanted in all.
@@ -63,6 +66,11 @@ impl Plan {
     /// For messages.
     pub fn what(&self) -> String {
         format!("read {}", self.object.name)
+    }
+
+    /// Whether every record read is one delivered.
+    pub fn delivers_all(&self) -> bool {
+        self.local.is_empty() && self.watch.is_none()
     }
 
     /// Records per request.
@@ -195,19 +203,28 @@ pub fn plan(request: &QueryRequest, settings: &Settings) -> Result<Plan, Error> 
         ))
         .at("/object"));
     }
-    if request.since.is_some() {
-        return Err(
-            Error::unsupported(format!("`{}` cannot be read incrementally by this version", object.name)).at("/since")
-        );
-    }
     let conditions = request
         .filter
         .iter()
         .enumerate()
         .map(|(index, c)| Checked::new(object, index, c))
         .collect::<Result<Vec<_>, _>>()?;
-    let mut planner = Planner { object, request, settings, conditions, steps: Vec::new() };
+    let watch = watch(object, request, settings)?;
+    let mut planner = Planner { object, request, settings, conditions, watch, steps: Vec::new() };
     planner.check_fields()?;
     let access = planner.access()?;
     planner.finish(access)
+}
+
+/// What an incremental read begins with, if one is asked for.
+fn watch(object: &'static Object, request: &QueryRequest, settings: &Settings) -> Result<Option<Watch>, Error> {
+    let Some(since) = &request.since else { return Ok(None) };
+    let Some(dates) = object.incremental() else {
+        let message = format!(
+            "`{}` cannot be read incrementally: its records hold no date of their last change; read all of them instead",
+            object.name
+        );
+        return Err(Error::unsupported(message).at("/since"));
+    };
+    Watch::new(object, dates, cursor::state_digest(request, settings), since).map(Some)
 }

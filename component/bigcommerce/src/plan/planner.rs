@@ -6,7 +6,9 @@ use std::rc::Rc;
 use super::condition::{Checked, filter_for, narrow, parameter, path_has};
 use super::{Access, List, Pages, Parents, Plan, UNDOCUMENTED_DEFAULT, UNDOCUMENTED_LIMIT, plan};
 use crate::cursor;
+use crate::date::Instant;
 use crate::error::Error;
+use crate::incremental::Watch;
 use crate::settings::Settings;
 use crate::table::{self, Filter, Item, Keyset, Object, Op, Paging, Read};
 use crate::types::{Condition, QueryRequest};
@@ -17,6 +19,7 @@ pub(super) struct Planner<'a> {
     pub(super) request: &'a QueryRequest,
     pub(super) settings: &'a Settings,
     pub(super) conditions: Vec<Checked<'a>>,
+    pub(super) watch: Option<Watch>,
     pub(super) steps: Vec<String>,
 }
 
@@ -166,7 +169,8 @@ impl Planner<'_> {
         let wanted = self.request.page_size.unwrap_or(self.settings.page_size).max(1);
         let most = if read.limited { read.max_limit } else { read.default_limit };
         let mut limit = wanted.min(most.unwrap_or(UNDOCUMENTED_LIMIT).max(1));
-        if let Some(records) = self.request.max_records.filter(|_| self.conditions.is_empty()) {
+        let delivers_all = self.conditions.is_empty() && self.watch.is_none();
+        if let Some(records) = self.request.max_records.filter(|_| delivers_all) {
             limit = limit.min(u32::try_from(records.max(1)).unwrap_or(limit));
         }
         let paging = match (keyset, read.paging) {
@@ -252,6 +256,10 @@ impl Planner<'_> {
         // The parameters of the key ranges are taken, whatever else a condition on the key asks for.
         let mut used: BTreeSet<&str> = keyset.iter().flat_map(|keyset| [keyset.from, keyset.to]).collect();
         let mut steps = Vec::new();
+        if let Some((param, value)) = self.since(read, &mut steps) {
+            used.insert(param);
+            query.push((param.to_owned(), value));
+        }
         for checked in &self.conditions {
             let field = checked.condition.field.as_str();
             if keyset.is_some_and(|keyset| keyset.field == field) && narrow(range, checked) {
@@ -286,6 +294,24 @@ impl Planner<'_> {
         Ok(())
     }
 
+    /// The parameter for what an incremental read skips, if the endpoint has one.
+    fn since(&self, read: &'static Read, steps: &mut Vec<String>) -> Option<(&'static str, String)> {
+        let (watch, dates) = (self.watch.as_ref()?, self.object.incremental()?);
+        let Some(from) = watch.horizon().and_then(Instant::from_unix) else {
+            steps.push("delivers everything, and a state from which the next read goes on".into());
+            return None;
+        };
+        let since = format!("modified at {} or later (`{}`)", from.rfc3339(), dates.field);
+        let Some(filter) = filter_for(read, dates.field, &[Op::Min, Op::Greater]) else {
+            steps.push(format!("every record is read, and only what was {since} is delivered"));
+            return None;
+        };
+        steps.push(format!("the store gives what was {since}, and what was delivered before is dropped here"));
+        // A second more than needed, for stores that take "at least" for "more than".
+        let param = Instant::from_unix(from.seconds() - 1).unwrap_or(from).rfc3339();
+        Some((filter.param, param))
+    }
+
     /// `include`, and `include_fields` where the endpoint trims.
     fn trimming(&mut self, select: bool, include_with: &[(&str, &str)], query: &mut Vec<(String, String)>) {
         if !self.request.include.is_empty() {
@@ -312,6 +338,10 @@ impl Planner<'_> {
             .filter(|c| c.node.is_some())
             .map(|c| c.condition.field.split('.').next().unwrap_or_default());
         fields.extend(needed);
+        if let Some(dates) = self.object.incremental().filter(|_| self.watch.is_some()) {
+            fields.push(dates.field);
+            fields.extend(dates.created);
+        }
         // The key comes back whether asked for or not, and some endpoints refuse to be asked for it.
         fields.retain(|field| !self.object.key.contains(field));
         fields.sort_unstable();
@@ -378,6 +408,12 @@ impl Planner<'_> {
 
     pub(super) fn finish(self, access: Access) -> Result<Plan, Error> {
         let object = self.object;
+        let by_key = matches!(&access, Access::List(List { paging: Pages::Keyset { .. }, .. }));
+        if self.watch.is_some() && !self.request.order_by.is_empty() && !by_key {
+            let message =
+                "an incremental read takes no order: pages that are ordered by what changes would miss records";
+            return Err(Error::unsupported(message).at("/order-by/0"));
+        }
         // Every condition is evaluated here as well where records hold its field: the remote's idea of equality may be wider.
         // Only what the path itself says needs no second look.
         let in_path = |c: &Checked<'_>| {
@@ -406,6 +442,7 @@ impl Planner<'_> {
             object,
             access,
             local,
+            watch: self.watch,
             keep: (!self.request.fields.is_empty())
                 .then(|| [self.request.fields.as_slice(), &self.request.include].concat()),
             max_records: self.request.max_records,

@@ -12,6 +12,7 @@ use crate::output::{Format, Output, WriteError};
 use crate::progress::{Progress, counted};
 use crate::remote;
 use crate::session::{Session, describe, parse_schema};
+use crate::since::StateFile;
 
 /// Records that a table shows unless more are asked for: it is for the eye, and it is kept in memory.
 const TABLE_RECORDS: u64 = 50;
@@ -21,6 +22,11 @@ pub(super) async fn run(session: &Session, query: Query) -> Result<()> {
     let conditions = read_all(query.conditions.iter().map(|text| condition::parse(text)))?;
     let order_by = read_all(query.order.iter().map(|text| order(text)))?;
     let format = query.format.or_else(|| Format::of_name(query.output.as_deref()?)).unwrap_or(Format::Ndjson);
+    if query.since.is_some() && format == Format::Table {
+        let failure = Failure::new("a table shows the first records only, so the state could not move on");
+        return Err(failure.hint("pass another --format with --since").into());
+    }
+    let mut since = query.since.as_deref().map(|path| StateFile::open(path, &query.name, &query.object)).transpose()?;
     let limit = query.limit.or((format == Format::Table).then_some(TABLE_RECORDS));
 
     let connection = session.connection(&query.name).await?;
@@ -33,21 +39,32 @@ pub(super) async fn run(session: &Session, query: Query) -> Result<()> {
         include: query.include.clone(),
         page_size: query.page_size,
         max_records: limit,
-        since: None,
-        cursor: query.cursor.clone(),
+        since: since.as_ref().map(|since| since.state().to_owned()),
+        cursor: query.cursor.clone().or_else(|| since.as_ref()?.cursor().map(str::to_owned)),
     };
     if query.explain {
         return explain(session, &connection, &request).await;
     }
     let output = Output::open(format, query.output.as_deref(), &query.fields)?;
-    let mut run =
-        Run { output, progress: Progress::start(&connection, "read", limit, session.chatty()), records: 0, limit };
-    match run.pages(session, &connection, &request).await {
+    let mut run = Run {
+        output,
+        progress: Progress::start(&connection, "read", limit, session.chatty()),
+        records: 0,
+        limit,
+        state: None,
+    };
+    match run.pages(session, &connection, &request, since.as_mut()).await {
         Ok(more) => {
             let summary = run.progress.finish();
             match run.output.finish() {
-                Ok(()) | Err(WriteError::Closed) => {}
+                Ok(()) => {}
+                // Not everything was taken: the next read goes on where this one was heard last.
+                Err(WriteError::Closed) => since = None,
                 Err(WriteError::Failed(failure)) => return Err(failure.into()),
+            }
+            if let Some(since) = &mut since {
+                let missing = || Failure::defect("the connector gave no state at the end of an incremental read");
+                since.complete(run.state.ok_or_else(missing)?)?;
             }
             let target = query.output.map(|path| format!(" into {}", path.display())).unwrap_or_default();
             session.note(format!("{}{target} in {summary}", counted(run.records, "record")));
@@ -79,7 +96,10 @@ pub(super) async fn run(session: &Session, query: Query) -> Result<()> {
                 } else if run.records > 0 {
                     last.causes.push(format!("{} before that were written", counted(run.records, "record")));
                 }
-                if let Some(cursor) = cursor {
+                if query.since.is_some() {
+                    let again = "run the same command again: it goes on where the state file says";
+                    last.hint = Some(last.hint.take().map_or(again.to_owned(), |hint| format!("{hint}; {again}")));
+                } else if let Some(cursor) = cursor {
                     let go_on = format!("go on with the same command and --cursor {cursor}");
                     last.hint = Some(last.hint.take().map_or(go_on.clone(), |hint| format!("{hint}; {go_on}")));
                     last.detail.insert("cursor".into(), json!(cursor));
@@ -96,6 +116,8 @@ struct Run {
     progress: Progress,
     records: u64,
     limit: Option<u64>,
+    /// What the connector gave with the last page.
+    state: Option<String>,
 }
 
 /// Why a query ended early.
@@ -115,6 +137,7 @@ impl Run {
         session: &Session,
         connection: &Connection,
         request: &QueryRequest,
+        mut since: Option<&mut StateFile>,
     ) -> Result<bool, Stop> {
         let begin = |failures: Failures| Stop::Failed { failures, cursor: request.cursor.clone() };
         let mut pages = connection.query(request.clone()).await.map_err(|e| begin(remote::call_failed(&e)))?;
@@ -141,6 +164,12 @@ impl Run {
             }
             self.records += count;
             self.progress.add(count);
+            self.state = page.state;
+            if let (Some(since), Some(next), true) = (&mut since, &page.next, self.output.streams())
+                && let Err(failure) = since.reached(next)
+            {
+                return Err(Stop::Failed { failures: failure.into(), cursor: page.next });
+            }
             if count == room {
                 return Ok(page.next.is_some() || count < u64::from(page.count));
             }

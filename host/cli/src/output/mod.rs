@@ -54,6 +54,7 @@ pub(crate) enum WriteError {
 pub(crate) struct Output {
     writer: Box<dyn RecordWriter>,
     target: Target,
+    streams: bool,
 }
 
 /// A format's part of the work.
@@ -82,7 +83,13 @@ impl Output {
             None => Target::Stdout(BufWriter::with_capacity(1 << 16, io::stdout())),
             Some(path) => Target::File(BufWriter::with_capacity(1 << 16, beside(path)?), path.to_owned()),
         };
-        Ok(Self { writer, target })
+        let streams = path.is_none() && format == Format::Ndjson;
+        Ok(Self { writer, target, streams })
+    }
+
+    /// Whether what was written is out for good, page by page: complete lines on stdout.
+    pub(crate) fn streams(&self) -> bool {
+        self.streams
     }
 
     /// Takes a page. On a terminal or a pipe it is visible when this returns.
@@ -132,6 +139,13 @@ impl Output {
             Target::File(_, path) => WriteError::Failed(failed(&format!("`{}`", path.display()), error)),
         }
     }
+}
+
+/// Replaces a file by one with this content, at once or not at all.
+pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<(), Failure> {
+    let mut out = BufWriter::new(beside(path)?);
+    out.write_all(content).map_err(|e| failed(&format!("`{}`", path.display()), &e))?;
+    keep(out, path)
 }
 
 fn failed(what: &str, error: &io::Error) -> Failure {

@@ -4,6 +4,7 @@
 mod command_line;
 mod contract;
 mod coverage;
+mod incremental;
 mod model;
 mod outcomes;
 mod reading;
