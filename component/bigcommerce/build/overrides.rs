@@ -232,6 +232,29 @@ pub(crate) const LANES: &[(&str, &str, &str)] = &[
 /// Fields that an update takes and silently leaves as they are: `(method, path, fields)`.
 pub(crate) const FIXED: &[(&str, &str, &[&str])] = &[("PUT", "/v3/channels/{channel_id}/listings", &["product_id"])];
 
+/// Values of `include` whose data come in a member of another name: `(include, member)`.
+pub(crate) const INCLUDED_IN: &[(&str, &str)] =
+    &[("formfields", "form_fields"), ("storecredit", "store_credit_amounts")];
+
+/// Pages that some values of `include` cut short: `(resource, include, records)`.
+pub(crate) const INCLUDE_LIMITS: &[(&str, &str, u32)] =
+    &[("v3:/catalog/products", "modifiers", 10), ("v3:/catalog/products", "options", 10)];
+
+/// Sub-objects inside of their parents' records, where neither name nor place follow the rule (`products/images`: `include=images`, in
+/// `images`): `(object, include, places, sum)`. A sum is how a parent tells that all of them are there.
+pub(crate) const EMBEDDED: &[(&str, &str, &[&[&str]], Option<(&str, &str)>)] = &[(
+    "orders/products",
+    "consignments.line_items",
+    &[
+        &["consignments", "pickups", "line_items"],
+        &["consignments", "shipping", "line_items"],
+        &["consignments", "downloads", "line_items"],
+        &["consignments", "email", "gift_certificates", "line_items"],
+    ],
+    // An order of old times may have lines and no consignments.
+    Some(("items_total", "quantity")),
+)];
+
 /// Titles that the rules would spell badly: `(object, title)`.
 pub(crate) const TITLES: &[(&str, &str)] = &[
     ("abandoned-cart-emails/default", "Abandoned cart email default"),

@@ -69,13 +69,14 @@ fn read(group: &Group<'_>, access: &Access<'_>, operation: &Operation, single: b
     let keyset = if paging == "V3Cursor" { None } else { keyset(group, resource, sort.as_ref()) };
     Ok(format!(
         "Read{{path:{:?},envelope:{},single:{single},paging:Paging::{paging},limited:{limited},max_limit:{max_limit:?},default_limit:{default_limit:?},\
-         keyset:{},filters:&[{filters}],sort:{},includes:&{:?},include_with:{},select:{},concurrency:{:?}}},\n",
+         keyset:{},filters:&[{filters}],sort:{},includes:&{:?},include_with:{},include_limits:&{:?},select:{},concurrency:{:?}}},\n",
         access.path(&operation.path),
         envelope(operation),
         option(keyset),
         option(sort.map(|sort| sort.code())),
         includes(resource),
         include_with(resource),
+        include_limits(resource),
         resource.query.iter().any(|param| param.name == "include_fields"),
         operation.concurrency_limit,
     ))
@@ -187,6 +188,40 @@ fn declares(operation: &Operation, name: &str) -> bool {
 fn includes(resource: &Resource) -> Vec<&str> {
     let params = resource.query.iter().filter(|param| param.name == "include");
     params.flat_map(|param| &param.values).filter_map(|value| value.as_str()).collect()
+}
+
+fn include_limits(resource: &Resource) -> Vec<(&'static str, u32)> {
+    let own = overrides::INCLUDE_LIMITS.iter().filter(|(key, ..)| *key == resource.key);
+    own.map(|(_, include, limit)| (*include, *limit)).collect()
+}
+
+/// The ways to read a sub-object's records inside of their parents' records.
+pub(crate) fn embedded(group: &Group<'_>, parent: &Group<'_>) -> Option<String> {
+    let nested = group.accesses.iter().find(|access| access.resource.nested())?.resource;
+    let listed = parent.accesses.iter().find(|access| !access.resource.nested())?.resource;
+    if nested.singleton() || nested.parent_params.len() != 1 {
+        return None;
+    }
+    let offered = includes(listed);
+    let known = overrides::EMBEDDED.iter().find(|(object, ..)| *object == group.name);
+    if let Some((_, include, paths, sum)) = known.filter(|(_, include, ..)| offered.contains(include)) {
+        return Some(embedding(&parent.name, include, &format!("&{paths:?}"), &[], *sum));
+    }
+    let last = group.name.rsplit('/').next()?.replace('-', "_");
+    let include = offered.into_iter().find(|include| *include == last)?;
+    let inside = parent.model.and_then(|model| model.field(include)).and_then(|field| field.items.as_ref());
+    let fields = group.model.map(|model| model.fields.as_slice()).unwrap_or_default();
+    // Where the documents do not show what is inside, it is what the include is documented to bring: the records.
+    let lacks: Vec<&str> = match inside {
+        Some(inside) => fields.iter().map(|f| f.name.as_str()).filter(|name| inside.field(name).is_none()).collect(),
+        None => Vec::new(),
+    };
+    Some(embedding(&parent.name, include, &format!("&[&[{include:?}]]"), &lacks, None))
+}
+
+fn embedding(parent: &str, include: &str, paths: &str, lacks: &[&str], sum: Option<(&str, &str)>) -> String {
+    let paths = paths.replace(", [", ", &[").replace("&[[", "&[&[");
+    format!("Embedded{{parent:{parent:?},include:{include:?},paths:{paths},lacks:&{lacks:?},sum:{sum:?}}}")
 }
 
 fn include_with(resource: &Resource) -> &'static str {

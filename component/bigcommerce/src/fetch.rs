@@ -16,6 +16,7 @@ use crate::scan;
 use crate::slice::{self, Sliced};
 use crate::source::{Seen, Target};
 use crate::types::Page;
+use crate::unfold;
 use crate::url;
 
 /// An answer, cut into records.
@@ -49,6 +50,9 @@ pub fn call(plan: &Plan, parent: &[String], target: &Target, wanted: Option<u64>
     let limit = limit.to_string();
     let limited = matches!(&plan.access, Access::List(list) if list.read.limited);
     let mut own: Vec<(&str, String)> = Vec::new();
+    if let Access::List(List { split: Some(param), .. }) = &plan.access {
+        own.extend(parent.last().map(|part| (*param, part.clone())));
+    }
     match (target, &plan.access) {
         (Target::Range { from, to }, Access::List(list)) => {
             if let Pages::Keyset { keyset, to: most, .. } = &list.paging {
@@ -101,13 +105,15 @@ pub async fn fetch(client: &Client, plan: &Plan, call: Call) -> Result<Fetched, 
         Access::Items { .. } => true,
         Access::List(list) => url::parameters(list.read.path).next().is_some(),
     };
-    match client.read(call, Patience::Budget, |answer| cut_answer(plan, answer)).await {
-        Err(error) if optional && error.kind == Kind::NotFound => {
+    let fetched = client.read(call, Patience::Budget, |answer| cut_answer(plan, answer)).await;
+    match (fetched, &plan.unfold) {
+        (Ok(fetched), Some(inside)) => unfold::unfold(client, plan, inside, fetched).await,
+        (Err(error), _) if optional && error.kind == Kind::NotFound => {
             let sliced = slice::split(b"[]".to_vec(), crate::table::Envelope::Bare);
             let sliced = sliced.map_err(|malformed| Error::new(Kind::Internal, malformed.to_string()))?;
             Ok(Fetched { sliced, seen: Seen::default(), date: None })
         }
-        other => other,
+        (other, _) => other,
     }
 }
 

@@ -9,6 +9,7 @@
 //! | `settings`, `template` | what a connection is configured with |
 //! | `table`, `discovery`, `schema` | the API as data, and as schemas for people |
 //! | `plan`, `reader`, `parents`, `source`, `fetch`, `cursor` | queries: decide, run, whose collections, paging, one request, where it stands |
+//! | `unfold` | sub-objects inside of their parents' records |
 //! | `incremental` | what was modified since the last run |
 //! | `write`, `batch`, `record`, `upsert` | writes: run, one request, what is sent, create or update |
 //! | `outcome`, `partial`, `resolve`, `lookup`, `stop` | what became of records, looking them up, what is not sent any more |
@@ -51,6 +52,7 @@ pub mod suggest;
 pub mod table;
 pub mod template;
 pub mod types;
+pub mod unfold;
 pub mod upsert;
 pub mod url;
 pub mod write;

@@ -116,7 +116,9 @@ impl Collections {
             }
             Access::List(List { parents: Parents::Walk(walk, fields), .. }) => {
                 let (page, skip) = outer.unwrap_or((Position::Start, 0));
-                let by_key = matches!(&walk.access, Access::List(List { paging: Pages::Keyset { .. }, .. }));
+                let keyset = matches!(&walk.access, Access::List(List { paging: Pages::Keyset { .. }, .. }));
+                // What is inside of other records, or asked for part by part, is not in the order of its own keys.
+                let by_key = keyset && walk.by_key_or_once();
                 Kind::Walk(Box::new(Walk {
                     reader: Reader::at(client.clone(), walk.clone(), 0, page.clone())?,
                     digest: walk.digest,

@@ -36,6 +36,8 @@ pub struct Object {
     /// Collection endpoints (or the endpoint of a singleton), the cheapest for a complete read first. Empty where records can
     /// only be read one by one.
     pub reads: &'static [Read],
+    /// Ways to read the records inside of their parents' records.
+    pub embedded: &'static [Embedded],
     /// The date of the last change, where records hold one of their own.
     pub modified: Option<Modified>,
     /// Endpoint of one record.
@@ -48,6 +50,21 @@ pub struct Object {
     pub delete: &'static [Delete],
     /// The model of a record that is read. None for what can only be written.
     pub model: Option<&'static Node>,
+}
+
+/// Records that come inside of their parents' records if these are asked to include them.
+#[derive(Debug)]
+pub struct Embedded {
+    /// The parent object: `products`.
+    pub parent: &'static str,
+    /// Value of `include` that brings them along: `images`.
+    pub include: &'static str,
+    /// Where they are in a parent's record: member names, through every element of the arrays on the way.
+    pub paths: &'static [&'static [&'static str]],
+    /// Fields that they lack there.
+    pub lacks: &'static [&'static str],
+    /// How the parent's record tells whether all are there: the field with the sum over all of them, and the summed field of each.
+    pub sum: Option<(&'static str, &'static str)>,
 }
 
 /// When a record was changed.
@@ -193,6 +210,8 @@ pub struct Read {
     pub includes: &'static [&'static str],
     /// Parameters that must come along with `include`.
     pub include_with: &'static [(&'static str, &'static str)],
+    /// Largest pages that some values of `include` leave.
+    pub include_limits: &'static [(&'static str, u32)],
     /// Whether `include_fields` trims records.
     pub select: bool,
     /// Documented limit of simultaneous requests per store.
@@ -411,6 +430,12 @@ pub struct Field {
     pub node: &'static Node,
 }
 
+/// The member of a record in which a value of `include` puts what it brings along.
+pub fn included_in(include: &str) -> &str {
+    let named = INCLUDED_IN.iter().find(|(name, _)| *name == include).map(|(_, field)| *field);
+    named.unwrap_or_else(|| include.split('.').next().unwrap_or(include))
+}
+
 impl Object {
     /// The date of the last change, if a query of this object takes `since`: records must be listed, and hold such a date.
     pub fn incremental(&self) -> Option<&Modified> {
@@ -437,7 +462,7 @@ impl Node {
     }
 }
 
-// `OBJECTS: &[Object]`, sorted by name, parents before their sub-objects.
+// `INCLUDED_IN: &[(&str, &str)]`, and `OBJECTS: &[Object]`, sorted by name, parents before their sub-objects.
 include!(concat!(env!("OUT_DIR"), "/objects.rs"));
 
 /// The object of this name.

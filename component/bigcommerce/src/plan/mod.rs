@@ -11,7 +11,7 @@ use crate::cursor::{self, Position};
 use crate::error::Error;
 use crate::incremental::Watch;
 use crate::settings::Settings;
-use crate::table::{self, Item, Keyset, Object, Read};
+use crate::table::{self, Embedded, Item, Keyset, Object, ParentKey, Read};
 use crate::types::QueryRequest;
 use crate::url::parameters;
 
@@ -32,6 +32,8 @@ pub struct Plan {
     pub access: Access,
     /// Conditions evaluated here, on every record.
     pub local: Vec<(String, Prepared)>,
+    /// The records are inside of those that are read.
+    pub unfold: Option<Unfold>,
     /// What an incremental read begins with.
     pub watch: Option<Watch>,
     /// Fields of the records that are returned; all if none.
@@ -70,7 +72,7 @@ impl Plan {
 
     /// Whether every record read is one delivered.
     pub fn delivers_all(&self) -> bool {
-        self.local.is_empty() && self.watch.is_none()
+        self.local.is_empty() && self.watch.is_none() && self.unfold.is_none()
     }
 
     /// Records per request.
@@ -117,12 +119,25 @@ impl Plan {
             .collect()
     }
 
-    fn by_key_or_once(&self) -> bool {
-        matches!(
-            &self.access,
-            Access::List(List { paging: Pages::Keyset { .. } | Pages::Once, parents: Parents::None, .. })
-        )
+    /// Whether its place among all records is told by a record's own key, or there is only one answer.
+    pub fn by_key_or_once(&self) -> bool {
+        self.unfold.is_none()
+            && matches!(
+                &self.access,
+                Access::List(List { paging: Pages::Keyset { .. } | Pages::Once, parents: Parents::None, .. })
+            )
     }
+}
+
+/// Sub-objects that are read inside of their parents' records.
+#[derive(Debug)]
+pub struct Unfold {
+    /// Where they are.
+    pub embedded: &'static Embedded,
+    /// Their parent.
+    pub link: &'static ParentKey,
+    /// The path to the records of one parent, for a parent that does not hold all of them.
+    pub nested: &'static Read,
 }
 
 /// How a collection is read.
@@ -132,6 +147,8 @@ pub struct List {
     pub read: &'static Read,
     /// Parameters of every request: conditions, order, include, fields.
     pub query: Vec<(String, String)>,
+    /// The parameter whose list of values is too long for one request; its parts stand where parents' keys do.
+    pub split: Option<&'static str>,
     /// Records per request.
     pub limit: u32,
     /// Records per request when nothing is asked for.
@@ -210,7 +227,8 @@ pub fn plan(request: &QueryRequest, settings: &Settings) -> Result<Plan, Error> 
         .map(|(index, c)| Checked::new(object, index, c))
         .collect::<Result<Vec<_>, _>>()?;
     let watch = watch(object, request, settings)?;
-    let mut planner = Planner { object, request, settings, conditions, watch, steps: Vec::new() };
+    let mut planner =
+        Planner { object, request, settings, conditions, watch, unfold: None, split: None, steps: Vec::new() };
     planner.check_fields()?;
     let access = planner.access()?;
     planner.finish(access)

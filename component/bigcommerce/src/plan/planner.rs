@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::condition::{Checked, filter_for, narrow, parameter, path_has};
-use super::{Access, List, Pages, Parents, Plan, UNDOCUMENTED_DEFAULT, UNDOCUMENTED_LIMIT, plan};
+use super::{Access, List, Pages, Parents, Plan, UNDOCUMENTED_DEFAULT, UNDOCUMENTED_LIMIT, Unfold, plan};
 use crate::cursor;
 use crate::date::Instant;
 use crate::error::Error;
 use crate::incremental::Watch;
 use crate::settings::Settings;
-use crate::table::{self, Filter, Item, Keyset, Object, Op, Paging, Read};
+use crate::table::{self, Embedded, Filter, Item, Keyset, Object, Op, Paging, Read, included_in};
 use crate::types::{Condition, QueryRequest};
 use crate::url::{MOST_QUERY, parameters};
 
@@ -20,6 +20,9 @@ pub(super) struct Planner<'a> {
     pub(super) settings: &'a Settings,
     pub(super) conditions: Vec<Checked<'a>>,
     pub(super) watch: Option<Watch>,
+    pub(super) unfold: Option<Unfold>,
+    /// A parameter whose values need several requests, and the values.
+    pub(super) split: Option<(&'static str, Vec<String>)>,
     pub(super) steps: Vec<String>,
 }
 
@@ -107,7 +110,10 @@ impl Planner<'_> {
             .or_else(|| reads.iter().find(|read| !asks(read)))
             .or_else(|| reads.first());
         match read {
-            Some(read) => self.list(read),
+            Some(read) => match self.embedded(read)? {
+                Some(access) => Ok(access),
+                None => self.list(read),
+            },
             None => {
                 let keys = self.object.key.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(" and ");
                 let message = format!(
@@ -131,11 +137,74 @@ impl Planner<'_> {
         // An endpoint that needs more than the key (the parent's as well) cannot serve; the collection does.
         let by_key = parameters(item.path).all(|name| self.object.key.contains(&name));
         let Some(keys) = self.combinations(self.object.key).filter(|_| by_key && !by_list) else { return Ok(None) };
+        if self.dense(&keys) {
+            return Ok(None);
+        }
         self.check_includes(item.includes)?;
         self.steps.push(format!("reads {} record(s) one by one from {}", keys.len(), item.path));
         let mut query = self.item_query(item)?;
         self.trimming(item.select, item.include_with, &mut query);
         Ok(Some(Access::Items { item, keys, query }))
+    }
+
+    /// Whether reading all records between the least and the greatest of these keys takes fewer requests than one for each.
+    fn dense(&self, keys: &[Vec<String>]) -> bool {
+        let [read, ..] = self.object.reads else { return false };
+        if read.keyset.as_ref().is_none_or(|keyset| self.object.key != [keyset.field]) {
+            return false;
+        }
+        let Some((least, greatest)) = hull(keys.iter().flatten()) else { return false };
+        let pages = (greatest - least) / u128::from(self.limit(read)) + 2;
+        pages < keys.len() as u128
+    }
+
+    /// Reads sub-objects inside of their parents' records, where those of several parents are wanted.
+    fn embedded(&mut self, nested: &'static Read) -> Result<Option<Access>, Error> {
+        let [name] = parameters(nested.path).collect::<Vec<_>>()[..] else { return Ok(None) };
+        let one = self.pinned(name).is_some_and(|values| values.len() < 2);
+        if one || !self.request.order_by.is_empty() || !self.request.include.is_empty() || nested.single {
+            return Ok(None);
+        }
+        let dates = self.object.incremental().filter(|_| self.watch.is_some());
+        let wanted: Vec<&str> = (self.request.fields.iter().map(String::as_str))
+            .chain(self.conditions.iter().map(|c| c.condition.field.as_str()))
+            .chain(dates.iter().flat_map(|dates| [dates.field].into_iter().chain(dates.created)))
+            .collect();
+        let serves = |embedded: &&Embedded| {
+            embedded.lacks.is_empty()
+                || !self.request.fields.is_empty() && wanted.iter().all(|field| !embedded.lacks.contains(field))
+        };
+        let found = self.object.embedded.iter().find(serves).and_then(|embedded| {
+            Some((embedded, self.object.parents.iter().find(|p| p.field == name && p.object == embedded.parent)?))
+        });
+        let Some((embedded, link)) = found else { return Ok(None) };
+        let filter = self.conditions.iter().filter(|c| c.condition.field == name);
+        let request = QueryRequest {
+            object: embedded.parent.to_owned(),
+            filter: filter.map(|c| Condition { field: link.key.to_owned(), ..c.condition.clone() }).collect(),
+            include: vec![embedded.include.to_owned()],
+            page_size: self.request.page_size,
+            ..QueryRequest::default()
+        };
+        let plan = plan(&request, self.settings)?;
+        match plan.access {
+            Access::List(list) if matches!(list.parents, Parents::None) || list.split.is_some() => {
+                let step = format!("takes the records out of those of `{}`, which include them", embedded.parent);
+                self.steps.extend([step].into_iter().chain(plan.steps));
+                self.unfold = Some(Unfold { embedded, link, nested });
+                Ok(Some(Access::List(list)))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Records per request.
+    fn limit(&self, read: &Read) -> u32 {
+        let wanted = self.request.page_size.unwrap_or(self.settings.page_size).max(1);
+        let most = if read.limited { read.max_limit } else { read.default_limit };
+        let included = |(include, _): &&(&str, u32)| self.request.include.iter().any(|name| name == include);
+        let cut = read.include_limits.iter().filter(included).map(|(_, limit)| *limit).min();
+        wanted.min(most.unwrap_or(UNDOCUMENTED_LIMIT).max(1)).min(cut.unwrap_or(u32::MAX))
     }
 
     /// The query parameters of a single record's endpoint that conditions fill.
@@ -166,9 +235,7 @@ impl Planner<'_> {
         self.check_includes(read.includes)?;
         self.trimming(read.select, read.include_with, &mut query);
         let parents = self.parents(read)?;
-        let wanted = self.request.page_size.unwrap_or(self.settings.page_size).max(1);
-        let most = if read.limited { read.max_limit } else { read.default_limit };
-        let mut limit = wanted.min(most.unwrap_or(UNDOCUMENTED_LIMIT).max(1));
+        let mut limit = self.limit(read);
         let delivers_all = self.conditions.is_empty() && self.watch.is_none();
         if let Some(records) = self.request.max_records.filter(|_| delivers_all) {
             limit = limit.min(u32::try_from(records.max(1)).unwrap_or(limit));
@@ -182,7 +249,24 @@ impl Planner<'_> {
             (None, Paging::V3Page | Paging::V2Page) => Pages::Numbers,
         };
         let floor = read.default_limit.unwrap_or(UNDOCUMENTED_DEFAULT);
-        Ok(Access::List(List { read, query, limit, floor, short_page_ends: read.max_limit.is_some(), paging, parents }))
+        let (split, parents) = match self.split.take() {
+            Some((param, values)) => {
+                let parts = parts(&values);
+                self.steps.push(format!("in {} parts, several at once", parts.len()));
+                (Some(param), Parents::Given(parts.into_iter().map(|part| vec![part]).collect()))
+            }
+            None => (None, parents),
+        };
+        Ok(Access::List(List {
+            read,
+            query,
+            split,
+            limit,
+            floor,
+            short_page_ends: read.max_limit.is_some(),
+            paging,
+            parents,
+        }))
     }
 
     /// The order: the key's, where nothing else is asked, so that reading can go by key ranges.
@@ -269,9 +353,33 @@ impl Planner<'_> {
             if path_has(read, field) {
                 continue;
             }
-            let pushed = parameter(read, checked)
-                .filter(|(filter, value)| !used.contains(filter.param) && value.len() <= MOST_QUERY);
-            if let Some((filter, value)) = pushed {
+            let pushed = parameter(read, checked).filter(|(filter, _)| !used.contains(filter.param));
+            // A store that orders by something else cannot be asked part by part.
+            let divisible = |filter: &Filter| {
+                filter.op == Op::In
+                    && self.split.is_none()
+                    && parameters(read.path).next().is_none()
+                    && (keyset.is_some() || self.request.order_by.is_empty())
+            };
+            let long = |value: &str| value.len() > MOST_QUERY;
+            let hull = || match keyset {
+                Some(keyset) if keyset.field == field && pushed.is_none() => hull(checked.pins()?.iter()),
+                _ => None,
+            };
+            if let Some((least, greatest)) = hull() {
+                *range = (range.0.max(least), range.1.min(greatest));
+                steps.push(format!("reads what is between the least and the greatest `{field}`, and picks here"));
+            } else if let Some((filter, value)) =
+                pushed.as_ref().filter(|(filter, value)| long(value) && divisible(filter))
+            {
+                used.insert(filter.param);
+                let mut values: Vec<String> = value.split(',').map(str::to_owned).collect();
+                // In the order of a numeric key, as everything is read.
+                values.sort_by_key(|value| value.parse::<u128>().unwrap_or_default());
+                values.dedup();
+                steps.push(format!("the store evaluates `{field}` ({}), {} values", filter.param, values.len()));
+                self.split = Some((filter.param, values));
+            } else if let Some((filter, value)) = pushed.filter(|(_, value)| !long(value)) {
                 used.insert(filter.param);
                 query.push((filter.param.to_owned(), value));
                 steps.push(format!("the store evaluates `{field}` ({})", filter.param));
@@ -442,9 +550,12 @@ impl Planner<'_> {
             object,
             access,
             local,
+            unfold: self.unfold,
             watch: self.watch,
-            keep: (!self.request.fields.is_empty())
-                .then(|| [self.request.fields.as_slice(), &self.request.include].concat()),
+            keep: (!self.request.fields.is_empty()).then(|| {
+                let included = self.request.include.iter().map(|include| included_in(include).to_owned());
+                self.request.fields.iter().cloned().chain(included).collect()
+            }),
             max_records: self.request.max_records,
             digest: cursor::digest(self.request, self.settings),
             steps,
@@ -456,4 +567,30 @@ impl Planner<'_> {
 /// Whether a collection that is read by its key has pages by number in the same order, and tells totals.
 fn numbered(read: &Read, keyset: &Keyset) -> bool {
     read.paging == Paging::V3Page && read.limited && keyset.ordered
+}
+
+/// The least and the greatest of these keys; none if there are none, or one is no whole number.
+fn hull<'a>(keys: impl Iterator<Item = &'a String>) -> Option<(u128, u128)> {
+    let mut hull: Option<(u128, u128)> = None;
+    for key in keys {
+        let key = key.parse().ok()?;
+        hull = Some(hull.map_or((key, key), |(least, greatest)| (least.min(key), greatest.max(key))));
+    }
+    hull
+}
+
+/// Comma lists that fit into a request each. Cursors count them, so they are the same for every page size.
+fn parts(values: &[String]) -> Vec<String> {
+    let mut parts: Vec<(String, u32)> = Vec::new();
+    for value in values {
+        match parts.last_mut() {
+            Some((part, count)) if *count < UNDOCUMENTED_LIMIT && part.len() + 1 + value.len() <= MOST_QUERY => {
+                part.push(',');
+                part.push_str(value);
+                *count += 1;
+            }
+            _ => parts.push((value.clone(), 1)),
+        }
+    }
+    parts.into_iter().map(|(part, _)| part).collect()
 }

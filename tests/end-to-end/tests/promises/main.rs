@@ -9,4 +9,5 @@ mod model;
 mod outcomes;
 mod reading;
 mod settings;
+mod sub_objects;
 mod writing;
