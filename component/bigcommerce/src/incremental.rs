@@ -11,10 +11,10 @@
 //! record may change twice in one.
 //!
 //! # Bounds
-//! `MOST` digests, about 9 bytes each as text. Beyond that the overlap is narrowed down to `LEAST_OVERLAP`; beyond that, too, what
+//! `MOST` digests, 10 bytes each as text. Beyond that the overlap is narrowed down to `LEAST_OVERLAP`; beyond that, too, what
 //! is not remembered is delivered again by the next run: a double rather than a gap. Records without any date count by their bytes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::cursor::Fnv;
 use crate::date::Instant;
@@ -137,7 +137,7 @@ impl Watch {
     /// Makes room by narrowing the overlap, if that is possible, and remembers.
     fn narrow(&mut self, second: i64, digest: u64) -> bool {
         let most = self.began.unwrap_or(i64::MIN).saturating_sub(LEAST_OVERLAP);
-        let Some((first, _)) = self.seen.by_second.first_key_value() else { return false };
+        let Some((first, _)) = self.seen.0.first() else { return false };
         let floor = first.saturating_add(1);
         if floor > most {
             return false;
@@ -189,9 +189,7 @@ impl Watch {
         let mut all = self.before.clone();
         let floor = horizon.unwrap_or(i64::MIN);
         all.forget(floor);
-        for (second, digests) in &self.seen.by_second {
-            all.by_second.entry(*second).or_default().extend(digests);
-        }
+        self.seen.0.iter().for_each(|seen| drop(all.0.insert(*seen)));
         match horizon {
             Some(horizon) => format!("{VERSION}.{:016x}.{horizon}.{}", self.request, all.write(horizon)),
             None => format!("{VERSION}.{:016x}.-.", self.request),
@@ -241,43 +239,36 @@ fn fold(parts: &[&[u8]]) -> u64 {
     (digest.0 ^ (digest.0 >> 48)) & ((1 << (8 * DIGEST)) - 1)
 }
 
-/// Digests by the second of the change.
+/// Digests, with the second of the change in front.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Digests {
-    by_second: BTreeMap<i64, BTreeSet<u64>>,
-    count: usize,
-}
+struct Digests(BTreeSet<(i64, u64)>);
 
 impl Digests {
     fn has(&self, second: i64, digest: u64) -> bool {
-        self.by_second.get(&second).is_some_and(|digests| digests.contains(&digest))
+        self.0.contains(&(second, digest))
     }
 
     /// Says whether there was room.
     fn add(&mut self, second: i64, digest: u64) -> bool {
-        let room = self.count < MOST;
-        if room && self.by_second.entry(second).or_default().insert(digest) {
-            self.count += 1;
+        let room = self.0.len() < MOST;
+        if room {
+            self.0.insert((second, digest));
         }
         room
     }
 
     /// Forgets what is older.
     fn forget(&mut self, floor: i64) {
-        self.by_second = self.by_second.split_off(&floor);
-        self.count = self.by_second.values().map(BTreeSet::len).sum();
+        self.0 = self.0.split_off(&(floor, 0));
     }
 
-    /// As text, relative to `base`: per second its distance from the one before, how many, and the digests.
+    /// As text, relative to `base`: per digest the distance of its second from the one before, and itself.
     fn write(&self, base: i64) -> String {
-        let mut bytes = Vec::with_capacity(self.count * DIGEST + 16);
+        let mut bytes = Vec::with_capacity(self.0.len() * (DIGEST + 1));
         let mut last = base;
-        for (second, digests) in &self.by_second {
+        for (second, digest) in &self.0 {
             varint(second.wrapping_sub(last) as u64, &mut bytes);
-            varint(digests.len() as u64, &mut bytes);
-            for digest in digests {
-                bytes.extend_from_slice(digest.to_le_bytes().get(..DIGEST).unwrap_or_default());
-            }
+            bytes.extend_from_slice(digest.to_le_bytes().get(..DIGEST).unwrap_or_default());
             last = *second;
         }
         encode(&bytes)
@@ -289,15 +280,11 @@ impl Digests {
         let (mut all, mut second) = (Self::default(), base);
         while !rest.is_empty() {
             second = second.wrapping_add(read_varint(&mut rest)? as i64);
-            for _ in 0..read_varint(&mut rest)? {
-                let (digest, behind) = rest.split_at_checked(DIGEST)?;
-                rest = behind;
-                let mut word = [0; 8];
-                word.get_mut(..DIGEST)?.copy_from_slice(digest);
-                if all.by_second.entry(second).or_default().insert(u64::from_le_bytes(word)) {
-                    all.count += 1;
-                }
-            }
+            let (digest, behind) = rest.split_at_checked(DIGEST)?;
+            rest = behind;
+            let mut word = [0; 8];
+            word.get_mut(..DIGEST)?.copy_from_slice(digest);
+            all.0.insert((second, u64::from_le_bytes(word)));
         }
         Some(all)
     }

@@ -3,8 +3,6 @@
 //! A parent that does not hold all of its own is asked for them by the path of its sub-objects, so that nothing depends on the
 //! include being complete: one without the member, one with links instead of records, one whose sum over them does not fit.
 
-use std::collections::BTreeSet;
-
 use crate::client::Client;
 use crate::compare::Comparison;
 use crate::error::Error;
@@ -73,10 +71,13 @@ fn inside<'a>(parent: &'a [u8], embedded: &Embedded, own: &str) -> Result<Option
             _ => return Ok(None),
         }
     }
-    let mut keys = BTreeSet::new();
     // A link, or a record that is there twice, is not what was asked for.
-    if !found.iter().all(|record| text(record, own).is_some_and(|key| keys.insert(key))) {
-        return Ok(None);
+    let mut keys: Vec<String> = Vec::with_capacity(found.len());
+    for record in &found {
+        match text(record, own) {
+            Some(key) if !keys.contains(&key) => keys.push(key),
+            _ => return Ok(None),
+        }
     }
     if let Some((total, each)) = embedded.sum
         && let Some(total) = number(parent, total)

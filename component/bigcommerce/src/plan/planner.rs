@@ -375,7 +375,7 @@ impl Planner<'_> {
                 used.insert(filter.param);
                 let mut values: Vec<String> = value.split(',').map(str::to_owned).collect();
                 // In the order of a numeric key, as everything is read.
-                values.sort_by_key(|value| value.parse::<u128>().unwrap_or_default());
+                values.sort_unstable_by_key(|value| value.parse::<u128>().unwrap_or_default());
                 values.dedup();
                 steps.push(format!("the store evaluates `{field}` ({}), {} values", filter.param, values.len()));
                 self.split = Some((filter.param, values));
