@@ -27,6 +27,8 @@ pub struct Fetched {
     pub seen: Seen,
     /// The store's time, in Unix seconds, if the answer told.
     pub date: Option<i64>,
+    /// For each record the sub-objects taken out of it, where these are what is wanted.
+    pub inside: Option<Vec<Vec<u8>>>,
 }
 
 /// The call for a target. `wanted` bounds the records asked for.
@@ -111,7 +113,7 @@ pub async fn fetch(client: &Client, plan: &Plan, call: Call) -> Result<Fetched, 
         (Err(error), _) if optional && error.kind == Kind::NotFound => {
             let sliced = slice::split(b"[]".to_vec(), crate::table::Envelope::Bare);
             let sliced = sliced.map_err(|malformed| Error::new(Kind::Internal, malformed.to_string()))?;
-            Ok(Fetched { sliced, seen: Seen::default(), date: None })
+            Ok(Fetched { sliced, seen: Seen::default(), date: None, inside: None })
         }
         (other, _) => other,
     }
@@ -185,7 +187,7 @@ fn cut_answer(plan: &Plan, answer: Answer) -> Result<Fetched, String> {
         digest.bytes(&sliced.count.to_le_bytes());
         seen.digest = digest.0;
     }
-    Ok(Fetched { sliced, seen, date })
+    Ok(Fetched { sliced, seen, date, inside: None })
 }
 
 /// The `after` parameter of a link like `?after=abc&limit=50`.
@@ -201,7 +203,11 @@ fn after_of(link: &str) -> Option<String> {
 /// # Errors
 /// A record that is no JSON.
 pub fn finish(plan: &Plan, fetched: Fetched, parent: &[String], mut watch: Option<&mut Watch>) -> Result<Page, Error> {
-    let sliced = fetched.sliced;
+    let mut sliced = fetched.sliced;
+    if let Some(inside) = fetched.inside {
+        sliced.records = inside.concat();
+        sliced.count = u32::try_from(scan::lines(&sliced.records).count()).unwrap_or(u32::MAX);
+    }
     let inject = plan.injected(parent);
     if plan.local.is_empty() && plan.keep.is_none() && inject.is_empty() && watch.is_none() {
         return Ok(Page { records: sliced.records, count: sliced.count, ..Page::default() });
@@ -260,6 +266,9 @@ pub fn drop_below(plan: &Plan, begin: u128, fetched: &mut Fetched) -> Result<(),
     }
     fetched.sliced.records.drain(..bytes.min(fetched.sliced.records.len()));
     fetched.sliced.count = fetched.sliced.count.saturating_sub(count);
+    if let Some(inside) = &mut fetched.inside {
+        inside.drain(..inside.len().min(count as usize));
+    }
     Ok(())
 }
 

@@ -189,7 +189,7 @@ impl Watch {
         let mut all = self.before.clone();
         let floor = horizon.unwrap_or(i64::MIN);
         all.forget(floor);
-        self.seen.0.iter().for_each(|seen| drop(all.0.insert(*seen)));
+        all.0.extend(&self.seen.0);
         match horizon {
             Some(horizon) => format!("{VERSION}.{:016x}.{horizon}.{}", self.request, all.write(horizon)),
             None => format!("{VERSION}.{:016x}.-.", self.request),

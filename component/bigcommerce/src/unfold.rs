@@ -22,14 +22,15 @@ use crate::types::{Condition, QueryRequest};
 pub async fn unfold(client: &Client, plan: &Plan, unfold: &Unfold, mut fetched: Fetched) -> Result<Fetched, Error> {
     let malformed = |malformed: Malformed| remote::nonsense(&plan.what(), &malformed.to_string());
     let own = plan.object.key.last().copied().unwrap_or("id");
-    let mut out = Vec::with_capacity(fetched.sliced.records.len() / 4);
+    let mut all = Vec::with_capacity(fetched.sliced.count as usize);
     for parent in scan::lines(&fetched.sliced.records) {
         let key = scan::get(parent, unfold.link.key).map_err(malformed)?;
         let key = key.ok_or_else(|| remote::nonsense(&plan.what(), "a parent record has no key"))?;
         let Some(records) = inside(parent, unfold.embedded, own).map_err(malformed)? else {
-            out.extend(Box::pin(asked(client, plan, unfold, key)).await?);
+            all.push(Box::pin(asked(client, plan, unfold, key)).await?);
             continue;
         };
+        let mut out = Vec::new();
         for record in records {
             if scan::get(record, unfold.link.field).map_err(malformed)?.is_some() {
                 out.extend_from_slice(record);
@@ -38,9 +39,9 @@ pub async fn unfold(client: &Client, plan: &Plan, unfold: &Unfold, mut fetched: 
             }
             out.push(b'\n');
         }
+        all.push(out);
     }
-    fetched.sliced.count = u32::try_from(scan::lines(&out).count()).unwrap_or(u32::MAX);
-    fetched.sliced.records = out;
+    fetched.inside = Some(all);
     Ok(fetched)
 }
 
