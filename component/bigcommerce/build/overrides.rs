@@ -241,8 +241,8 @@ pub(crate) const INCLUDE_LIMITS: &[(&str, &str, u32)] =
     &[("v3:/catalog/products", "modifiers", 10), ("v3:/catalog/products", "options", 10)];
 
 /// Sub-objects inside of their parents' records, where neither name nor place follow the rule (`products/images`: `include=images`, in
-/// `images`): `(object, include, places, sum)`. A sum is how a parent tells that all of them are there.
-pub(crate) const EMBEDDED: &[(&str, &str, &[&[&str]], Option<(&str, &str)>)] = &[(
+/// `images`): `(object, include, places, total)`. The total is the parent's field that is above zero if it has any.
+pub(crate) const EMBEDDED: &[(&str, &str, &[&[&str]], &str)] = &[(
     "orders/products",
     "consignments.line_items",
     &[
@@ -252,7 +252,7 @@ pub(crate) const EMBEDDED: &[(&str, &str, &[&[&str]], Option<(&str, &str)>)] = &
         &["consignments", "email", "gift_certificates", "line_items"],
     ],
     // An order of old times may have lines and no consignments.
-    Some(("items_total", "quantity")),
+    "items_total",
 )];
 
 /// Titles that the rules would spell badly: `(object, title)`.

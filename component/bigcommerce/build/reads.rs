@@ -204,8 +204,8 @@ pub(crate) fn embedded(group: &Group<'_>, parent: &Group<'_>) -> Option<String> 
     }
     let offered = includes(listed);
     let known = overrides::EMBEDDED.iter().find(|(object, ..)| *object == group.name);
-    if let Some((_, include, paths, sum)) = known.filter(|(_, include, ..)| offered.contains(include)) {
-        return Some(embedding(&parent.name, include, &format!("&{paths:?}"), &[], *sum));
+    if let Some((_, include, paths, total)) = known.filter(|(_, include, ..)| offered.contains(include)) {
+        return Some(embedding(&parent.name, include, &format!("&{paths:?}"), &[], Some(total)));
     }
     let last = group.name.rsplit('/').next()?.replace('-', "_");
     let include = offered.into_iter().find(|include| *include == last)?;
@@ -219,9 +219,9 @@ pub(crate) fn embedded(group: &Group<'_>, parent: &Group<'_>) -> Option<String> 
     Some(embedding(&parent.name, include, &format!("&[&[{include:?}]]"), &lacks, None))
 }
 
-fn embedding(parent: &str, include: &str, paths: &str, lacks: &[&str], sum: Option<(&str, &str)>) -> String {
+fn embedding(parent: &str, include: &str, paths: &str, lacks: &[&str], total: Option<&str>) -> String {
     let paths = paths.replace(", [", ", &[").replace("&[[", "&[&[");
-    format!("Embedded{{parent:{parent:?},include:{include:?},paths:{paths},lacks:&{lacks:?},sum:{sum:?}}}")
+    format!("Embedded{{parent:{parent:?},include:{include:?},paths:{paths},lacks:&{lacks:?},total:{total:?}}}")
 }
 
 fn include_with(resource: &Resource) -> &'static str {

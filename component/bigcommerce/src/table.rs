@@ -63,8 +63,8 @@ pub struct Embedded {
     pub paths: &'static [&'static [&'static str]],
     /// Fields that they lack there.
     pub lacks: &'static [&'static str],
-    /// How the parent's record tells whether all are there: the field with the sum over all of them, and the summed field of each.
-    pub sum: Option<(&'static str, &'static str)>,
+    /// Field of the parent's record that is above zero if it has any.
+    pub total: Option<&'static str>,
 }
 
 /// When a record was changed.

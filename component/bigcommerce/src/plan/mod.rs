@@ -176,6 +176,8 @@ pub enum Pages {
         to: u128,
         /// Whether the endpoint has pages by number as well, and tells totals.
         numbered: bool,
+        /// Whether full pages are read one after the other, rather than ranges several at once.
+        chained: bool,
     },
     /// By the cursor that every answer gives.
     Cursor,

@@ -242,7 +242,12 @@ impl Planner<'_> {
         }
         let paging = match (keyset, read.paging) {
             _ if read.single => Pages::Once,
-            (Some(keyset), _) => Pages::Keyset { keyset, from: range.0, to: range.1, numbered: numbered(read, keyset) },
+            (Some(keyset), _) => {
+                let numbered = numbered(read, keyset);
+                // Records with all that they include are large: full pages then, rather than several nearly full ones at once.
+                let chained = !numbered && !self.request.include.is_empty();
+                Pages::Keyset { keyset, from: range.0, to: range.1, numbered, chained }
+            }
             (None, Paging::None) => Pages::Once,
             (None, Paging::V3Cursor) => Pages::Cursor,
             (None, Paging::V3After) => Pages::After(self.object.key.last().copied().unwrap_or("id")),

@@ -123,7 +123,9 @@ impl Source {
     pub fn new(pages: &Pages, limit: u32, short_page_ends: bool, floor: u32) -> Self {
         let kind = match pages {
             Pages::Once => Kind::Once { asked: false },
-            Pages::Keyset { from, to, numbered, .. } => Kind::Ranges(Ranges::new(*from, *to, *numbered)),
+            Pages::Keyset { from, to, numbered, chained, .. } => {
+                Kind::Ranges(Ranges::new(*from, *to, *numbered, *chained))
+            }
             Pages::Cursor | Pages::After(_) => Kind::Chain { next: Some(Target::After(None)) },
             Pages::Numbers => Kind::pages(1, None),
         };

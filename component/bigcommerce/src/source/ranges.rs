@@ -34,6 +34,8 @@ pub(super) struct Ranges {
     ended: bool,
     /// The remote sorts by the key on request, so that pages have numbers in its order.
     numbered: bool,
+    /// Every range is open: full pages, one after the other, because a request costs more than a moment.
+    chained: bool,
     /// Pages by number that are being read.
     pages: Option<Joined>,
     /// Least keys of pages that are joined and not delivered yet.
@@ -45,7 +47,7 @@ const MOST_STRETCH: f64 = 1e30;
 
 impl Ranges {
     /// Over the keys from `next` to `to`.
-    pub(super) fn new(next: u128, to: u128, numbered: bool) -> Self {
+    pub(super) fn new(next: u128, to: u128, numbered: bool, chained: bool) -> Self {
         Self {
             next,
             to,
@@ -55,6 +57,7 @@ impl Ranges {
             sparse: true,
             ended: next > to,
             numbered,
+            chained,
             pages: None,
             begins: BTreeMap::new(),
         }
@@ -90,7 +93,7 @@ impl Ranges {
             return None;
         }
         let near_end = self.remaining.is_some_and(|left| left < f64::from(limit) / 2.0);
-        if self.sparse || near_end {
+        if self.sparse || self.chained || near_end {
             self.open = true;
             return Some(Target::Range { from: self.next, to: (self.to != u128::MAX).then_some(self.to) });
         }

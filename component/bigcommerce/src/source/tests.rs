@@ -30,7 +30,7 @@ struct Way {
 }
 
 fn keyset(from: u128, numbered: bool) -> Pages {
-    Pages::Keyset { keyset: &KEYSET, from, to: u128::MAX, numbered }
+    Pages::Keyset { keyset: &KEYSET, from, to: u128::MAX, numbered, chained: false }
 }
 
 /// Reads everything with answers in random order, while `change` alters the store. Returns the keys and the requests made.
