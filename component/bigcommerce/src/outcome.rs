@@ -256,6 +256,13 @@ impl Judge<'_> {
         if error.retry == Retry::OutcomeUnknown {
             return self.all(|_| Outcome::Unknown(error.clone()));
         }
+        // Some endpoints tell in the body of a refusal what they saved: without it nobody knows.
+        if let (409 | 422, false) = (self.answer.status, self.answer.body.is_empty())
+            && serde_json::from_slice::<&RawValue>(&self.answer.body).is_err()
+        {
+            let error = remote::nonsense(&self.what, "the store refused it, and its answer is cut off or malformed");
+            return self.all(|_| Outcome::Unknown(error.clone()));
+        }
         let told = match self.answer.status {
             409 | 422 => Told::read(&self.answer.body),
             _ => Told::default(),

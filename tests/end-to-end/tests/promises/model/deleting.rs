@@ -76,6 +76,9 @@ async fn no_delete_ever_wipes_whatever_it_is_given() {
                     }
                     for value in row.values() {
                         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                        // A number may be written in several ways.
+                        named.extend(text.trim().parse::<f64>().ok().map(|number| format!("{number:.0}")));
+                        named.extend(text.trim().parse::<i128>().ok().map(|number| number.to_string()));
                         named.insert(text.trim().to_owned());
                     }
                     row.into()
