@@ -9,25 +9,47 @@ use crate::facts::Schema;
 #[derive(Default)]
 pub(crate) struct Nodes {
     known: HashMap<String, usize>,
+    names: Vec<String>,
     code: String,
 }
+
+/// Most nodes, and one more: two bits of sixteen are flags of the member that refers to one.
+const MOST_NODES: usize = 1 << 14;
 
 impl Nodes {
     /// The expression that refers to the node of this schema. `version` is that of the API (`v2`, `v3`).
     pub(crate) fn add(&mut self, schema: &Schema, version: &str) -> String {
+        format!("&N{}", self.index(schema, version))
+    }
+
+    fn index(&mut self, schema: &Schema, version: &str) -> usize {
         let node = self.node(schema, version);
         let next = self.known.len();
-        let index = *self.known.entry(node).or_insert_with_key(|node| {
+        *self.known.entry(node).or_insert_with_key(|node| {
             // Writing into a string cannot fail.
             let _ = writeln!(self.code, "static N{next}: Node = {node};");
             next
-        });
-        format!("&N{index}")
+        })
     }
 
     /// The statics.
-    pub(crate) fn into_code(self) -> String {
-        self.code
+    pub(crate) fn into_code(mut self) -> Result<String, String> {
+        if self.known.len() >= MOST_NODES || self.names.len() > usize::from(u16::MAX) {
+            return Err(
+                "there are more schemas, or names of fields, than the packed fields of the table can refer to".into()
+            );
+        }
+        let _ = writeln!(self.code, "static NAMES: &[&str] = &{:?};", self.names);
+        let nodes: String = (0..self.known.len()).map(|index| format!("&N{index},")).collect();
+        let _ = writeln!(self.code, "static NODES: &[&Node] = &[{nodes}];");
+        Ok(self.code)
+    }
+
+    fn name(&mut self, name: &str) -> usize {
+        self.names.iter().position(|known| known == name).unwrap_or_else(|| {
+            self.names.push(name.to_owned());
+            self.names.len() - 1
+        })
     }
 
     fn node(&mut self, schema: &Schema, version: &str) -> String {
@@ -35,12 +57,11 @@ impl Nodes {
         let kind = type_name(ty);
         let mut fields = String::new();
         for field in &schema.fields {
-            let node = self.add(field, version);
-            let _ = write!(
-                fields,
-                "Field{{name:{:?},required:{},read_only:{},node:{node}}},",
-                field.name, field.required, field.read_only
-            );
+            let node = self.index(field, version);
+            let name = self.name(&field.name);
+            // The flags of the table's `REQUIRED` and `READ_ONLY`.
+            let packed = node | usize::from(field.required) << 15 | usize::from(field.read_only) << 14;
+            let _ = write!(fields, "Packed({name},{packed}),");
         }
         let items = match &schema.items {
             Some(items) if kind == "Array" => format!("Some({})", self.add(items, version)),
@@ -50,14 +71,18 @@ impl Nodes {
             schema.values.iter().filter(|value| !value.is_null()).map(ToString::to_string).collect();
         let nullable = schema.nullable || schema.values.iter().any(serde_json::Value::is_null);
         let max_length = schema.max_length.as_ref().and_then(serde_json::Number::as_u64);
-        format!(
-            "Node{{ty:Type::{kind},format:Format::{},format_name:{:?},nullable:{nullable},values:&{values:?},\
-             fields:&[{fields}],items:{items},max_length:{:?},minimum:{:?},maximum:{:?}}}",
-            meaning(schema, ty),
+        let bounds = format!(
+            "format_name:{:?},max_length:{:?},minimum:{:?},maximum:{:?}",
             format_name(schema, ty, version),
             max_length.and_then(|length| u32::try_from(length).ok()),
             schema.minimum.as_ref().map(ToString::to_string),
             schema.maximum.as_ref().map(ToString::to_string),
+        );
+        let bounds = if bounds.contains("Some") { format!("Some(&Bounds{{{bounds}}})") } else { "None".to_owned() };
+        format!(
+            "Node{{ty:Type::{kind},format:Format::{},nullable:{nullable},values:&{values:?},\
+             fields:Fields(&[{fields}]),items:{items},bounds:{bounds}}}",
+            meaning(schema, ty),
         )
     }
 }

@@ -26,8 +26,8 @@ pub enum Schema {
     Type(Type, &'static [&'static str]),
 }
 
-impl From<&Field> for Property {
-    fn from(field: &Field) -> Self {
+impl From<Field> for Property {
+    fn from(field: Field) -> Self {
         Self { name: field.name, schema: Schema::Node(field.node), read_only: field.read_only }
     }
 }
@@ -65,17 +65,19 @@ pub fn record(title: &str, properties: &[Property], required: &[&str], closed: b
 fn write_node(out: &mut String, node: &Node, read_only: bool) {
     let mut members = Members::begin(out);
     types(&mut members, node.ty, node.format, node.nullable);
-    if let Some(format) = node.format_name {
+    if let Some(format) = node.bounds.and_then(|bounds| bounds.format_name) {
         text(members.name("format"), format);
     }
     choice(&mut members, node.values, node.nullable);
-    if let Some(length) = node.max_length {
-        // Writing into a string cannot fail.
-        let _ = write!(members.name("maxLength"), "{length}");
-    }
-    for (name, bound) in [("minimum", node.minimum), ("maximum", node.maximum)] {
-        if let Some(bound) = bound {
-            members.name(name).push_str(bound);
+    if let Some(bounds) = node.bounds {
+        if let Some(length) = bounds.max_length {
+            // Writing into a string cannot fail.
+            let _ = write!(members.name("maxLength"), "{length}");
+        }
+        for (name, bound) in [("minimum", bounds.minimum), ("maximum", bounds.maximum)] {
+            if let Some(bound) = bound {
+                members.name(name).push_str(bound);
+            }
         }
     }
     if !node.fields.is_empty() {
