@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bigcommerce_emulator::{Config, Effect, Fault, Quota, Sizes};
-use connector_host::contract::{Comparison, Consistency, ErrorKind};
+use connector_host::contract::{Comparison, Consistency};
 use end_to_end::{Bench, condition, ids, lines, order, query, records, refused};
 use serde_json::{Value, json};
 

@@ -1,13 +1,13 @@
 //! Answers to writes and error bodies of any shape: one outcome per record, whatever comes; nothing is called applied that the
 //! answer does not prove; and what a person reads is one line of bounded length.
 
+use connector_bigcommerce::batch::Way;
 use connector_bigcommerce::error::{Error, Retry};
 use connector_bigcommerce::host::Answer;
 use connector_bigcommerce::outcome::{self, Verdict};
 use connector_bigcommerce::remote::{self, Said};
 use connector_bigcommerce::table::{OBJECTS, Object};
 use connector_bigcommerce::types::{Outcome, Verb};
-use connector_bigcommerce::write::Way;
 
 use crate::feed::Feed;
 use crate::oracle;
@@ -45,8 +45,9 @@ pub fn check(data: &[u8]) {
     let lines: Vec<Vec<u8>> = (1..=count).map(|number| line(object, number)).collect();
     let sent: Vec<&[u8]> = lines.iter().map(Vec::as_slice).collect();
     match outcome::read(object, verb, way, &sent, &answer) {
-        Verdict::Each(outcomes) => {
+        Verdict::Each { outcomes, look } => {
             assert_eq!(outcomes.len(), sent.len(), "not one outcome per record");
+            assert!(look.iter().all(|row| *row < sent.len()), "a record is to be looked up that was not sent");
             outcomes.iter().for_each(told);
             proven(status, verb, &outcomes);
         }
