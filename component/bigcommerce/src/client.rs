@@ -77,11 +77,13 @@ impl Client {
         patience: Patience,
         parse: impl Fn(Answer) -> Result<T, String>,
     ) -> Result<T, Error> {
-        self.attempts(&call, patience, &Stop::default(), |answer| match answer.status {
-            200..=299 => parse(answer).map(Ok),
-            _ => Ok(Err(remote::refusal(&call.what, &answer))),
-        })
-        .await?
+        let (result, tried) = self
+            .attempts(&call, patience, &Stop::default(), |answer| match answer.status {
+                200..=299 => parse(answer).map(Ok),
+                _ => Ok(Err(remote::refusal(&call.what, &answer))),
+            })
+            .await?;
+        result.map_err(|failure| tried.given_up(failure))
     }
 
     /// Writes; the answer may have any status. It is sent again only where the store provably did not act, and not at all
@@ -90,7 +92,7 @@ impl Client {
     /// # Errors
     /// No answer, or a call cancelled or stopped before it was sent. `retry` says whether the store may have acted.
     pub async fn write(&self, call: &Call, stop: &Stop) -> Result<Answer, Error> {
-        self.attempts(call, Patience::Budget, stop, Ok).await
+        self.attempts(call, Patience::Budget, stop, Ok).await.map(|(answer, _)| answer)
     }
 
     /// Repeats as `retry::decide` says, until `understand` takes an answer.
@@ -100,7 +102,7 @@ impl Client {
         patience: Patience,
         stop: &Stop,
         understand: impl Fn(Answer) -> Result<T, String>,
-    ) -> Result<T, Error> {
+    ) -> Result<(T, Tried), Error> {
         let effect = call.effect();
         let budget = match patience {
             Patience::Budget => self.settings.retry_budget_ms,
@@ -113,16 +115,19 @@ impl Client {
                 *count += 1;
                 decide(effect, ended, *count, waited, budget, self.host.now())
             };
+            let mut told = false;
             let (decision, failure) = match self.once(call, stop).await? {
                 Ok(answer) => {
-                    let decision = decide(Attempt::Status(answer.status, asked_wait(&answer)));
-                    if decision == Decision::Stop {
-                        match understand(answer) {
-                            Ok(value) => return Ok(value),
+                    told = allowance(&answer).left.is_some();
+                    let ended = Attempt::Status(answer.status, asked_wait(&answer));
+                    let refusal = (!(200..300).contains(&answer.status))
+                        .then(|| (decide(ended), remote::refusal(&call.what, &answer)));
+                    match refusal {
+                        Some((wait @ Decision::Wait(_), failure)) => (wait, failure),
+                        _ => match understand(answer) {
+                            Ok(value) => return Ok((value, Tried { attempts: attempt + refused, waited, budget })),
                             Err(reason) => (decide(Attempt::Garbled), remote::nonsense(&call.what, &reason)),
-                        }
-                    } else {
-                        (decision, remote::refusal(&call.what, &answer))
+                        },
                     }
                 }
                 Err(failure) => {
@@ -131,18 +136,21 @@ impl Client {
                 }
             };
             let Decision::Wait(wait) = decision else {
-                return Err(failure);
+                return Err(Tried { attempts: attempt + refused, waited, budget }.given_up(failure));
             };
             waited += wait;
-            self.hold(call, &failure, wait);
+            self.hold(call, &failure, told, wait);
             self.unless(stop, self.host.sleep(wait)).await?;
         }
     }
 
-    /// Tells the operator about a wait, and keeps others on the same quota from running into the same wall.
-    fn hold(&self, call: &Call, failure: &Error, wait: u64) {
-        if failure.status == Some(429) {
-            self.host.report(&self.bucket(), Allowance { limit: None, left: Some(0), reset_ms: Some(wait) });
+    /// Tells the operator about a wait, and keeps others from running into the same wall. Where the answer said when the quota's
+    /// window ends, all of them know already; a 429 that says nothing means too many at once at this endpoint, if it has such a
+    /// limit, and otherwise that the platform is busy.
+    fn hold(&self, call: &Call, failure: &Error, told: bool, wait: u64) {
+        if failure.status == Some(429) && !told {
+            let bucket = call.endpoint.1.map_or_else(|| self.bucket(), |_| self.endpoint_bucket(call));
+            self.host.report(&bucket, Allowance { limit: None, left: Some(0), reset_ms: Some(wait) });
         }
         let fields = [
             ("wait_ms", wait.to_string()),
@@ -157,20 +165,21 @@ impl Client {
         format!("stores/{}", self.settings.store_hash)
     }
 
+    /// A path is a bucket for each of its methods; a lane is one for all that run in it.
+    fn endpoint_bucket(&self, call: &Call) -> String {
+        let (bucket, place) = (self.bucket(), call.endpoint.0);
+        match place.starts_with('/') {
+            true => format!("{bucket} {} {place}", call.method),
+            false => format!("{bucket} {place}"),
+        }
+    }
+
     /// One attempt. The outer error is ours (variables, cancellation), the inner one the network's.
     async fn once(&self, call: &Call, stop: &Stop) -> Result<Result<Answer, crate::host::SendError>, Error> {
         let bucket = self.bucket();
         // The endpoint's place first: whoever waits for one must not sit on the store's quota meanwhile.
         let endpoint = match call.endpoint.1 {
-            Some(limit) => {
-                // A path is a bucket for each of its methods; a lane is one for all that run in it.
-                let place = call.endpoint.0;
-                let name = match place.starts_with('/') {
-                    true => format!("{bucket} {} {place}", call.method),
-                    false => format!("{bucket} {place}"),
-                };
-                Some(self.unless(stop, self.host.permit(&name, Some(limit))).await?)
-            }
+            Some(limit) => Some(self.unless(stop, self.host.permit(&self.endpoint_bucket(call), Some(limit))).await?),
             None => None,
         };
         let store = self.unless(stop, self.host.permit(&bucket, None)).await?;
@@ -203,19 +212,13 @@ impl Client {
             Effect::Read => self.unless(stop, sending).await?,
             Effect::Write => sending.await,
         };
-        drop((endpoint, store));
         if let Ok(answer) = &result {
-            let number = |name| answer.number(name);
-            let narrow = |value: Option<u64>| value.and_then(|value| u32::try_from(value).ok());
-            let allowance = Allowance {
-                limit: narrow(number("x-rate-limit-requests-quota")),
-                left: narrow(number("x-rate-limit-requests-left")),
-                reset_ms: number("x-rate-limit-time-reset-ms"),
-            };
+            let allowance = allowance(answer);
             if allowance != Allowance::default() {
                 self.host.report(&bucket, allowance);
             }
         }
+        drop((endpoint, store));
         Ok(result)
     }
 
@@ -225,6 +228,47 @@ impl Client {
             Either::Left((value, _)) => Ok(value),
             Either::Right(_) => Err(Error::cancelled()),
         }
+    }
+}
+
+/// How long a request was tried.
+struct Tried {
+    /// Failed attempts.
+    attempts: u32,
+    /// Milliseconds of waiting between them, and how many were allowed.
+    waited: u64,
+    budget: u64,
+}
+
+impl Tried {
+    /// A failure that no attempt mended.
+    fn given_up(&self, mut failure: Error) -> Error {
+        if self.attempts > 1 {
+            let seconds = self.waited.div_ceil(1000);
+            failure
+                .message
+                .push_str(&format!("; given up after {} attempts and {seconds} s of waiting", self.attempts));
+        }
+        if failure.status == Some(429) && self.budget > 0 {
+            let allowed = self.budget.div_ceil(1000);
+            failure
+                .message
+                .push_str(&format!("; one more wait would exceed the {allowed} s that `retry_budget_ms` allows"));
+        }
+        failure
+    }
+}
+
+/// What an answer says about the quota. A refusal leaves nothing, whatever it says.
+fn allowance(answer: &Answer) -> Allowance {
+    let number = |name| answer.number(name);
+    let narrow = |value: Option<u64>| value.and_then(|value| u32::try_from(value).ok());
+    let (left, reset_ms) = (narrow(number("x-rate-limit-requests-left")), number("x-rate-limit-time-reset-ms"));
+    let refused = answer.status == 429 && reset_ms.is_some();
+    Allowance {
+        limit: narrow(number("x-rate-limit-requests-quota")),
+        left: if refused { Some(0) } else { left },
+        reset_ms,
     }
 }
 

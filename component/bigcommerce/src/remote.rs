@@ -28,7 +28,7 @@ pub fn refusal(what: &str, answer: &Answer) -> Error {
         409 => (Kind::Conflict, "it clashes with what the store holds"),
         429 => (
             Kind::RateLimited,
-            "the store's request quota is used up, and waiting longer would exceed the retry budget",
+            "the store takes no more requests now: its quota is used up, or there are too many at a time",
         ),
         300..=399 => {
             (Kind::Protocol, "the address redirects elsewhere, and redirects are not followed: check `base_url`")

@@ -41,23 +41,23 @@ pub enum Decision {
 
 /// Attempts at a request that keeps failing for another reason than 429. The API advises 3 to 5.
 const MOST_ATTEMPTS: u32 = 5;
-/// First wait where nothing says how long, in milliseconds; every further one is three times as long.
+/// First wait where nothing says how long, in milliseconds; every further one is five times as long. What passes soon costs little
+/// that way, and the last of [`MOST_ATTEMPTS`] comes after the minute for which the API asks.
 const FIRST_WAIT: u64 = 500;
-/// Longest single wait where nothing says how long, in milliseconds; only refusals for the quota get that far.
+/// Longest single wait where nothing says how long, in milliseconds, but for the spread.
 const LONGEST_WAIT: u64 = 60_000;
 
 /// Decides. `attempt` counts from 1, those that ended with 429 apart from the others; `waited` and `budget` are milliseconds; `jitter` is any number.
 pub fn decide(effect: Effect, ended: Attempt, attempt: u32, waited: u64, budget: u64, jitter: u64) -> Decision {
     let wait = match ended {
-        // The first time as asked, then never less than what grows: some servers ask for nothing, again and again.
-        Attempt::Status(429, Some(asked)) if attempt == 1 => Some(asked.max(1)),
-        Attempt::Status(429, asked) => Some(asked.unwrap_or(0).max(growing(attempt, jitter))),
+        Attempt::Status(429, Some(asked)) => Some(asked_for(asked, attempt, jitter)),
+        Attempt::Status(429, None) => Some(growing(attempt, jitter)),
         Attempt::NoAnswer { unsent: true, cause } if attempt < MOST_ATTEMPTS && passing(cause) => {
             Some(growing(attempt, jitter))
         }
         _ if effect == Effect::Write || attempt >= MOST_ATTEMPTS => None,
         Attempt::Status(500 | 502 | 503 | 504 | 408 | 423, asked) => {
-            Some(asked.unwrap_or_else(|| growing(attempt, jitter)))
+            Some(asked.map_or_else(|| growing(attempt, jitter), |asked| asked_for(asked, attempt, jitter)))
         }
         Attempt::Garbled => Some(growing(attempt, jitter)),
         Attempt::NoAnswer { cause, .. } if passing(cause) => Some(growing(attempt, jitter)),
@@ -74,9 +74,15 @@ fn passing(cause: Cause) -> bool {
     matches!(cause, Cause::Connect | Cause::Timeout | Cause::Broken | Cause::Name)
 }
 
+/// The first time as asked, then never less than what grows: some servers ask for nothing, again and again.
+fn asked_for(asked: u64, attempt: u32, jitter: u64) -> u64 {
+    let least = if attempt <= 1 { 1 } else { growing(attempt - 1, jitter) };
+    asked.max(least)
+}
+
 /// A wait that grows with the attempts, spread by up to a quarter so that callers do not come back in step.
 fn growing(attempt: u32, jitter: u64) -> u64 {
-    let wait = FIRST_WAIT.saturating_mul(3u64.saturating_pow(attempt.saturating_sub(1))).min(LONGEST_WAIT);
+    let wait = FIRST_WAIT.saturating_mul(5u64.saturating_pow(attempt.saturating_sub(1))).min(LONGEST_WAIT);
     wait + jitter % (wait / 4 + 1)
 }
 
@@ -118,10 +124,34 @@ mod tests {
         assert_eq!(decide(Effect::Read, Attempt::Status(429, Some(99_999)), 99, 10, BUDGET, 0), Decision::Wait(99_999));
         assert!(matches!(
             decide(Effect::Read, Attempt::Status(429, Some(0)), 3, 10, BUDGET, 0),
-            Decision::Wait(1000..)
+            Decision::Wait(2000..)
         ));
         assert_eq!(decide(Effect::Read, Attempt::Status(429, Some(2)), 1, BUDGET - 1, BUDGET, 0), Decision::Stop);
         assert_eq!(decide(Effect::Read, Attempt::Status(500, None), MOST_ATTEMPTS, 0, BUDGET, 0), Decision::Stop);
+    }
+
+    #[test]
+    fn the_wait_that_503_asks_for_is_kept_for_reads_and_never_gets_shorter_than_what_grows() {
+        let degraded =
+            |effect, asked, attempt| decide(effect, Attempt::Status(503, Some(asked)), attempt, 0, BUDGET, 0);
+        assert_eq!(degraded(Effect::Read, 30_000, 1), Decision::Wait(30_000));
+        assert_eq!(degraded(Effect::Read, 30_000, 4), Decision::Wait(30_000));
+        assert_eq!(degraded(Effect::Read, 0, 1), Decision::Wait(1));
+        assert_eq!(degraded(Effect::Read, 0, 3), Decision::Wait(2_500));
+        assert_eq!(degraded(Effect::Read, 30_000, MOST_ATTEMPTS), Decision::Stop);
+        assert_eq!(degraded(Effect::Read, BUDGET + 1, 1), Decision::Stop);
+        assert_eq!(
+            degraded(Effect::Write, 30_000, 1),
+            Decision::Stop,
+            "a 503 does not prove that the store did not act"
+        );
+    }
+
+    #[test]
+    fn the_last_attempt_comes_after_the_minute_that_the_api_asks_for() {
+        let waits: Vec<u64> = (1..MOST_ATTEMPTS).map(|attempt| growing(attempt, 0)).collect();
+        assert_eq!(waits, [500, 2_500, 12_500, LONGEST_WAIT]);
+        assert!(waits.iter().sum::<u64>() < BUDGET);
     }
 
     #[test]

@@ -42,6 +42,8 @@ pub struct WindowUse {
     pub refused: u32,
     /// Requests that another consumer took.
     pub others: u32,
+    /// Requests of the other consumer that were refused.
+    pub others_refused: u32,
 }
 
 /// Counts requests against a quota.
@@ -54,21 +56,90 @@ pub(crate) struct Counter {
 struct Inner {
     quota: Quota,
     start: Instant,
-    /// Times of requests in the sliding window.
+    /// Times of granted requests in the sliding window.
     recent: VecDeque<Instant>,
+    /// Number of the fixed window, and requests granted in it.
+    fixed: (usize, u32),
+    /// Requests that the other consumer has sent.
+    others_sent: u32,
     uses: Vec<WindowUse>,
+}
+
+impl Inner {
+    fn new(quota: Quota) -> Self {
+        Self {
+            quota: Quota { window: quota.window.max(Duration::from_millis(1)), ..quota },
+            start: Instant::now(),
+            recent: VecDeque::new(),
+            fixed: (0, 0),
+            others_sent: 0,
+            uses: Vec::new(),
+        }
+    }
+
+    fn number(&self, at: Instant) -> usize {
+        (at.saturating_duration_since(self.start).as_nanos() / self.quota.window.as_nanos()) as usize
+    }
+
+    fn used(&self) -> u32 {
+        if self.quota.sliding { self.recent.len() as u32 } else { self.fixed.1 }
+    }
+
+    /// Grants a request, if one is left. Times must not go backwards.
+    fn grant(&mut self, at: Instant) -> bool {
+        while self.recent.front().is_some_and(|t| at.saturating_duration_since(*t) >= self.quota.window) {
+            self.recent.pop_front();
+        }
+        let number = self.number(at);
+        if self.fixed.0 != number {
+            self.fixed = (number, 0);
+        }
+        let granted = self.used() < self.quota.requests;
+        if granted && self.quota.sliding {
+            self.recent.push_back(at);
+        }
+        self.fixed.1 += u32::from(granted);
+        granted
+    }
+
+    /// The window at this time; nothing so far behind that it would cost memory.
+    fn entry(&mut self, at: Instant) -> Option<&mut WindowUse> {
+        let number = self.number(at);
+        if self.uses.len() <= number && number < 1_000_000 {
+            self.uses.resize(number + 1, WindowUse::default());
+        }
+        self.uses.get_mut(number)
+    }
+
+    /// What the other consumer has sent until now: evenly, whether it is granted or not.
+    fn others(&mut self, now: Instant) {
+        let share = self.quota.others_share.clamp(0.0, 1.0) * f64::from(self.quota.requests);
+        if share <= 0.0 {
+            return;
+        }
+        let step = self.quota.window.div_f64(share);
+        loop {
+            let at = self.start + step.mul_f64(f64::from(self.others_sent) + 0.5);
+            if at > now {
+                return;
+            }
+            self.others_sent += 1;
+            let granted = self.grant(at);
+            if let Some(entry) = self.entry(at) {
+                *(if granted { &mut entry.others } else { &mut entry.others_refused }) += 1;
+            }
+        }
+    }
 }
 
 impl Counter {
     pub(crate) fn new(quota: Quota) -> Self {
-        let inner = Inner { quota, start: Instant::now(), recent: VecDeque::new(), uses: Vec::new() };
-        Self { inner: Mutex::new(inner) }
+        Self { inner: Mutex::new(Inner::new(quota)) }
     }
 
     /// Starts anew with another quota.
     pub(crate) fn set(&self, quota: Quota) {
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        *inner = Inner { quota, start: Instant::now(), recent: VecDeque::new(), uses: Vec::new() };
+        *self.inner.lock().unwrap_or_else(PoisonError::into_inner) = Inner::new(quota);
     }
 
     /// How the windows since the start were used.
@@ -78,45 +149,21 @@ impl Counter {
 
     /// Counts a request.
     pub(crate) fn take(&self, now: Instant) -> Allowance {
-        let mut guard = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        let Inner { quota, start, recent, uses } = &mut *guard;
-        let window = quota.window.max(Duration::from_millis(1));
-        let elapsed = now.saturating_duration_since(*start);
-        let number = (elapsed.as_nanos() / window.as_nanos()) as usize;
-        let into = elapsed.saturating_sub(window.saturating_mul(number as u32));
-        // A window that saw no request costs nothing: only as many entries as windows with a bound.
-        if uses.len() <= number && number < 1_000_000 {
-            uses.resize(number + 1, WindowUse::default());
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.others(now);
+        let granted = inner.grant(now);
+        if let Some(entry) = inner.entry(now) {
+            *(if granted { &mut entry.granted } else { &mut entry.refused }) += 1;
         }
-        let share = quota.others_share.clamp(0.0, 1.0) * f64::from(quota.requests);
-        let (used, others, reset);
-        if quota.sliding {
-            while recent.front().is_some_and(|t| now.saturating_duration_since(*t) >= window) {
-                recent.pop_front();
-            }
-            used = recent.len() as u32;
-            others = share as u32;
-            let oldest = recent.front().map_or(Duration::ZERO, |t| now.saturating_duration_since(*t));
-            reset = window.saturating_sub(oldest);
+        let Quota { requests, window, sliding, .. } = inner.quota;
+        let since = if sliding {
+            inner.recent.front().map_or(Duration::ZERO, |oldest| now.saturating_duration_since(*oldest))
         } else {
-            used = uses.last().map_or(0, |u| u.granted);
-            others = (share * into.as_secs_f64() / window.as_secs_f64()) as u32;
-            reset = window.saturating_sub(into);
-        }
-        let free = quota.requests.saturating_sub(used).saturating_sub(others);
-        let granted = free > 0;
-        if granted && quota.sliding {
-            recent.push_back(now);
-        }
-        if let Some(entry) = uses.last_mut() {
-            entry.others = entry.others.max(others);
-            if granted {
-                entry.granted += 1;
-            } else {
-                entry.refused += 1;
-            }
-        }
-        Allowance { granted, quota: quota.requests, left: free.saturating_sub(1), window, reset }
+            let past = window.saturating_mul(inner.fixed.0 as u32);
+            now.saturating_duration_since(inner.start).saturating_sub(past)
+        };
+        let left = requests.saturating_sub(inner.used());
+        Allowance { granted, quota: requests, left, window, reset: window.saturating_sub(since) }
     }
 }
 
@@ -188,9 +235,21 @@ mod tests {
     fn another_consumer_takes_its_share() {
         let counter = Counter::new(quota(100, false, 0.3));
         let start = Instant::now();
-        assert_eq!(granted(&counter, start, 9_990, 200), 71);
+        assert_eq!(granted(&counter, start, 9_990, 200), 70);
         let counter = Counter::new(quota(100, true, 0.3));
-        assert_eq!(granted(&counter, start, 1, 200), 70);
+        assert_eq!(granted(&counter, start, 9_990, 200), 70);
+    }
+
+    #[test]
+    fn another_consumer_finds_nothing_where_all_was_taken_before() {
+        for sliding in [false, true] {
+            let counter = Counter::new(quota(100, sliding, 0.3));
+            let start = Instant::now();
+            assert_eq!(granted(&counter, start, 10, 200), 100);
+            granted(&counter, start, 9_990, 1);
+            let uses = counter.uses();
+            assert_eq!(uses.first().map(|u| (u.others, u.others_refused)), Some((0, 30)));
+        }
     }
 
     #[test]

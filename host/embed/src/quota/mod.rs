@@ -1,9 +1,12 @@
 //! Leave to send. Remotes allow so many requests per window and tell with each answer how many are left; everybody who draws on
 //! one such allowance, over all activities and connections of the host, shares one bucket here and waits in one line.
 //!
-//! A request may go while more is left than is under way. When nothing is left, everybody waits for the window's end; then one
-//! request goes ahead to learn what the new window holds. Where nothing is known yet a few may go, and more with each answer that
-//! says nothing. Nothing runs in the background: whoever waits moves the line on.
+//! A request may go while more is left than is under way, and than belongs to others who draw on the same allowance (see [`share`]).
+//! When nothing is left, everybody waits for the window's end; then one request goes ahead to learn what the new window holds. Where
+//! nothing is known yet a few may go, and more with each answer that says nothing. Nothing runs in the background: whoever waits
+//! moves the line on.
+
+mod share;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,6 +17,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::status::QuotaStatus;
+use share::{Share, Told};
 
 /// Requests that may be under way at first, before any answer has told the allowance.
 const UNKNOWN_IN_FLIGHT: u32 = 4;
@@ -21,6 +25,8 @@ const UNKNOWN_IN_FLIGHT: u32 = 4;
 const DEFAULT_WINDOW: Duration = Duration::from_secs(1);
 /// Longest wait that a remote can impose; what is longer is cut to it and asked again.
 const LONGEST_WINDOW: Duration = Duration::from_secs(24 * 3600);
+/// Remotes tell the time until a window's end in milliseconds, and cut off the rest.
+const CUT_OFF: Duration = Duration::from_millis(1);
 /// Answers of one window arrive at different times and so name its end a little differently; a later end than this is a new window.
 const SAME_WINDOW: Duration = Duration::from_secs(1);
 /// Buckets above which those that nobody uses are forgotten.
@@ -69,6 +75,7 @@ struct Line {
     /// Reports that came for requests which are still `out`.
     reported: u32,
     waiting: VecDeque<Arc<Ticket>>,
+    share: Share,
 }
 
 #[derive(Debug)]
@@ -77,8 +84,8 @@ enum Known {
     Nothing { answered: u32 },
     /// `left` at the last report, `ends` when the window does; `silent` requests came back since without a word.
     Window { left: u32, silent: u32, ends: Instant },
-    /// The last window was used up and is over; one request, if `sent`, is finding out about the new one.
-    Probing { sent: bool },
+    /// The last window was used up and has `ended`; one request, if `sent`, is finding out about the new one.
+    Probing { sent: bool, ended: Instant },
 }
 
 impl Default for Known {
@@ -105,13 +112,28 @@ impl Line {
         }
     }
 
+    /// When to ask for the next window.
+    fn over(&self, left: u32, silent: u32, ends: Instant, now: Instant) -> Instant {
+        ends + self.share.behind(left.saturating_sub(silent), now)
+    }
+
+    /// Whether one more may go in a window; otherwise when to look again.
+    fn room(&self, left: u32, silent: u32, ends: Instant, now: Instant) -> Result<(), Instant> {
+        let free = f64::from(left) - f64::from(self.out) - f64::from(silent);
+        if free >= 1.0 + self.share.kept(ends.saturating_duration_since(now), now) {
+            return Ok(());
+        }
+        let due = self.share.due(free, now).and_then(|before| ends.checked_sub(before));
+        Err(due.map_or_else(|| self.over(left, silent, ends, now), |due| due.max(now + CUT_OFF).min(ends)))
+    }
+
     /// Lets those at the head of the line go who may. Answers when it is worth trying again, if time alone can change it.
     fn advance(&mut self, now: Instant) -> Option<Instant> {
         if let Known::Window { left, silent, ends } = self.known
-            && now >= ends
+            && now >= self.over(left, silent, ends, now)
         {
-            let used_up = left <= self.out.saturating_add(silent);
-            self.known = if used_up { Known::Probing { sent: false } } else { Known::default() };
+            let used_up = self.room(left, silent, ends, now).is_err();
+            self.known = if used_up { Known::Probing { sent: false, ended: ends } } else { Known::default() };
         }
         while let Some(index) = self.waiting.iter().position(|ticket| !ticket.parked.load(Ordering::Relaxed)) {
             let head = self.waiting.get(index)?;
@@ -119,20 +141,25 @@ impl Line {
             if head.concurrency.is_some_and(|most| running >= most.max(1)) {
                 return None;
             }
+            if let Some(next) = self.share.next(now) {
+                return Some(next);
+            }
+            if let Known::Window { left, silent, ends } = self.known
+                && let Err(again) = self.room(left, silent, ends, now)
+            {
+                return Some(again);
+            }
             match &mut self.known {
                 Known::Nothing { answered } if running >= UNKNOWN_IN_FLIGHT.saturating_add(*answered) => return None,
-                Known::Nothing { .. } => {}
-                Known::Window { left, silent, ends } if *left <= self.out.saturating_add(*silent) => {
-                    return Some(*ends);
-                }
-                Known::Window { .. } => {}
-                Known::Probing { sent: true } => return None,
-                Known::Probing { sent } => {
+                Known::Nothing { .. } | Known::Window { .. } => {}
+                Known::Probing { sent: true, .. } => return None,
+                Known::Probing { sent, .. } => {
                     *sent = true;
                     head.probe.store(true, Ordering::Relaxed);
                 }
             }
             let head = self.waiting.remove(index)?;
+            self.share.granted(now);
             self.out = self.out.saturating_add(1);
             head.granted.store(true, Ordering::Release);
             head.wake.notify_one();
@@ -144,8 +171,12 @@ impl Line {
     /// head of the line, whose owner may be busy with something else.
     fn advance_for_all(&mut self, now: Instant) {
         if self.advance(now).is_some() {
-            self.waiting.iter().for_each(|ticket| ticket.wake.notify_one());
+            self.tell_all();
         }
+    }
+
+    fn tell_all(&self) {
+        self.waiting.iter().for_each(|ticket| ticket.wake.notify_one());
     }
 
     fn report(&mut self, report: Report, now: Instant) {
@@ -154,22 +185,31 @@ impl Line {
             self.limit = report.limit;
         }
         let Some(left) = report.left else { return };
-        let ends = now + report.reset.unwrap_or(DEFAULT_WINDOW).min(LONGEST_WINDOW);
+        let reset = report.reset.unwrap_or(DEFAULT_WINDOW).min(LONGEST_WINDOW);
+        let ends = now + reset + CUT_OFF;
+        if let (Some(limit), Some(_)) = (report.limit, report.reset) {
+            let behind = match self.known {
+                Known::Probing { ended, .. } => Some(ended),
+                _ => None,
+            };
+            self.share.told(Told { limit, left, reset }, self.out, behind, now);
+        }
         self.known = match self.known {
             // Answers overtake each other: within one window the lowest number is the latest.
             Known::Window { left: before, ends: known, .. } if now < known && ends <= known + SAME_WINDOW => {
                 Known::Window {
                     left: left.min(before),
                     silent: 0,
-                    ends: if left == 0 { known.max(ends) } else { known },
+                    ends: if left == 0 { known.max(ends) } else { known.min(ends) },
                 }
             }
             _ => Known::Window { left, silent: 0, ends },
         };
     }
 
-    fn returned(&mut self, was_probe: bool) {
+    fn returned(&mut self, was_probe: bool, now: Instant) {
         self.out = self.out.saturating_sub(1);
+        self.share.returned(now);
         if self.reported > 0 {
             self.reported -= 1;
             return;
@@ -239,6 +279,13 @@ pub struct Permit {
     ticket: Arc<Ticket>,
 }
 
+/// What somebody who waits sees.
+enum Look {
+    Granted,
+    /// Not yet; at this time it is worth looking again.
+    Again(Option<Instant>),
+}
+
 /// A permit, seen from the instance that holds it.
 #[derive(Debug)]
 pub(crate) struct Held {
@@ -255,7 +302,7 @@ impl Held {
         if !ticket.parked.swap(true, Ordering::Relaxed) && ticket.granted.load(Ordering::Acquire) {
             line.idle = line.idle.saturating_add(1);
             if ticket.probe.swap(false, Ordering::Relaxed)
-                && let Known::Probing { sent } = &mut line.known
+                && let Known::Probing { sent, .. } = &mut line.known
             {
                 *sent = false;
             }
@@ -289,36 +336,48 @@ impl Permit {
     /// Returns once the request may be sent.
     pub(crate) async fn granted(&self) {
         loop {
-            let again = self.bucket.lock().advance(Instant::now());
-            if self.ticket.granted.load(Ordering::Acquire) {
-                return;
-            }
-            match again {
-                Some(at) => tokio::select! {
+            match self.look() {
+                Look::Granted => return,
+                Look::Again(Some(at)) => tokio::select! {
                     () = self.ticket.wake.notified() => {}
                     () = tokio::time::sleep_until(at) => {}
                 },
-                None => self.ticket.wake.notified().await,
+                Look::Again(None) => self.ticket.wake.notified().await,
             }
         }
+    }
+
+    /// Moves the line on. Who leaves it tells the others when there is something to do.
+    fn look(&self) -> Look {
+        let mut line = self.bucket.lock();
+        let again = line.advance(Instant::now());
+        if !self.ticket.granted.load(Ordering::Acquire) {
+            return Look::Again(again);
+        }
+        if again.is_some() {
+            line.tell_all();
+        }
+        Look::Granted
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
+        let now = Instant::now();
         let mut line = self.bucket.lock();
         if self.ticket.granted.load(Ordering::Acquire) {
             if self.ticket.parked.load(Ordering::Relaxed) {
                 line.idle = line.idle.saturating_sub(1);
             }
-            line.returned(self.ticket.probe.load(Ordering::Relaxed));
+            line.returned(self.ticket.probe.load(Ordering::Relaxed), now);
         } else {
             line.waiting.retain(|ticket| !Arc::ptr_eq(ticket, &self.ticket));
         }
-        line.advance_for_all(Instant::now());
+        line.advance_for_all(now);
     }
 }
 
 #[cfg(test)]
-#[path = "quota_tests.rs"]
+mod fairness;
+#[cfg(test)]
 mod tests;
