@@ -104,7 +104,7 @@ async fn payments_are_captured_and_voided_and_refunds_quoted_and_made() {
         );
         assert_eq!(stored(&bench, "orders", "payment_status"), status);
     }
-    let items = json!([{ "item_type": "ORDER", "item_id": order, "amount": 1.5 }]);
+    let items = json!([{ "item_type": "SHIPPING", "item_id": order, "amount": 1.5 }]);
     let outcomes =
         create(&bench, "orders/payment_actions/refund_quotes", &[json!({ "order_id": order, "items": items })]).await;
     assert_eq!(applied(&outcomes[0])["order_id"], order, "{outcomes:?}");
