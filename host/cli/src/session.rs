@@ -13,7 +13,7 @@ use crate::interrupt::Interrupt;
 use crate::project::{Project, Saved, bad_name};
 use crate::remote;
 use crate::schema::Schema;
-use crate::variables::{self, Sources, Variables, mentions};
+use crate::variables::{self, Sources, Variables};
 
 include!(concat!(env!("OUT_DIR"), "/bundled.rs"));
 
@@ -133,7 +133,7 @@ impl Session {
                 .into());
         }
         let settings = Value::Object(saved.settings.clone());
-        let undefined: Vec<_> = mentions(&settings)
+        let undefined: Vec<_> = connector_host::mentions(&settings)
             .into_iter()
             .filter(|m| !m.has_default && variables.find(&m.name).is_none_or(|v| v.value.is_none()))
             .collect();

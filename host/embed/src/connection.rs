@@ -18,7 +18,7 @@ use crate::quota::Registry;
 use crate::state::Context;
 use crate::status::Status;
 use crate::transport::{Transport, tls};
-use crate::variables::{NoVariables, Variables, each_text, mentioned, resolved};
+use crate::variables::{NoVariables, Variables, each_text, mentions, resolved};
 
 /// What makes a connection.
 #[derive(Clone)]
@@ -102,7 +102,7 @@ impl Connection {
             connection: config.name,
             connector: connector.info().name.clone(),
             variables: config.variables,
-            granted: mentioned(&parsed),
+            granted: mentions(&parsed).into_iter().map(|mention| mention.name).collect(),
             limits: config.limits,
             quotas,
             transport: Some(Arc::clone(&transport)),

@@ -1,7 +1,6 @@
 //! Variables: values that the embedder keeps, secrets among them, and the rule which of them a connection may see. It sees the
 //! names that its settings mention and no others, so a connector cannot fish for values.
 
-use std::collections::BTreeSet;
 use std::fmt;
 
 /// Where values come from: a file, the environment, a vault. Asked each time a connector reads a value, so a value may change
@@ -133,17 +132,30 @@ fn variable(inside: &str) -> Option<(Piece<'_>, &str)> {
     Some((Piece::Variable { name, default: Some(default) }, tail))
 }
 
-/// The names that the texts of `settings` mention.
-pub(crate) fn mentioned(settings: &serde_json::Value) -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
-    each_text(settings, &mut String::new(), &mut |_, text| {
+/// A place in settings that mentions a variable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mention {
+    /// JSON pointer of the setting.
+    pub pointer: String,
+    /// The variable's name.
+    pub name: String,
+    /// Whether the setting says what to take where there is no such variable.
+    pub has_default: bool,
+}
+
+/// The variables that the texts of settings mention, text by text: `[name]`, or `[name{default}]`. `[[` stands for `[`, and
+/// brackets around what cannot be a name stand for themselves.
+pub fn mentions(settings: &serde_json::Value) -> Vec<Mention> {
+    let mut found = Vec::new();
+    each_text(settings, &mut String::new(), &mut |pointer, text| {
         for piece in pieces(text) {
-            if let Piece::Variable { name, .. } = piece {
-                names.insert(name.to_owned());
+            if let Piece::Variable { name, default } = piece {
+                let (pointer, name) = (pointer.to_owned(), name.to_owned());
+                found.push(Mention { pointer, name, has_default: default.is_some() });
             }
         }
     });
-    names
+    found
 }
 
 /// The text with its variables' values, or none if one has neither value nor default.
@@ -215,12 +227,15 @@ mod tests {
     }
 
     #[test]
-    fn only_the_mentioned_names_are_granted() {
+    fn mentions_are_found_with_their_places_and_defaults() {
         let settings = serde_json::json!({
-            "a": "x[one]y", "b": ["[two{d}]", "[[three]"], "c": {"d": "[four"}, "[key]": 1, "e": "[a b]",
+            "a": "[x] and [y{d}]", "b": ["[[no]", "http://[::1]/[z]"], "c/d": {"e": "[ no ]"}, "f": "[no", "g": 3, "h": "[1no]",
+            "[key]": 1,
         });
-        let names: Vec<String> = mentioned(&settings).into_iter().collect();
-        assert_eq!(names, ["one", "two"]);
+        let found: Vec<(String, String, bool)> =
+            mentions(&settings).into_iter().map(|m| (m.pointer, m.name, m.has_default)).collect();
+        let want = [("/a", "x", false), ("/a", "y", true), ("/b/1", "z", false)];
+        assert_eq!(found, want.map(|(p, n, d)| (p.to_owned(), n.to_owned(), d)));
     }
 
     #[test]

@@ -2,19 +2,26 @@
 //!
 //! A file appears under its final name only when it is complete: until then the bytes go to a temporary file beside it, which is
 //! synced and renamed at the end. If a query stops early in good order, what was read stays beside it as `NAME.partial`, with
-//! complete records only, and the cursor goes on from there. NDJSON and JSON are copies of the bytes that the connector
+//! complete records only, and the cursor goes on from there. What a killed process left is removed by the next query to the same
+//! name: whoever is at work holds a lock on the temporary file. NDJSON and JSON are copies of the bytes that the connector
 //! delivered, so that every digit is as the remote wrote it.
 
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::error::Failure;
 
 mod csv;
 mod json;
 pub(crate) mod table;
+
+/// How the names of temporary files end.
+const UNFINISHED: &str = ".unfinished";
+/// A new temporary file has its lock by then.
+const LOCKED_AFTER: Duration = Duration::from_secs(1);
 
 /// How records are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -168,14 +175,39 @@ fn beside(path: &Path) -> Result<tempfile::NamedTempFile, Failure> {
     let mut prefix = OsString::from(".");
     prefix.push(path.file_name().ok_or_else(|| Failure::new(format!("`{}` is no file name", path.display())))?);
     prefix.push(".");
+    remove_left_over(folder, &prefix);
     let mut builder = tempfile::Builder::new();
-    builder.prefix(&prefix).suffix(".unfinished");
+    builder.prefix(&prefix).suffix(UNFINISHED);
     #[cfg(unix)]
     let builder = {
         use std::os::unix::fs::PermissionsExt as _;
         builder.permissions(std::fs::Permissions::from_mode(0o666))
     };
-    builder.tempfile_in(folder).map_err(|e| failed(&format!("into the folder `{}`", folder.display()), &e))
+    let file =
+        builder.tempfile_in(folder).map_err(|e| failed(&format!("into the folder `{}`", folder.display()), &e))?;
+    // Not every file system has locks; without them nothing is ever taken for left over.
+    let _ = file.as_file().try_lock();
+    Ok(file)
+}
+
+/// Removes what processes that were killed left here: temporary files on which nobody holds a lock, and which are older than the
+/// moment between making one and locking it. What cannot be removed does no harm.
+fn remove_left_over(folder: &Path, prefix: &OsString) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let (name, prefix) = (name.as_encoded_bytes(), prefix.as_encoded_bytes());
+        let random = name.strip_prefix(prefix).and_then(|rest| rest.strip_suffix(UNFINISHED.as_bytes()));
+        // A name with a dot in between belongs to another file: `.a.csv.X.unfinished` and `.a.X.unfinished`.
+        if random.is_none_or(|random| random.is_empty() || random.contains(&b'.')) {
+            continue;
+        }
+        let Ok(file) = File::options().write(true).open(entry.path()) else { continue };
+        let modified = file.metadata().and_then(|metadata| metadata.modified()).ok();
+        let old = modified.and_then(|at| at.elapsed().ok()).is_some_and(|age| age > LOCKED_AFTER);
+        if old && file.try_lock().is_ok() {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// Syncs a temporary file and gives it its name.
@@ -215,6 +247,27 @@ mod tests {
         output.finish().unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "[\n{\"id\":1},\n{\"id\":25.00}\n]\n");
         assert_eq!(names(folder.path()), ["out.json"]);
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_removed_and_what_another_one_writes_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out.ndjson");
+        let open = || Output::open(Format::Ndjson, Some(&path), &[]).unwrap();
+        let mut other = open();
+        let old = std::time::SystemTime::now() - Duration::from_secs(60);
+        for name in [".out.ndjson.x1.unfinished", ".out.ndjson.b.x1.unfinished", "out.ndjson.x1.unfinished"] {
+            File::create(folder.path().join(name)).unwrap().set_modified(old).unwrap();
+        }
+        if let Target::File(file, _) = &other.target {
+            file.get_ref().as_file().set_modified(old).unwrap();
+        }
+        let third = open();
+        assert_eq!(names(folder.path()).len(), 4, "{:?}", names(folder.path()));
+        drop(third);
+        other.write(b"{\"id\":1}\n").unwrap();
+        other.finish().unwrap();
+        assert_eq!(names(folder.path()), [".out.ndjson.b.x1.unfinished", "out.ndjson", "out.ndjson.x1.unfinished"]);
     }
 
     #[test]

@@ -16,11 +16,8 @@ use connector_host::{Secret, VariableError, is_variable_name};
 use crate::error::Failure;
 
 mod load;
-mod mentions;
 #[cfg(test)]
 mod tests;
-
-pub(crate) use mentions::mentions;
 
 /// How the names of variables begin in the process's environment.
 pub(crate) const PREFIX: &str = "CONNECTOR_VAR_";

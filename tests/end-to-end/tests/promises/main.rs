@@ -7,6 +7,7 @@ mod coverage;
 mod incremental;
 mod model;
 mod outcomes;
+mod quota;
 mod reading;
 mod settings;
 mod sub_objects;

@@ -1,8 +1,8 @@
 //! Settings and `test`: every mistake is told apart, before or with one request, in words to act on.
 
 use bigcommerce_emulator::{Config, Token};
+use connector_host::OpenError;
 use connector_host::contract::{ErrorKind, Outcome};
-use connector_host::{CallError, OpenError};
 use end_to_end::{Bench, query, records, refused, words, write};
 use serde_json::{Value, json};
 
@@ -225,5 +225,4 @@ async fn a_variable_that_the_settings_do_not_mention_is_not_granted() {
     let unopened = bench.open(json!({ "client_id": "[undefined_name]" })).await;
     let Err(OpenError::Settings(errors)) = unopened else { panic!("{unopened:?}") };
     assert!(errors[0].message.contains("undefined_name"), "{errors:?}");
-    let _: Option<CallError> = None;
 }
