@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use connector_host::{Origin, Secret};
+use connector_host::{Origin, Secret, mentions};
 use serde_json::{Map, Value, json};
 
 use super::{print, print_json};
@@ -12,7 +12,6 @@ use crate::output::table::{base, terminal_width};
 use crate::project::{Lines, Saved, bad_name, check_name};
 use crate::schema::Schema;
 use crate::session::{Session, parse_schema, path_in_project};
-use crate::variables::mentions;
 
 pub(super) async fn run(session: &Session, command: args::Connection) -> Result<()> {
     match command {

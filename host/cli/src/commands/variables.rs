@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use connector_host::mentions;
 use serde_json::{Value, json};
 
 use super::{print, print_json};
@@ -9,7 +10,6 @@ use crate::args;
 use crate::error::Result;
 use crate::output::table::{base, terminal_width};
 use crate::session::Session;
-use crate::variables::mentions;
 
 pub(super) fn run(session: &Session, command: &args::Variables) -> Result<()> {
     let args::Variables::List = command;

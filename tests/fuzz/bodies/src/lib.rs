@@ -9,9 +9,6 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-// `mentions.rs` names the host library; the one thing that it wants of it is taken in below.
-extern crate self as connector_host;
-
 #[path = "../../../../host/cli/src/condition.rs"]
 #[allow(dead_code, unreachable_pub)]
 mod condition;
@@ -27,15 +24,9 @@ mod input;
 #[path = "../../../../host/cli/src/json.rs"]
 #[allow(dead_code, unreachable_pub)]
 mod json;
-#[path = "../../../../host/cli/src/variables/mentions.rs"]
-#[allow(dead_code, unreachable_pub)]
-mod mentions;
 #[path = "../../../../host/cli/src/schema.rs"]
 #[allow(dead_code, unreachable_pub)]
 mod schema;
-
-#[doc(hidden)]
-pub use host_variables::is_variable_name;
 
 mod feed;
 mod oracle;
