@@ -67,8 +67,7 @@ impl Remote {
     /// A request of this host, now: what the answer says.
     fn request(&mut self, host: usize) -> (bool, Report) {
         let now = Instant::now();
-        loop {
-            let Some(step) = WINDOW.checked_div(self.others) else { break };
+        while let Some(step) = WINDOW.checked_div(self.others) {
             let at = self.start + step * self.others_seen + step / 2;
             if at > now {
                 break;
@@ -133,8 +132,7 @@ async fn simulate(sliding: bool, others: u32, latencies: &[u64]) -> Vec<Window> 
     for task in tasks {
         let _ = tokio::time::timeout_at(start + WINDOW * WINDOWS + WINDOW / 2, task).await;
     }
-    let windows = remote.lock().unwrap().windows.clone();
-    windows
+    remote.lock().unwrap().windows.clone()
 }
 
 /// Of the windows that are judged: requests granted to each host, refused, and the other consumer's granted and refused ones.

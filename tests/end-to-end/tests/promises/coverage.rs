@@ -154,7 +154,7 @@ async fn assignments_are_created_by_put_and_again_without_harm() {
         ("products/channel-assignments", json!({ "product_id": product, "channel_id": channel })),
     ] {
         for _ in 0..2 {
-            let outcomes = create(&bench, object, &[row.clone()]).await;
+            let outcomes = create(&bench, object, std::slice::from_ref(&row)).await;
             assert_eq!(words(&outcomes), ["applied"], "{object}: {outcomes:?}");
         }
         let requests = bench.store.journal().find("PUT", &format!("/v3/catalog/{object}"));
@@ -234,7 +234,7 @@ async fn what_the_api_answers_to_a_question_is_the_outcome() {
         ),
     ];
     for (object, row, field, path) in cases {
-        let outcomes = create(&bench, object, &[row.clone()]).await;
+        let outcomes = create(&bench, object, std::slice::from_ref(&row)).await;
         assert_eq!(words(&outcomes), ["applied"], "{object}: {outcomes:?}");
         let answer = applied(&outcomes[0]);
         assert!(!answer[field].is_null(), "{object}: {answer}");
