@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Requests left over while there are others. Answers are a little old when they come: without this, the last requests of a window
-/// would meet a refusal now and then.
+/// Requests left over while there are others, or where windows slide. Answers are a little old when they come: without this, the
+/// last requests would meet a refusal now and then.
 const SPARE: f64 = 2.0;
 /// How much longer than it takes for those to come back in a sliding window one waits for it: others wait for the same.
 const PATIENCE: f64 = 2.0;
@@ -42,7 +42,7 @@ pub(super) struct Told {
 /// Who draws on one allowance.
 #[derive(Debug, Default)]
 pub(super) struct Share {
-    limit: f64,
+    limit: Option<u32>,
     /// Length of a window, as far as seen: the longest time that an answer named until the end of one.
     window: Duration,
     /// Whether requests come back one by one instead of all at once.
@@ -71,7 +71,11 @@ impl Share {
     /// sent after it.
     pub(super) fn told(&mut self, told: Told, out: u32, behind: Option<Instant>, now: Instant) {
         let Told { limit, left, reset } = told;
-        self.limit = f64::from(limit);
+        if self.limit.is_some_and(|known| known != limit) {
+            // Another plan, with windows of its own.
+            *self = Self::default();
+        }
+        self.limit = Some(limit);
         if left > 0 {
             self.window = self.window.max(reset);
         }
@@ -111,10 +115,10 @@ impl Share {
     /// When the next one may go. In a sliding window what goes at once comes back at once, a window later: while there are others,
     /// requests go as evenly as they will have to come back.
     pub(super) fn next(&self, now: Instant) -> Option<Instant> {
-        if !self.sliding || self.limit < LEAST || !self.has_others(now) {
+        if !self.sliding || self.limit() < LEAST || !self.has_others(now) {
             return None;
         }
-        Some(self.granted? + self.window.div_f64(self.limit)).filter(|next| *next > now)
+        Some(self.granted? + self.window.div_f64(self.limit())).filter(|next| *next > now)
     }
 
     /// Requests to leave to others in what is left of a window.
@@ -134,10 +138,14 @@ impl Share {
     /// How much longer to wait behind the end of a window that slides: until as many requests have come back as are to be left over.
     pub(super) fn behind(&self, left: u32, now: Instant) -> Duration {
         let missing = (SPARE + 1.0 - f64::from(left)) * PATIENCE;
-        if !self.sliding || missing <= 0.0 || self.limit < LEAST || !self.has_others(now) {
+        if !self.sliding || missing <= 0.0 || self.limit() < LEAST || !self.has_others(now) {
             return Duration::ZERO;
         }
-        self.window.mul_f64(missing / self.limit)
+        self.window.mul_f64(missing / self.limit())
+    }
+
+    fn limit(&self) -> f64 {
+        self.limit.map_or(0.0, f64::from)
     }
 
     fn has_others(&self, now: Instant) -> bool {
@@ -147,8 +155,10 @@ impl Share {
     /// Requests to leave over in any case, and those that are used bit by bit.
     fn claim(&self, now: Instant) -> (f64, f64) {
         match self.has_others(now) {
-            _ if self.limit < LEAST => (0.0, 0.0),
-            true => (SPARE, self.limit * SLOWLY),
+            _ if self.limit() < LEAST => (0.0, 0.0),
+            true => (SPARE, self.limit() * SLOWLY),
+            // Requests come back while answers are on their way, so that old ones say too much: what they say is not used up.
+            false if self.sliding => (SPARE, LOOKS),
             false => (-0.5, LOOKS),
         }
     }
