@@ -1,6 +1,7 @@
 //! What the objects of the table can do, for people and hosts: activities, fields, conditions, schemas, nearest names. Pure.
 
 use crate::compare::Comparison;
+use crate::plan::always_there;
 use crate::schema::{self, Property, Schema};
 use crate::table::{self, Body, Format, Node, OBJECTS, Object, Op, Paging, ParentKey, Read, Type, Write};
 
@@ -337,7 +338,7 @@ fn filtered(object: &Object, read: &Read, name: &str) -> Set {
     let key = read.keyset.as_ref().is_some_and(|keyset| keyset.field == name);
     Set::of(|comparison| match comparison {
         Comparison::Equal => !date && has(&[Op::Eq, Op::In]),
-        Comparison::NotEqual => !date && has(&[Op::Not, Op::NotIn]),
+        Comparison::NotEqual => !date && always_there(object, name) && has(&[Op::Not, Op::NotIn]),
         Comparison::OneOf => !date && has(&[Op::In]),
         Comparison::Less => key || has(&[Op::Less, Op::Max]),
         Comparison::LessOrEqual => key || has(&[Op::Max]),

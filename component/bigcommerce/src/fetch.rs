@@ -220,6 +220,10 @@ pub fn finish(plan: &Plan, fetched: Fetched, parent: &[String], mut watch: Optio
     for line in scan::lines(&sliced.records) {
         let mut record = Cow::Borrowed(line);
         for (name, raw) in &inject {
+            // A store that trims records leaves it out of some that hold it otherwise.
+            if scan::get(&record, name).map_err(malformed)?.is_some() {
+                continue;
+            }
             let mut out = Vec::with_capacity(record.len() + 32);
             scan::inject(&record, name, raw.as_bytes(), &mut out).map_err(malformed)?;
             record = Cow::Owned(out);

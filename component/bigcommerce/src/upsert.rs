@@ -2,7 +2,7 @@
 //!
 //! The store is read first: records are found by the fields on which the caller matches (`lookup.rs`). What is found once is
 //! updated by its key, what is not found is created, and what is found more than once is refused. Between the reading and the
-//! writing somebody else may create the same record: then the store's refusal of the double is the outcome.
+//! writing somebody else may create the same record: when the store refuses the double, it is looked up again and updated.
 
 use crate::batch::{self, Way};
 use crate::client::Client;
@@ -48,6 +48,7 @@ struct Upsert<'a> {
 }
 
 /// What is to be done with a line.
+#[derive(Clone)]
 struct Step {
     verb: Verb,
     line: Vec<u8>,
@@ -225,32 +226,67 @@ impl Upsert<'_> {
         if !good && !self.continue_on_error {
             return false;
         }
-        for (verb, ways) in [(Verb::Update, &self.update), (Verb::Create, &self.create)] {
-            let (mut rows, mut sent) = (Vec::new(), vec![Vec::new(); lines.len()]);
-            for (row, step) in steps.iter_mut().filter(|(_, step)| step.verb == verb) {
-                rows.push(*row);
-                if let Some(slot) = sent.get_mut(*row) {
-                    *slot = std::mem::take(&mut step.line);
+        let (creates, updates) = steps.into_iter().partition(|(_, step)| step.verb == Verb::Create);
+        self.send(Verb::Update, updates, outcomes).await && self.create(creates, lines, outcomes).await
+    }
+
+    /// Creates. A record that somebody else created meanwhile, so that the store refuses it, is updated instead.
+    async fn create(&self, mut steps: Vec<(usize, Step)>, lines: &[Vec<u8>], outcomes: &mut [Outcome]) -> bool {
+        loop {
+            let rows: Vec<usize> = steps.iter().map(|(row, _)| *row).collect();
+            let go_on = self.send(Verb::Create, steps.clone(), outcomes).await;
+            let refused: Vec<usize> = rows.iter().copied().filter(|row| maybe_taken(outcomes.get(*row))).collect();
+            let own: Vec<&[u8]> = refused.iter().filter_map(|row| lines.get(*row).map(Vec::as_slice)).collect();
+            // Where it cannot be looked up, the refusal is the outcome.
+            let Ok(found) = self.find(&own).await else { return go_on };
+            let mut updates = Vec::new();
+            for ((row, line), found) in refused.iter().zip(own).zip(found) {
+                if let ([_], Ok(step)) = (found.as_slice(), self.step(line, &found)) {
+                    updates.push((*row, step));
                 }
             }
-            let only = match rows.as_slice() {
-                [row] => sent.get(*row).and_then(|line| batch::single(ways, line)),
-                _ => None,
-            };
-            let Some(way) = only.or(ways.first().copied()).filter(|_| !rows.is_empty()) else { continue };
-            let blank = vec![Outcome::Skipped; lines.len()];
-            let mut writer = Writer::new(self.client, self.object, verb, ways.clone(), sent, blank);
-            let go_on = writer.run(rows.clone(), way, self.continue_on_error).await;
-            for row in rows {
-                if let Some(outcome) = writer.outcomes.get_mut(row) {
-                    set(outcomes, row, std::mem::replace(outcome, Outcome::Skipped));
-                }
+            if updates.is_empty() {
+                return go_on;
             }
-            if !go_on {
+            if !self.send(Verb::Update, updates, outcomes).await {
                 return false;
             }
+            let bad = |row: &usize| matches!(outcomes.get(*row), Some(Outcome::Failed(_) | Outcome::Unknown(_)));
+            if go_on || rows.iter().any(bad) {
+                return go_on;
+            }
+            // Nothing else was in the way of those that were held back.
+            steps.retain(|(row, _)| matches!(outcomes.get(*row), Some(Outcome::Skipped)));
+            if steps.is_empty() {
+                return true;
+            }
         }
-        true
+    }
+
+    /// Sends steps of one verb. False if nothing more may be sent.
+    async fn send(&self, verb: Verb, steps: Vec<(usize, Step)>, outcomes: &mut [Outcome]) -> bool {
+        let ways = if verb == Verb::Create { &self.create } else { &self.update };
+        let (mut rows, mut sent) = (Vec::new(), vec![Vec::new(); outcomes.len()]);
+        for (row, step) in steps {
+            rows.push(row);
+            if let Some(slot) = sent.get_mut(row) {
+                *slot = step.line;
+            }
+        }
+        let only = match rows.as_slice() {
+            [row] => sent.get(*row).and_then(|line| batch::single(ways, line)),
+            _ => None,
+        };
+        let Some(way) = only.or(ways.first().copied()).filter(|_| !rows.is_empty()) else { return true };
+        let blank = vec![Outcome::Skipped; outcomes.len()];
+        let mut writer = Writer::new(self.client, self.object, verb, ways.clone(), sent, blank);
+        let go_on = writer.run(rows.clone(), way, self.continue_on_error).await;
+        for row in rows {
+            if let Some(outcome) = writer.outcomes.get_mut(row) {
+                set(outcomes, row, std::mem::replace(outcome, Outcome::Skipped));
+            }
+        }
+        go_on
     }
 
     /// The store's records for lines. Those that name their parents are looked for below them.
@@ -338,6 +374,12 @@ impl Upsert<'_> {
             }
         }
     }
+}
+
+/// Whether the store refused a record in a way in which it also tells that there is one with the same name: 409, and 422 where
+/// the operation does not document 409.
+fn maybe_taken(outcome: Option<&Outcome>) -> bool {
+    matches!(outcome, Some(Outcome::Failed(Error { status: Some(409 | 422), .. })))
 }
 
 /// The line with one more field in front.

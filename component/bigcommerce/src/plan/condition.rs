@@ -146,8 +146,18 @@ pub(super) fn narrow(range: &mut (u128, u128), checked: &Checked<'_>) -> bool {
     true
 }
 
+/// Whether every record has a value there. Whether `not` leaves out the records without one is not documented, and here they
+/// are among those that differ.
+pub(crate) fn always_there(object: &Object, field: &str) -> bool {
+    object.key.contains(&field)
+}
+
 /// The parameter that makes the remote evaluate a condition, or a wider one: what comes back is checked here again.
-pub(super) fn parameter(read: &'static Read, checked: &Checked<'_>) -> Option<(&'static Filter, String)> {
+pub(super) fn parameter(
+    object: &Object,
+    read: &'static Read,
+    checked: &Checked<'_>,
+) -> Option<(&'static Filter, String)> {
     let (ops, list): (&[Op], bool) = match checked.condition.op {
         Comparison::Equal => (&[Op::Eq, Op::In], false),
         Comparison::NotEqual => (&[Op::Not, Op::NotIn], false),
@@ -159,6 +169,9 @@ pub(super) fn parameter(read: &'static Read, checked: &Checked<'_>) -> Option<(&
         Comparison::Contains => (&[Op::Like], false),
     };
     let filter = filter_for(read, &checked.condition.field, ops)?;
+    if matches!(filter.op, Op::Not | Op::NotIn) && !always_there(object, &checked.condition.field) {
+        return None;
+    }
     let date = checked.node.is_some_and(|node| node.format == Format::Date);
     // What "equal" means for dates is not documented: a day, or an instant.
     if date && !matches!(filter.op, Op::Min | Op::Max | Op::Greater | Op::Less) {
@@ -221,7 +234,7 @@ mod tests {
         let condition = Condition { field: field.into(), op, value: value.into() };
         let checked = Checked::new(products, 0, &condition).unwrap_or_else(|error| panic!("{value}: {error}"));
         assert!(checked.prepared.is_some(), "{value} can be evaluated here");
-        parameter(&products.reads[0], &checked).map(|(filter, value)| format!("{}={value}", filter.param))
+        parameter(products, &products.reads[0], &checked).map(|(filter, value)| format!("{}={value}", filter.param))
     }
 
     #[test]
@@ -237,6 +250,12 @@ mod tests {
         }
         let id = "340282366920938463463374607431768211456";
         assert_eq!(asked("id", Comparison::OneOf, &format!("[{id},7.0]")), Some(format!("id:in={id},7")));
+    }
+
+    #[test]
+    fn records_without_a_value_are_not_left_to_the_store_to_leave_out() {
+        assert_eq!(asked("date_last_imported", Comparison::NotEqual, "\"2024-01-01T00:00:00Z\""), None);
+        assert_eq!(asked("id", Comparison::NotEqual, "7").as_deref(), Some("id:not_in=7"));
     }
 
     #[test]

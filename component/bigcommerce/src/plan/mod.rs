@@ -16,6 +16,7 @@ use crate::types::QueryRequest;
 use crate::url::parameters;
 
 mod condition;
+pub(crate) use condition::always_there;
 mod planner;
 
 /// Page size where no maximum is documented: what most of those that document one allow.
@@ -102,7 +103,7 @@ impl Plan {
         }
     }
 
-    /// The parent's key fields that records lack, with their values as JSON, for the path parameters' values of a collection.
+    /// The parent's key fields that records lack, or may lack once the store has trimmed them, with their values as JSON, for the path parameters' values of a collection.
     pub fn injected(&self, parent: &[String]) -> Vec<(&'static str, String)> {
         let names: Vec<&str> = match &self.access {
             Access::List(list) => parameters(list.read.path).collect(),
@@ -112,7 +113,9 @@ impl Plan {
             .into_iter()
             .zip(parent)
             .filter_map(|(name, value)| {
-                let link = self.object.parents.iter().find(|link| link.field == name && !link.in_record)?;
+                let asked = |field: &str| self.keep.iter().flatten().any(|kept| kept == field);
+                let lacks = |link: &ParentKey| !link.in_record || asked(link.field);
+                let link = self.object.parents.iter().find(|link| link.field == name && lacks(link))?;
                 let number = !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit());
                 Some((link.field, if number { value.clone() } else { Value::String(value.clone()).to_string() }))
             })

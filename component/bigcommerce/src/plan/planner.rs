@@ -358,7 +358,7 @@ impl Planner<'_> {
             if path_has(read, field) {
                 continue;
             }
-            let pushed = parameter(read, checked).filter(|(filter, _)| !used.contains(filter.param));
+            let pushed = parameter(self.object, read, checked).filter(|(filter, _)| !used.contains(filter.param));
             // A store that orders by something else cannot be asked part by part.
             let divisible = |filter: &Filter| {
                 filter.op == Op::In

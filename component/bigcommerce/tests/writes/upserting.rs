@@ -97,6 +97,52 @@ fn what_is_there_is_updated_and_what_is_missing_is_created() {
     assert_eq!(store.lines().iter().filter(|line| line.starts_with("GET")).count(), 1, "{:?}", store.lines());
 }
 
+/// A store of brands in which somebody else creates `B` after it was looked up.
+fn brands_with_a_race(status: u16) -> (Connector, Rc<Store>) {
+    let mut there = false;
+    Store::new(move |sent| match sent.line.split(' ').next().unwrap() {
+        "GET" => {
+            let data = if there { json!([{ "id": 9, "name": "B" }]) } else { json!([]) };
+            answer(200, json!({ "data": data, "meta": {} }))
+        }
+        "POST" if sent.body["name"] == "B" => {
+            there = true;
+            answer(status, json!({ "status": status, "title": "The brand name is taken.", "errors": {} }))
+        }
+        "POST" => answer(200, json!({ "data": { "id": 5, "name": sent.body["name"] } })),
+        _ => answer(200, json!({ "data": { "id": 9, "name": "B", "page_title": sent.body["page_title"] } })),
+    })
+}
+
+#[test]
+fn what_somebody_else_created_meanwhile_is_updated() {
+    for status in [409, 422] {
+        for continue_on_error in [true, false] {
+            let (connector, store) = brands_with_a_race(status);
+            let rows = ["A", "B", "C"].map(|name| json!({ "name": name, "page_title": "t" }));
+            let mut request = request("brands", &rows);
+            (request.upsert, request.continue_on_error) = (true, continue_on_error);
+            request.match_on = vec!["name".into()];
+            let outcomes = run(connector.write(Verb::Create, &request)).unwrap();
+            assert_eq!(words(&outcomes), ["applied"; 3], "{status} {:?}", store.lines());
+            assert_eq!(applied(&outcomes[1])["id"], json!(9));
+            let puts: Vec<String> = store.lines().into_iter().filter(|line| line.starts_with("PUT")).collect();
+            assert_eq!(puts, ["PUT /v3/catalog/brands/9"]);
+        }
+    }
+}
+
+#[test]
+fn a_refusal_for_another_reason_stays_the_outcome() {
+    let (connector, store) = Store::new(|sent| match sent.line.split(' ').next().unwrap() {
+        "GET" => answer(200, json!({ "data": [], "meta": {} })),
+        _ => answer(422, json!({ "status": 422, "title": "The name is too rude.", "errors": {} })),
+    });
+    let outcomes = upsert(&connector, "brands", &["name"], &[json!({ "name": "X" })]).unwrap();
+    assert!(error(&outcomes[0]).message.contains("too rude"), "{outcomes:?}");
+    assert_eq!(store.lines().iter().filter(|line| line.starts_with("POST")).count(), 1);
+}
+
 #[test]
 fn rows_of_one_value_go_one_after_another() {
     let (connector, _, records) = products(Vec::new());

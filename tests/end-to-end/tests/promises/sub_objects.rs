@@ -131,6 +131,13 @@ async fn sub_objects_inside_of_their_parents_can_be_compared_trimmed_and_resumed
     assert!(pairs(&got, "order_id").into_iter().collect::<BTreeSet<_>>() == expected);
     assert_eq!(got.len(), expected.len());
     assert_eq!(got[0].as_object().unwrap().len(), 2);
+    // The parent's key comes when it is asked for, whether or not the store leaves it in what it embeds.
+    for object in ["products/images", "products/custom-fields"] {
+        let request = QueryRequest { fields: vec!["id".into(), "product_id".into()], ..query(object) };
+        let trimmed = records(&connection, request).await;
+        assert_eq!(pairs(&trimmed, "product_id"), pairs(&records(&connection, query(object)).await, "product_id"));
+        assert!(trimmed.iter().all(|record| record.as_object().unwrap().len() == 2), "{object}: more than was asked");
+    }
     let plan = connection.explain(&query("products/images")).await.unwrap();
     assert!(plan.steps.iter().any(|step| step.contains("include")), "{:?}", plan.steps);
     // A field that is not there when it is embedded is asked for where it is.
