@@ -133,6 +133,11 @@ pub(crate) const PARENTS: &[(&str, &str, &str)] = &[
     ("products/variants/metafields", "resource_id", "products/variants"),
 ];
 
+/// Filters that are not used, because which records they give is not documented: `(resource, parameter)`. The others of their
+/// kind give records whose field holds the value as a part.
+pub(crate) const VAGUE_FILTERS: &[(&str, &str)] =
+    &[("v2:/customer_groups", "name:like"), ("v3:/pricelists", "name:like")];
+
 /// Filters that are not named after the field which they compare: `(resource, filter's field, record's field)`.
 pub(crate) const FILTER_FIELDS: &[(&str, &str, &str)] = &[
     ("v3:/customers/form-field-values", "field_name", "name"),

@@ -57,12 +57,14 @@ fn read(group: &Group<'_>, access: &Access<'_>, operation: &Operation, single: b
         }
         "v3_cursor" => "V3Cursor",
         "v2_page" => "V2Page",
-        "v3_page_undeclared" | "none" => "None",
+        "v3_page_undeclared" => "Undeclared",
+        "none" => "None",
         other => return Err(format!("{}: unknown paging {other}", resource.key)),
     };
     let limited = resource.pagination.as_ref().is_some_and(|paging| paging.params.iter().any(|param| param == "limit"));
     let mut filters = String::new();
-    for filter in resource.query.iter().filter(|param| param.role == "filter") {
+    let vague = |param: &&QueryParam| overrides::VAGUE_FILTERS.contains(&(resource.key.as_str(), param.name.as_str()));
+    for filter in resource.query.iter().filter(|param| param.role == "filter" && !vague(param)) {
         let _ = write!(filters, "{},", self::filter(resource, filter)?);
     }
     let sort = sort(resource);

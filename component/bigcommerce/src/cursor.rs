@@ -7,8 +7,9 @@ use crate::error::{CURSOR_VERSION, Error};
 use crate::settings::Settings;
 use crate::types::QueryRequest;
 
-/// Version of the notation. A reader of another version is told so, and keeps to the old instance.
-const VERSION: &str = "1";
+/// Versions of the notation. A reader of another version is told so, and keeps to the old instance. Since the second there are
+/// keys that still have to be asked for; a cursor without them is one of the first.
+const VERSIONS: [&str; 2] = ["1", "2"];
 
 /// A place in a collection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub enum Position {
     Start,
     /// The first record whose key is at least this.
     Key(u128),
+    /// The same, and keys before it, from first to last each, that still have to be asked for.
+    Owed(Vec<(u128, u128)>, u128),
     /// Behind the record, or the page, that the remote calls so.
     After(String),
     /// This page, counted from 1, and the records per page by which it is counted.
@@ -37,6 +40,10 @@ impl Position {
         match self {
             Position::Start => out.push('s'),
             Position::Key(key) => out.push_str(&format!("k{key}")),
+            Position::Owed(gaps, key) => {
+                let gaps: Vec<String> = gaps.iter().map(|(from, to)| format!("{from}-{to}")).collect();
+                out.push_str(&format!("g{}k{key}", gaps.join("_")));
+            }
             Position::After(after) => {
                 out.push('a');
                 crate::url::encode(after, out);
@@ -62,6 +69,16 @@ impl Position {
             'k' => {
                 let (key, rest) = rest.split_at(digits(rest));
                 Some((Position::Key(key.parse().ok()?), rest))
+            }
+            'g' => {
+                let (gaps, rest) = rest.split_once('k')?;
+                let (key, rest) = rest.split_at(digits(rest));
+                let gap = |text: &str| {
+                    let (from, to) = text.split_once('-')?;
+                    Some((from.parse().ok()?, to.parse().ok()?))
+                };
+                let gaps = gaps.split('_').map(gap).collect::<Option<Vec<(u128, u128)>>>()?;
+                Some((Position::Owed(gaps, key.parse().ok()?), rest))
             }
             'p' => {
                 let (page, rest) = rest.split_at(digits(rest));
@@ -97,7 +114,9 @@ pub fn misfit() -> Error {
 
 /// Writes a cursor.
 pub fn write(digest: u64, delivered: u64, position: &Position) -> String {
-    let mut out = format!("{VERSION}.{digest:016x}.{delivered}.");
+    let [first, second] = VERSIONS;
+    let version = if matches!(position, Position::Owed(..)) { second } else { first };
+    let mut out = format!("{version}.{digest:016x}.{delivered}.");
     position.write(&mut out);
     out
 }
@@ -111,12 +130,12 @@ pub fn read(cursor: &str, digest: u64) -> Result<(u64, Position), Error> {
         || Error::invalid("the cursor is malformed: pass back `next` of the page before, unchanged").at("/cursor");
     let mut parts = cursor.splitn(4, '.');
     let version = parts.next().unwrap_or_default();
-    if version != VERSION {
+    if !VERSIONS.contains(&version) {
         if version.is_empty() || !version.bytes().all(|b| b.is_ascii_digit()) {
             return Err(malformed());
         }
         let message = format!(
-            "the cursor is of version {version}, and this connector reads version {VERSION}: finish the query with the version that began it"
+            "the cursor is of version {version}, and this connector reads {VERSIONS:?}: finish the query with the version that began it"
         );
         return Err(Error::invalid(message).code(CURSOR_VERSION).at("/cursor"));
     }
@@ -207,9 +226,15 @@ mod tests {
         };
         let nested =
             Position::Parent { page: Box::new(Position::Key(u128::MAX)), skip: 0, inner: Box::new(inner.clone()) };
-        for position in
-            [Position::Start, Position::Key(0), Position::After("=..x".into()), Position::Page(1, 250), inner, nested]
-        {
+        for position in [
+            Position::Start,
+            Position::Key(0),
+            Position::Owed(vec![(3, 3), (7, u128::MAX)], 9),
+            Position::After("=..x".into()),
+            Position::Page(1, 250),
+            inner,
+            nested,
+        ] {
             let text = write(42, 1000, &position);
             assert_eq!(read(&text, 42).unwrap(), (1000, position), "{text}");
         }
@@ -219,7 +244,7 @@ mod tests {
     fn foreign_cursors_are_refused_and_say_why() {
         let cursor = write(42, 0, &Position::Start);
         assert!(read(&cursor, 43).unwrap_err().message.contains("another query"));
-        assert_eq!(read("2.x", 42).unwrap_err().code.as_deref(), Some(CURSOR_VERSION));
+        assert_eq!(read("3.x", 42).unwrap_err().code.as_deref(), Some(CURSOR_VERSION));
         for bad in [
             "",
             "x",
@@ -227,6 +252,8 @@ mod tests {
             "1.2",
             "1.000000000000002a.0.",
             "1.000000000000002a.0.k",
+            "1.000000000000002a.0.gk5",
+            "1.000000000000002a.0.g3-xk5",
             "1.000000000000002a.0.p0",
             "1.000000000000002a.x.s",
             "1.000000000000002a.0.sx",

@@ -1,9 +1,10 @@
 //! What the objects of the table can do, for people and hosts: activities, fields, conditions, schemas, nearest names. Pure.
 
 use crate::compare::Comparison;
-use crate::plan::always_there;
+use crate::plan::{always_there, node_of};
 use crate::schema::{self, Property, Schema};
 use crate::table::{self, Body, Format, Node, OBJECTS, Object, Op, Paging, ParentKey, Read, Type, Write};
+use crate::url::parameters;
 
 /// An object, and what can be done with it.
 #[derive(Clone, Copy, Debug)]
@@ -163,18 +164,9 @@ fn member(field: &'static str) -> &'static str {
     field.split('.').next().unwrap_or(field)
 }
 
-/// The schema behind a field name; dots lead into objects.
-fn node(object: &Object, path: &str) -> Option<&'static Node> {
-    let mut node = object.model?;
-    for name in path.split('.') {
-        node = node.field(name)?.node;
-    }
-    Some(node)
-}
-
 /// The schema of a parent's key, which the sub-object's records may lack.
 fn parent_node(parent: &ParentKey) -> Option<&'static Node> {
-    node(table::object(parent.object)?, parent.key)
+    node_of(table::object(parent.object)?, parent.key)
 }
 
 /// What is known about a field, wherever the table knows it from.
@@ -251,7 +243,7 @@ fn query_request(object: &'static Object, fields: &[FieldInfo]) -> String {
     let properties: Vec<Property> = fields
         .iter()
         .filter(|field| !field.comparisons.is_empty())
-        .map(|field| match node(object, field.name) {
+        .map(|field| match node_of(object, field.name) {
             Some(node) => Property { name: field.name, schema: Schema::Node(node), read_only: false },
             None => property(object, field.name),
         })
@@ -300,7 +292,7 @@ fn field(object: &'static Object, name: &'static str) -> FieldInfo {
     if in_path || in_key {
         pushed_down = pushed_down.or(Set::PINS);
     }
-    let local = node(object, name).map(local).unwrap_or_default();
+    let local = node_of(object, name).map(local).unwrap_or_default();
     FieldInfo {
         name,
         comparisons: local.or(pushed_down).into_vec(),
@@ -310,10 +302,6 @@ fn field(object: &'static Object, name: &'static str) -> FieldInfo {
                 || read.keyset.as_ref().is_some_and(|keyset| keyset.field == name)
         }),
     }
-}
-
-fn parameters(path: &str) -> impl Iterator<Item = &str> {
-    path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
 }
 
 fn takes(path: &str, name: &str) -> bool {
@@ -334,7 +322,7 @@ fn local(node: &Node) -> Set {
 fn filtered(object: &Object, read: &Read, name: &str) -> Set {
     let has = |ops: &[Op]| read.filters.iter().any(|filter| filter.field == name && ops.contains(&filter.op));
     // What "equal" means for a point in time is not documented.
-    let date = node(object, name).is_some_and(|node| node.format == Format::Date);
+    let date = node_of(object, name).is_some_and(|node| node.format == Format::Date);
     let key = read.keyset.as_ref().is_some_and(|keyset| keyset.field == name);
     Set::of(|comparison| match comparison {
         Comparison::Equal => !date && has(&[Op::Eq, Op::In]),

@@ -74,6 +74,13 @@ pub fn call(plan: &Plan, parent: &[String], target: &Target, wanted: Option<u64>
             }
             own.extend([("page", page.to_string()), ("limit", limit)]);
         }
+        (Target::Between(gaps), Access::List(list)) => {
+            if let Pages::Keyset { late: Some(param), .. } = &list.paging {
+                let keys: Vec<String> =
+                    gaps.iter().flat_map(|(from, to)| *from..=*to).map(|key| key.to_string()).collect();
+                own.extend([(*param, keys.join(",")), ("limit", limit)]);
+            }
+        }
         (Target::Page(page), _) if !limited => own.push(("page", page.to_string())),
         (Target::Page(page), _) => own.extend([("page", page.to_string()), ("limit", limit)]),
         (Target::After(after), _) => {

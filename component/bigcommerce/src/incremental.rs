@@ -94,7 +94,8 @@ impl Watch {
     /// # Errors
     /// A record that is no JSON.
     pub fn settle(&mut self, records: &[u8]) -> Result<(), Malformed> {
-        if self.began.is_none() {
+        // An answer without records, like a 404 for a parent that is gone, tells nothing about time.
+        if self.began.is_none() && scan::lines(records).next().is_some() {
             let mut last = self.horizon;
             for record in scan::lines(records) {
                 last = last.max(self.date(record).map(Instant::seconds));

@@ -38,9 +38,15 @@ pub struct Place {
 impl Collection {
     /// The cursor position of a share of this collection.
     pub fn position(&self, target: &Target) -> Position {
+        let source = self.source.borrow();
         let inner = match target {
-            Target::Range { from, .. } => Position::Key(*from),
-            Target::Joined { from, .. } => Position::Key(self.source.borrow().begin(target).unwrap_or(*from)),
+            Target::Range { .. } | Target::Joined { .. } | Target::Between(_) => {
+                let key = source.begin(target).unwrap_or_default();
+                match source.owed(key) {
+                    owed if owed.is_empty() => Position::Key(key),
+                    owed => Position::Owed(owed, key),
+                }
+            }
             Target::Page(page) => Position::Page(*page, self.limit),
             Target::After(Some(after)) => Position::After(after.clone()),
             Target::After(None) | Target::Once => Position::Start,
@@ -59,6 +65,8 @@ pub struct Collections {
     kind: Kind,
     /// Where the first collection begins, after a resumption.
     begin: Option<Target>,
+    /// Keys before it that still have to be asked for.
+    owed: Vec<(u128, u128)>,
     /// The parent to which that applies, where its own key says which it is.
     first: Option<Position>,
 }
@@ -93,9 +101,14 @@ impl Collections {
             other => (None, other),
         };
         let first = outer.as_ref().map(|(page, _)| page.clone()).filter(|page| matches!(page, Position::Key(_)));
+        let mut owed = Vec::new();
         let begin = match inner {
             Position::Start => None,
             Position::Key(from) => Some(Target::Range { from, to: None }),
+            Position::Owed(gaps, from) => {
+                owed = gaps;
+                Some(Target::Range { from, to: None })
+            }
             Position::After(after) => Some(Target::After(Some(after))),
             Position::Page(page, _) => Some(Target::Page(page)),
             Position::Parent { .. } => return Err(cursor::misfit()),
@@ -130,7 +143,7 @@ impl Collections {
                 }))
             }
         };
-        Ok(Self { kind, begin, first })
+        Ok(Self { kind, begin, owed, first })
     }
 
     /// Whether there is exactly one.
@@ -168,7 +181,7 @@ impl Collections {
             (Access::Items { .. }, _) => Source::new(&Pages::Once, 1, true, 1),
             (Access::List(list), None) => Source::new(&list.paging, list.limit, list.short_page_ends, list.floor),
             (Access::List(list), Some(target)) => {
-                Source::at(&list.paging, list.limit, list.short_page_ends, list.floor, &target)
+                Source::at(&list.paging, list.limit, list.short_page_ends, list.floor, &target, &self.owed)
                     .ok_or_else(cursor::misfit)?
             }
         };

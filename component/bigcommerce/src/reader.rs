@@ -135,7 +135,9 @@ impl Reader {
 
     /// Where the front segment begins.
     fn cursor(&self) -> Option<String> {
-        let front = self.segments.front()?;
+        // Keys that are asked for late have no place among the pages; they are told beside it.
+        let in_order = |segment: &&Segment| !matches!(segment.target, Target::Between(_));
+        let front = self.segments.iter().find(in_order).or(self.segments.front())?;
         let cursor = cursor::write(self.plan.digest, self.delivered, &front.collection.position(&front.target));
         Some(match &self.watch {
             Some(watch) => watch.carry(cursor),

@@ -112,6 +112,8 @@ pub enum Paging {
     V2Page,
     /// No paging is documented: everything comes at once, unless the answer's `meta.pagination` tells of more pages.
     None,
+    /// The same, where the documented answer has a `meta.pagination`.
+    Undeclared,
 }
 
 /// Reading in the order of the key, each request starting behind the last record seen. Works with every paging; where that is

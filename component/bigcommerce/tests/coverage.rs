@@ -195,6 +195,6 @@ fn paging(read: &Read) -> &'static str {
         Paging::V3Cursor => "cursor",
         Paging::V3After => "after",
         Paging::V3Page | Paging::V2Page => "pages",
-        Paging::None => "one answer",
+        Paging::None | Paging::Undeclared => "one answer",
     }
 }

@@ -16,7 +16,7 @@ use crate::types::QueryRequest;
 use crate::url::parameters;
 
 mod condition;
-pub(crate) use condition::always_there;
+pub(crate) use condition::{always_there, node_of};
 mod planner;
 
 /// Page size where no maximum is documented: what most of those that document one allow.
@@ -103,7 +103,8 @@ impl Plan {
         }
     }
 
-    /// The parent's key fields that records lack, or may lack once the store has trimmed them, with their values as JSON, for the path parameters' values of a collection.
+    /// The parent's key fields that records lack, or may lack once the store has trimmed them, with their values as JSON, for
+    /// the path parameters' values of a collection.
     pub fn injected(&self, parent: &[String]) -> Vec<(&'static str, String)> {
         let names: Vec<&str> = match &self.access {
             Access::List(list) => parameters(list.read.path).collect(),
@@ -181,6 +182,9 @@ pub enum Pages {
         numbered: bool,
         /// Whether full pages are read one after the other, rather than ranges several at once.
         chained: bool,
+        /// The parameter that takes a list of keys, where records need not come in the order of their keys: what few keys lie
+        /// between pages is asked for by it, many at once.
+        late: Option<&'static str>,
     },
     /// By the cursor that every answer gives.
     Cursor,
@@ -232,8 +236,17 @@ pub fn plan(request: &QueryRequest, settings: &Settings) -> Result<Plan, Error> 
         .map(|(index, c)| Checked::new(object, index, c))
         .collect::<Result<Vec<_>, _>>()?;
     let watch = watch(object, request, settings)?;
-    let mut planner =
-        Planner { object, request, settings, conditions, watch, unfold: None, split: None, steps: Vec::new() };
+    let mut planner = Planner {
+        object,
+        request,
+        settings,
+        conditions,
+        watch,
+        unfold: None,
+        split: None,
+        placed: std::collections::BTreeSet::new(),
+        steps: Vec::new(),
+    };
     planner.check_fields()?;
     let access = planner.access()?;
     planner.finish(access)

@@ -10,9 +10,12 @@ use crate::date::Instant;
 use crate::error::Error;
 use crate::incremental::Watch;
 use crate::settings::Settings;
-use crate::table::{self, Embedded, Filter, Item, Keyset, Object, Op, Paging, Read, included_in};
+use crate::table::{self, Embedded, Filter, Item, Keyset, Object, Op, Paging, Read, Type, included_in};
 use crate::types::{Condition, QueryRequest};
 use crate::url::{MOST_QUERY, parameters};
+
+/// Most records, or parents, that conditions may name at a time.
+const MOST_COMBINATIONS: usize = 100_000;
 
 pub(super) struct Planner<'a> {
     pub(super) object: &'static Object,
@@ -21,6 +24,8 @@ pub(super) struct Planner<'a> {
     pub(super) conditions: Vec<Checked<'a>>,
     pub(super) watch: Option<Watch>,
     pub(super) unfold: Option<Unfold>,
+    /// Conditions that the request itself expresses: a parameter, a path, a range of keys.
+    pub(super) placed: BTreeSet<usize>,
     /// A parameter whose values need several requests, and the values.
     pub(super) split: Option<(&'static str, Vec<String>)>,
     pub(super) steps: Vec<String>,
@@ -75,16 +80,26 @@ impl Planner<'_> {
     }
 
     /// Every combination of the values that conditions leave to these fields; none if one of the fields is open.
-    fn combinations(&self, fields: &[&str]) -> Option<Vec<Vec<String>>> {
+    ///
+    /// # Errors
+    /// There are too many.
+    fn combinations(&self, fields: &[&str]) -> Result<Option<Vec<Vec<String>>>, Error> {
         let mut all = vec![Vec::new()];
         for field in fields {
-            let values = self.pinned(field)?;
+            let Some(values) = self.pinned(field) else { return Ok(None) };
+            if all.len().saturating_mul(values.len()) > MOST_COMBINATIONS {
+                let message = format!(
+                    "the conditions on the key of `{}` allow more than {MOST_COMBINATIONS} combinations: name fewer values",
+                    self.object.name
+                );
+                return Err(Error::unsupported(message).at("/filter"));
+            }
             all = all
                 .iter()
                 .flat_map(|key: &Vec<String>| values.iter().map(|v| key.iter().chain([v]).cloned().collect()))
                 .collect();
         }
-        Some(all)
+        Ok(Some(all))
     }
 
     /// Chooses the endpoint.
@@ -136,7 +151,15 @@ impl Planner<'_> {
         });
         // An endpoint that needs more than the key (the parent's as well) cannot serve; the collection does.
         let by_key = parameters(item.path).all(|name| self.object.key.contains(&name));
-        let Some(keys) = self.combinations(self.object.key).filter(|_| by_key && !by_list) else { return Ok(None) };
+        // What only the collection's parameters can express is asked of the collection, where it can be.
+        let beyond = |checked: &Checked<'_>| {
+            let field = checked.condition.field.as_str();
+            checked.prepared.is_none() && !item.query.iter().any(|param| param.field == field)
+        };
+        if !by_key || by_list || (!self.object.reads.is_empty() && self.conditions.iter().any(beyond)) {
+            return Ok(None);
+        }
+        let Some(keys) = self.combinations(self.object.key)? else { return Ok(None) };
         if self.dense(&keys) {
             return Ok(None);
         }
@@ -208,11 +231,15 @@ impl Planner<'_> {
     }
 
     /// The query parameters of a single record's endpoint that conditions fill.
-    fn item_query(&self, item: &'static Item) -> Result<Vec<(String, String)>, Error> {
+    fn item_query(&mut self, item: &'static Item) -> Result<Vec<(String, String)>, Error> {
         let mut query = Vec::new();
         for param in item.query {
             match self.pinned(param.field).as_deref() {
-                Some([value]) => query.push((param.param.to_owned(), value.clone())),
+                Some([value]) => {
+                    query.push((param.param.to_owned(), value.clone()));
+                    let of_field = self.conditions.iter().filter(|c| c.condition.field == param.field);
+                    self.placed.extend(of_field.map(Checked::index));
+                }
                 _ if param.required => {
                     let message = format!(
                         "`{}` can only be queried with a condition that `{}` equals one value",
@@ -246,9 +273,12 @@ impl Planner<'_> {
                 let numbered = numbered(read, keyset);
                 // Records with all that they include are large: full pages then, rather than several nearly full ones at once.
                 let chained = !numbered && !self.request.include.is_empty();
-                Pages::Keyset { keyset, from: range.0, to: range.1, numbered, chained }
+                let late = self.late(read, keyset);
+                self.steps
+                    .extend(late.map(|param| format!("asks for the few keys between pages together (`{param}`)")));
+                Pages::Keyset { keyset, from: range.0, to: range.1, numbered, chained, late }
             }
-            (None, Paging::None) => Pages::Once,
+            (None, Paging::None | Paging::Undeclared) => Pages::Once,
             (None, Paging::V3Cursor) => Pages::Cursor,
             (None, Paging::V3After) => Pages::After(self.object.key.last().copied().unwrap_or("id")),
             (None, Paging::V3Page | Paging::V2Page) => Pages::Numbers,
@@ -334,6 +364,14 @@ impl Planner<'_> {
         }
     }
 
+    /// The parameter by which few keys are asked for at the end, if nothing depends on the order in which records come.
+    fn late(&self, read: &'static Read, keyset: &Keyset) -> Option<&'static str> {
+        let free = self.request.order_by.is_empty() && self.watch.is_none() && self.split.is_none();
+        let taken = self.conditions.iter().any(|checked| checked.condition.field == keyset.field);
+        let filter = filter_for(read, keyset.field, &[Op::In])?;
+        (free && !taken && numbered(read, keyset)).then_some(filter.param)
+    }
+
     /// Turns conditions into parameters where the endpoint has them; the rest must be evaluable here.
     fn push_down(
         &mut self,
@@ -351,20 +389,23 @@ impl Planner<'_> {
         }
         for checked in &self.conditions {
             let field = checked.condition.field.as_str();
+            let index = checked.index();
             if keyset.is_some_and(|keyset| keyset.field == field) && narrow(range, checked) {
                 steps.push(format!("the store evaluates the bounds of `{field}`"));
+                self.placed.insert(index);
                 continue;
             }
             if path_has(read, field) {
                 continue;
             }
             let pushed = parameter(self.object, read, checked).filter(|(filter, _)| !used.contains(filter.param));
-            // A store that orders by something else cannot be asked part by part.
+            // Part by part, records come in the order of the parts; and one that holds several of the values would come twice.
             let divisible = |filter: &Filter| {
                 filter.op == Op::In
                     && self.split.is_none()
                     && parameters(read.path).next().is_none()
-                    && (keyset.is_some() || self.request.order_by.is_empty())
+                    && self.request.order_by.iter().all(|order| order.field == field && keyset.is_some())
+                    && checked.node.is_some_and(|node| node.ty != Type::Array)
             };
             let long = |value: &str| value.len() > MOST_QUERY;
             let hull = || match keyset {
@@ -383,19 +424,21 @@ impl Planner<'_> {
                 values.sort_unstable_by_key(|value| value.parse::<u128>().unwrap_or_default());
                 values.dedup();
                 steps.push(format!("the store evaluates `{field}` ({}), {} values", filter.param, values.len()));
+                self.placed.insert(index);
                 self.split = Some((filter.param, values));
+            } else if let Some((filter, _)) =
+                pushed.as_ref().filter(|(_, value)| long(value) && checked.prepared.is_none())
+            {
+                let message = format!(
+                    "the values of the condition on `{field}` do not fit into one request (`{}`), and records may come twice if they are asked for in parts: name fewer, and query several times",
+                    filter.param
+                );
+                return Err(Error::unsupported(message).at(checked.pointer()));
             } else if let Some((filter, value)) = pushed.filter(|(_, value)| !long(value)) {
                 used.insert(filter.param);
                 query.push((filter.param.to_owned(), value));
                 steps.push(format!("the store evaluates `{field}` ({})", filter.param));
-            } else if checked.prepared.is_some() {
-                steps.push(format!("`{field}` is evaluated here, on each page"));
-            } else {
-                let message = format!(
-                    "no condition of this kind on `{field}` is possible: neither can the store evaluate it for `{}`, nor can it be evaluated on the records",
-                    self.object.name
-                );
-                return Err(Error::unsupported(message).at(checked.pointer()));
+                self.placed.insert(index);
             }
         }
         let missing = |filter: &&Filter| filter.required && !used.contains(filter.param);
@@ -455,8 +498,8 @@ impl Planner<'_> {
             fields.push(dates.field);
             fields.extend(dates.created);
         }
-        // The key comes back whether asked for or not, and some endpoints refuse to be asked for it.
-        fields.retain(|field| !self.object.key.contains(field));
+        // A record's own key comes back whether asked for or not, and some endpoints refuse to be asked for it.
+        fields.retain(|field| self.object.key.last() != Some(field));
         fields.sort_unstable();
         fields.dedup();
         if !fields.is_empty() {
@@ -470,7 +513,7 @@ impl Planner<'_> {
         if names.is_empty() {
             return Ok(Parents::None);
         }
-        if let Some(given) = self.combinations(&names) {
+        if let Some(given) = self.combinations(&names)? {
             self.steps.push(format!("of {} parent record(s)", given.len()));
             return Ok(Parents::Given(given));
         }
@@ -513,7 +556,11 @@ impl Planner<'_> {
             filter: filter.collect(),
             ..QueryRequest::default()
         };
-        let plan = plan(&request, self.settings)?;
+        let mut plan = plan(&request, self.settings)?;
+        // A parent's own key says where the walk stands.
+        if let Access::List(List { paging: Pages::Keyset { late, .. }, .. }) = &mut plan.access {
+            *late = None;
+        }
         self.steps.push(format!("of every record of `{}`, several parents at once", object.name));
         self.steps.extend(plan.steps.iter().map(|step| format!("  {}: {step}", object.name)));
         Ok(Parents::Walk(Rc::new(plan), fields))
@@ -536,20 +583,43 @@ impl Planner<'_> {
                     Access::Items { .. } => object.key.contains(&c.condition.field.as_str()),
                 }
         };
-        let local = self.conditions.into_iter().filter(|c| !in_path(c));
-        let local: Vec<_> = local.filter_map(|c| Some((c.condition.field.clone(), c.prepared?))).collect();
+        let mut local = Vec::new();
+        let mut here = Vec::new();
+        for checked in self.conditions.into_iter().filter(|c| !in_path(c)) {
+            let field = &checked.condition.field;
+            let placed = self.placed.contains(&checked.index());
+            match checked.prepared {
+                Some(prepared) => {
+                    if !placed {
+                        here.push(format!("`{field}` is evaluated here, on each page"));
+                    }
+                    local.push((field.clone(), prepared));
+                }
+                None if placed => {}
+                None => {
+                    let message = format!(
+                        "no condition of this kind on `{field}` is possible: neither can the store evaluate it for `{}`, nor can it be evaluated on the records",
+                        object.name
+                    );
+                    return Err(Error::unsupported(message).at(checked.pointer()));
+                }
+            }
+        }
         let (stable, note) = match &access {
             Access::Items { .. } => (true, None),
             Access::List(list) => {
-                let own = !matches!(list.paging, Pages::Numbers);
+                // Pages behind a cursor follow the order that was asked for, in which a record moves when it is changed.
+                let moves = !self.request.order_by.is_empty() && matches!(list.paging, Pages::Cursor | Pages::After(_));
+                let own = !matches!(list.paging, Pages::Numbers) && !moves && list.read.is_stable();
                 // A walk is resumed at a parent's own key, or at a count of parents, which does not hold while parents change.
                 let parents = !matches!(&list.parents, Parents::Walk(walk, _) if !walk.by_key_or_once());
                 let note = (!own || !parents)
-                    .then_some("pages by offset: while others write, a record may be missed or doubled");
+                    .then_some("pages that others' writes can shift: meanwhile a record may be missed or doubled");
                 (own && parents, note)
             }
         };
         let mut steps = self.steps;
+        steps.extend(here);
         steps.extend(note.map(str::to_owned));
         Ok(Plan {
             object,
@@ -559,7 +629,8 @@ impl Planner<'_> {
             watch: self.watch,
             keep: (!self.request.fields.is_empty()).then(|| {
                 let included = self.request.include.iter().map(|include| included_in(include).to_owned());
-                self.request.fields.iter().cloned().chain(included).collect()
+                let top = |field: &String| field.split('.').next().unwrap_or(field).to_owned();
+                self.request.fields.iter().map(top).chain(included).collect()
             }),
             max_records: self.request.max_records,
             digest: cursor::digest(self.request, self.settings),

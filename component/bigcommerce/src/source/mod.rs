@@ -36,6 +36,8 @@ pub enum Target {
         /// Which of the joined pages it is.
         nth: u64,
     },
+    /// The keys between joined pages, each from its first to its last, about which nothing was known.
+    Between(Vec<(u128, u128)>),
     /// A page by number, from 1.
     Page(u64),
     /// Behind this cursor or key; the beginning if none.
@@ -123,8 +125,8 @@ impl Source {
     pub fn new(pages: &Pages, limit: u32, short_page_ends: bool, floor: u32) -> Self {
         let kind = match pages {
             Pages::Once => Kind::Once { asked: false },
-            Pages::Keyset { from, to, numbered, chained, .. } => {
-                Kind::Ranges(Ranges::new(*from, *to, *numbered, *chained))
+            Pages::Keyset { from, to, numbered, chained, late, .. } => {
+                Kind::Ranges(Ranges::new(*from, *to, *numbered, *chained, late.is_some()))
             }
             Pages::Cursor | Pages::After(_) => Kind::Chain { next: Some(Target::After(None)) },
             Pages::Numbers => Kind::pages(1, None),
@@ -132,10 +134,21 @@ impl Source {
         Self { kind, limit, short_page_ends, most: 0, floor: floor.min(limit), pages: BTreeSet::new() }
     }
 
-    /// The same, from a place in the middle.
+    /// The same, from a place in the middle; `owed` are keys before it that still have to be asked for.
     /// None if this collection is not read in a way to which the place belongs.
-    pub fn at(pages: &Pages, limit: u32, short_page_ends: bool, floor: u32, target: &Target) -> Option<Self> {
+    pub fn at(
+        pages: &Pages,
+        limit: u32,
+        short_page_ends: bool,
+        floor: u32,
+        target: &Target,
+        owed: &[(u128, u128)],
+    ) -> Option<Self> {
         let mut source = Self::new(pages, limit, short_page_ends, floor);
+        if !owed.is_empty() {
+            let Kind::Ranges(ranges) = &mut source.kind else { return None };
+            ranges.owe(owed).then_some(())?;
+        }
         match (&mut source.kind, target) {
             (Kind::Ranges(ranges), Target::Range { from, .. }) => {
                 ranges.skip_to(*from);
@@ -184,7 +197,16 @@ impl Source {
         match (&self.kind, target) {
             (_, Target::Range { from, .. }) => Some(*from),
             (Kind::Ranges(ranges), Target::Joined { from, page, .. }) => Some(ranges.begin((*from, *page))),
+            (Kind::Ranges(ranges), Target::Between(_)) => Some(ranges.front()),
             _ => None,
+        }
+    }
+
+    /// Keys below `from` that are not delivered and will be asked for later.
+    pub fn owed(&self, from: u128) -> Vec<(u128, u128)> {
+        match &self.kind {
+            Kind::Ranges(ranges) => ranges.owed_below(from),
+            _ => Vec::new(),
         }
     }
 
@@ -192,6 +214,10 @@ impl Source {
     pub fn delivered(&mut self, target: &Target) -> Option<u128> {
         match (&mut self.kind, target) {
             (Kind::Ranges(ranges), Target::Joined { from, page, .. }) => ranges.take_begin((*from, *page)),
+            (Kind::Ranges(ranges), Target::Between(gaps)) => {
+                ranges.settle(gaps);
+                None
+            }
             _ => None,
         }
     }
@@ -201,7 +227,7 @@ impl Source {
     /// # Errors
     /// The answer cannot be right: a page that repeats the one before, a key outside of the range asked for.
     pub fn arrived(&mut self, target: &Target, seen: &Seen, what: &str) -> Result<Vec<Follow>, Error> {
-        if !matches!(target, Target::Range { .. } | Target::Joined { .. })
+        if !matches!(target, Target::Range { .. } | Target::Joined { .. } | Target::Between(_))
             && seen.count > 0
             && !self.pages.insert(seen.digest)
         {
@@ -223,7 +249,8 @@ impl Source {
             (Kind::Ranges(ranges), Target::Range { from, to }) => {
                 ranges.arrived(*from, *to, seen, self.limit, full, what)
             }
-            (Kind::Ranges(ranges), page @ Target::Joined { .. }) => ranges.page_arrived(page, seen, what),
+            (Kind::Ranges(ranges), page @ Target::Joined { .. }) => ranges.page_arrived(page, seen, self.limit, what),
+            (Kind::Ranges(_), Target::Between(gaps)) => ranges::check_between(gaps, seen, what).map(|()| Vec::new()),
             (Kind::Chain { next }, Target::After(asked)) => {
                 let following = if seen.has_cursor || seen.last_text.is_some() {
                     seen.next.clone().or_else(|| seen.last_text.clone())

@@ -5,6 +5,10 @@
 //! number follow, joined by their keys (`joined.rs`). Elsewhere closed ranges follow, sized to be nearly full, several under
 //! way at once; one that was fuller than expected is continued behind its last record. Where keys turn out sparse, or the end is
 //! near, an open range follows again: it jumps over holes of any size, and one that is not full proves the end.
+//!
+//! Between two numbered pages a few keys may be missing, and a request must show that no record has them: one that exists
+//! throughout exists at any later time too. So where the order of the records is free, those keys are owed, and one request
+//! asks for many of them by name.
 
 use std::collections::BTreeMap;
 
@@ -15,6 +19,9 @@ use crate::remote;
 
 /// Least density of keys at which pages by number are worth their joints: one page in ten needs a request more.
 const DENSE: f64 = 0.9;
+
+/// Most keys that one request asks for by name.
+const MOST_OWED: u128 = 50;
 
 /// A page by number, by the key from which it is counted and its number.
 type PageId = (u128, u64);
@@ -40,6 +47,12 @@ pub(super) struct Ranges {
     pages: Option<Joined>,
     /// Least keys of pages that are joined and not delivered yet.
     begins: BTreeMap<PageId, u128>,
+    /// Whether keys between pages may be asked for later.
+    late: bool,
+    /// Keys between pages that are to be asked for.
+    owed: Vec<(u128, u128)>,
+    /// Those that are asked for and not delivered yet.
+    asked: Vec<(u128, u128)>,
 }
 
 /// Widest step over keys that a closed range takes beyond what one page's density suggests.
@@ -47,7 +60,7 @@ const MOST_STRETCH: f64 = 1e30;
 
 impl Ranges {
     /// Over the keys from `next` to `to`.
-    pub(super) fn new(next: u128, to: u128, numbered: bool, chained: bool) -> Self {
+    pub(super) fn new(next: u128, to: u128, numbered: bool, chained: bool, late: bool) -> Self {
         Self {
             next,
             to,
@@ -60,7 +73,51 @@ impl Ranges {
             chained,
             pages: None,
             begins: BTreeMap::new(),
+            late,
+            owed: Vec::new(),
+            asked: Vec::new(),
         }
+    }
+
+    /// Takes over keys that another source owed. False if they cannot be asked for here.
+    pub(super) fn owe(&mut self, gaps: &[(u128, u128)]) -> bool {
+        self.owed = gaps.to_vec();
+        self.late && gaps.iter().all(|(from, to)| from <= to && to - from < MOST_OWED)
+    }
+
+    /// Keys below `from` that are not delivered yet.
+    pub(super) fn owed_below(&self, from: u128) -> Vec<(u128, u128)> {
+        self.asked.iter().chain(&self.owed).copied().filter(|(_, to)| *to < from).collect()
+    }
+
+    /// Notes that what was asked for is delivered.
+    pub(super) fn settle(&mut self, gaps: &[(u128, u128)]) {
+        self.asked.retain(|gap| !gaps.contains(gap));
+    }
+
+    /// The least key that no page before covers.
+    pub(super) fn front(&self) -> u128 {
+        self.pages.as_ref().map_or(self.next, Joined::front)
+    }
+
+    /// As many of the owed keys as one request asks for.
+    fn between(&mut self, limit: u32) -> Option<Target> {
+        let most = MOST_OWED.min(limit.into());
+        let (mut keys, mut gaps) = (0, Vec::new());
+        while keys < most
+            && let Some((from, to)) = self.owed.pop()
+        {
+            // Pages may be smaller than when the keys were left over.
+            let last = to.min(from.saturating_add(most - keys - 1));
+            if last < to {
+                self.owed.push((last + 1, to));
+            }
+            keys += width(&(from, last));
+            gaps.push((from, last));
+        }
+        gaps.sort_unstable();
+        self.asked.extend(&gaps);
+        (!gaps.is_empty()).then_some(Target::Between(gaps))
     }
 
     /// Begins no earlier than at this key.
@@ -71,13 +128,12 @@ impl Ranges {
 
     /// Whether nothing follows what was handed out.
     pub(super) fn ended(&self) -> bool {
-        self.ended
+        self.ended && self.owed.is_empty()
     }
 
     /// The least key that belongs to a page by number, as far as known by now.
     pub(super) fn begin(&self, page: PageId) -> u128 {
-        let front = || self.pages.as_ref().map_or(self.next, Joined::front);
-        self.begins.get(&page).copied().unwrap_or_else(front)
+        self.begins.get(&page).copied().unwrap_or_else(|| self.front())
     }
 
     /// The same, once and for all.
@@ -86,8 +142,15 @@ impl Ranges {
     }
 
     pub(super) fn more(&mut self, limit: u32) -> Option<Target> {
+        if self.owed.iter().map(width).sum::<u128>() >= MOST_OWED.min(limit.into()) {
+            return self.between(limit);
+        }
         if let Some(pages) = &mut self.pages {
-            return pages.more();
+            // When every page is asked for, a lane is free for what is owed by then.
+            return pages.more().or_else(|| self.between(limit));
+        }
+        if !self.owed.is_empty() {
+            return self.between(limit);
         }
         if self.ended || self.open {
             return None;
@@ -164,8 +227,15 @@ impl Ranges {
     }
 
     /// Learns from the answer to a page by number.
-    pub(super) fn page_arrived(&mut self, page: &Target, seen: &Seen, what: &str) -> Result<Vec<Follow>, Error> {
+    pub(super) fn page_arrived(
+        &mut self,
+        page: &Target,
+        seen: &Seen,
+        limit: u32,
+        what: &str,
+    ) -> Result<Vec<Follow>, Error> {
         let Target::Joined { from, .. } = page else { return Ok(Vec::new()) };
+        let most = MOST_OWED.min(limit.into());
         check(*from, Some(self.to), seen, what)?;
         let Some(pages) = &mut self.pages else { return Ok(Vec::new()) };
         let joints = pages.arrived(page, seen.first.zip(seen.last), seen.total);
@@ -180,12 +250,14 @@ impl Ranges {
             if let Target::Joined { from, page, .. } = joint.page {
                 self.begins.insert((from, page), joint.begin);
             }
-            follow.extend(
-                joint.gap.map(|(from, to)| Follow {
-                    target: Target::Range { from, to: Some(to) },
-                    before: Some(joint.page),
-                }),
-            );
+            match joint.gap {
+                Some(gap) if self.late && width(&gap) <= most => self.owed.push(gap),
+                Some((from, to)) => {
+                    let target = Target::Range { from, to: Some(to) };
+                    follow.push(Follow { target, before: Some(joint.page) });
+                }
+                None => {}
+            }
         }
         Ok(follow)
     }
@@ -206,6 +278,22 @@ impl Ranges {
             self.density += (density(count, from, to) - self.density) / 8.0;
         }
     }
+}
+
+/// How many keys there are from the first to the last.
+fn width((from, to): &(u128, u128)) -> u128 {
+    to.saturating_sub(*from).saturating_add(1)
+}
+
+/// Refuses an answer that holds more than the keys that were asked for by name.
+pub(super) fn check_between(gaps: &[(u128, u128)], seen: &Seen, what: &str) -> Result<(), Error> {
+    let inside = |key: &u128| gaps.iter().any(|(from, to)| (from..=to).contains(&key));
+    let all = seen.total.is_none_or(|total| total <= seen.count.into());
+    if all && seen.first.iter().chain(&seen.last).all(inside) && u128::from(seen.count) <= gaps.iter().map(width).sum()
+    {
+        return Ok(());
+    }
+    Err(remote::nonsense(what, "it does not hold the records whose keys were asked for, and no others"))
 }
 
 /// Refuses keys outside of what was asked for, and records that are not in the order of their keys.

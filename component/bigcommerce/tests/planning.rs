@@ -1,0 +1,125 @@
+//! What a query asks the store for, and what it promises: conditions are never dropped, records never doubled.
+
+#[allow(dead_code, reason = "shared with the tests of writing")]
+#[path = "writes/store.rs"]
+mod store;
+
+use connector_bigcommerce::compare::Comparison;
+use connector_bigcommerce::connector::Connector;
+use connector_bigcommerce::error::Kind;
+use connector_bigcommerce::types::{Condition, Order, QueryRequest};
+use serde_json::{Value, json};
+
+use store::{Store, answer, run};
+
+fn empty() -> Connector {
+    Store::new(|_| answer(200, json!({ "data": [], "meta": {} }))).0
+}
+
+fn query(object: &str) -> QueryRequest {
+    QueryRequest { object: object.into(), ..QueryRequest::default() }
+}
+
+fn condition(field: &str, op: Comparison, value: Value) -> Condition {
+    Condition { field: field.into(), op, value: value.to_string() }
+}
+
+fn ordered(object: &str, field: &str) -> QueryRequest {
+    QueryRequest { order_by: vec![Order { field: field.into(), descending: false }], ..query(object) }
+}
+
+fn numbers(count: u32) -> Value {
+    (1..=count).map(|n| json!(100_000 + n)).collect()
+}
+
+#[test]
+fn a_condition_that_only_the_list_can_evaluate_is_asked_of_the_list() {
+    let (connector, store) = Store::new(|_| answer(200, json!([{ "id": 100 }])));
+    let mut request = query("orders");
+    request.filter =
+        vec![condition("id", Comparison::Equal, json!(100)), condition("email", Comparison::Equal, json!("x@y.z"))];
+    run(connector.query(&request)).unwrap();
+    for line in store.lines() {
+        assert!(line.starts_with("GET /v2/orders?") && line.contains("email=x@y.z"), "{line}");
+    }
+}
+
+#[test]
+fn a_condition_that_nobody_can_evaluate_is_refused_wherever_the_records_come_from() {
+    let connector = empty();
+    for object in ["products/options", "orders/products", "products"] {
+        let field = if object == "orders/products" { "applied_discounts" } else { "option_values" };
+        let field = if object == "products" { "bulk_pricing_rules" } else { field };
+        let request = QueryRequest { filter: vec![condition(field, Comparison::Equal, json!(5))], ..query(object) };
+        let error = connector.explain(&request).expect_err(object);
+        assert_eq!((error.kind, error.pointer.as_deref()), (Kind::Unsupported, Some("/filter/0")), "{object}: {error}");
+    }
+}
+
+#[test]
+fn a_list_is_split_only_where_no_record_can_be_in_two_parts_and_the_order_holds() {
+    let connector = empty();
+    let split = |request: &QueryRequest| {
+        let plan = connector.explain(request).unwrap();
+        plan.steps.iter().any(|step| step.contains("parts"))
+    };
+    let with = |request: QueryRequest, field: &str, values: Value| QueryRequest {
+        filter: vec![condition(field, Comparison::OneOf, values)],
+        ..request
+    };
+    let names: Value = (0..2000).map(|n| json!(format!("SKU-{n}"))).collect();
+    assert!(split(&with(query("products"), "sku", names.clone())));
+    let in_two = connector.explain(&with(query("products"), "categories", numbers(2000))).unwrap_err();
+    assert!(in_two.message.contains("name fewer"), "a product is in several categories: {in_two}");
+    assert!(!split(&with(ordered("products", "id"), "sku", names)), "the parts are not in the order of the ids");
+}
+
+#[test]
+fn records_that_are_read_in_an_order_that_changes_are_not_called_stable() {
+    let connector = empty();
+    assert!(connector.explain(&query("customers")).unwrap().stable);
+    assert!(!connector.explain(&ordered("customers", "date_modified")).unwrap().stable);
+    assert!(!connector.explain(&query("tax_rates")).unwrap().stable, "the answer is documented to tell of pages");
+}
+
+#[test]
+fn the_parents_key_is_asked_for_where_the_store_trims_it() {
+    let (connector, store) = Store::new(|sent| {
+        let trimmed = sent.line.contains("include_fields=") && !sent.line.contains("product_id");
+        let record =
+            if trimmed { json!({ "id": 7, "sku": "A" }) } else { json!({ "id": 7, "product_id": 5, "sku": "A" }) };
+        answer(200, json!({ "data": [record], "meta": { "pagination": { "total": 1, "total_pages": 1 } } }))
+    });
+    let mut request = query("products/variants");
+    request.fields = vec!["sku".into()];
+    request.filter = vec![condition("product_id", Comparison::NotEqual, json!(6))];
+    assert_eq!(run(connector.query(&request)).unwrap().records, b"{\"sku\":\"A\"}\n");
+    request.filter = vec![condition("product_id", Comparison::NotEqual, json!(5))];
+    assert_eq!(run(connector.query(&request)).unwrap().count, 0, "{:?}", store.lines());
+}
+
+#[test]
+fn more_combinations_than_can_be_held_are_refused() {
+    let connector = empty();
+    let mut request = query("products/images");
+    request.filter = vec![
+        condition("product_id", Comparison::OneOf, numbers(20_000)),
+        condition("id", Comparison::OneOf, numbers(20_000)),
+    ];
+    match connector.explain(&request) {
+        Ok(plan) => assert!(!plan.steps.iter().any(|step| step.contains("one by one")), "{:?}", plan.steps),
+        Err(error) => assert_eq!(error.kind, Kind::Unsupported),
+    }
+}
+
+#[test]
+fn a_field_inside_of_another_comes_with_what_it_is_in() {
+    let (connector, _) = Store::new(|_| {
+        let record = json!({ "identity": { "variant_id": 3, "sku": "A" }, "locations": [] });
+        answer(200, json!({ "data": [record], "meta": { "pagination": { "total": 1, "total_pages": 1 } } }))
+    });
+    let mut request = query("inventory_items");
+    request.fields = vec!["identity.variant_id".into()];
+    let record: Value = serde_json::from_slice(&run(connector.query(&request)).unwrap().records).unwrap();
+    assert_eq!(record, json!({ "identity": { "variant_id": 3, "sku": "A" } }));
+}
