@@ -1,12 +1,14 @@
 //! Records that a person passes in: NDJSON, JSON or CSV, from a file or from stdin.
 //!
 //! The input is read and checked to its end before the first record goes anywhere, so that a mistake in its last row sends
-//! nothing. On the way it is copied as NDJSON into an unnamed temporary file: memory stays flat, stdin needs no second reading,
-//! and a file that somebody changes meanwhile cannot slip unchecked records in.
+//! nothing. On the way it is copied as NDJSON, into memory if it is small and else into an unnamed temporary file: memory stays
+//! flat, stdin needs no second reading, and a file that somebody changes meanwhile cannot slip unchecked records in.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, Write};
 use std::path::{Path, PathBuf};
+
+use tempfile::SpooledTempFile;
 
 use crate::error::Failure;
 use crate::schema::Schema;
@@ -37,6 +39,9 @@ impl Format {
         }
     }
 }
+
+/// Bytes of an input, as NDJSON, that are kept in memory.
+const MOST_IN_MEMORY: usize = 1 << 20;
 
 /// Where the input comes from.
 #[derive(Clone, Debug)]
@@ -74,7 +79,7 @@ pub(crate) struct Place {
 /// An input that was read to its end and found good.
 #[derive(Debug)]
 pub(crate) struct Records {
-    spool: BufReader<File>,
+    spool: BufReader<SpooledTempFile>,
     next_row: u64,
     /// Number of records.
     pub count: u64,
@@ -106,8 +111,7 @@ pub(crate) fn read(source: &Source, format: Format, schema: &Schema) -> Result<R
 
 /// Reads and checks everything that `reader` has; messages call it `name`.
 pub(crate) fn read_from(reader: impl Read, name: &str, format: Format, schema: &Schema) -> Result<Records, Failure> {
-    let spool = tempfile::tempfile().map_err(|e| no_spool(&e))?;
-    let mut sink = Sink { out: BufWriter::new(spool), count: 0 };
+    let mut sink = Sink { out: BufWriter::new(SpooledTempFile::new(MOST_IN_MEMORY)), count: 0 };
     let input = BufReader::new(utf8::Checked::new(reader));
     match format {
         Format::Ndjson => json::read_lines(input, name, &mut sink)?,
@@ -135,7 +139,7 @@ fn no_spool(error: &io::Error) -> Failure {
 
 /// Takes the records that a reader found.
 struct Sink {
-    out: BufWriter<File>,
+    out: BufWriter<SpooledTempFile>,
     count: u64,
 }
 
