@@ -7,10 +7,9 @@ use std::{env, fs};
 
 fn main() {
     println!("cargo::rerun-if-env-changed=BIGCOMMERCE_COMPONENT");
-    println!("cargo::rerun-if-env-changed=CARGO_TARGET_DIR");
     let named = env::var_os("BIGCOMMERCE_COMPONENT").map(PathBuf::from);
     let explicit = named.is_some();
-    let component = named.unwrap_or_else(|| target_dir().join("components/bigcommerce.wasm"));
+    let component = named.unwrap_or_else(|| root().join("target/components/bigcommerce.wasm"));
     println!("cargo::rerun-if-changed={}", component.display());
 
     let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
@@ -36,8 +35,8 @@ fn main() {
     }
 }
 
-fn target_dir() -> PathBuf {
+/// The workspace's root. Components lie in its `target/` even if cargo is told to build somewhere else.
+fn root() -> PathBuf {
     let manifest = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
-    let root = manifest.ancestors().nth(2).unwrap_or(Path::new(".")).to_owned();
-    root.join(env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from))
+    manifest.ancestors().nth(2).unwrap_or(Path::new(".")).to_owned()
 }

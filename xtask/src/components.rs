@@ -42,11 +42,6 @@ pub(crate) const GUESTS: [Guest; 2] = [
 ];
 
 impl Guest {
-    /// The core module that cargo writes.
-    fn module(self, target: &Path) -> PathBuf {
-        target.join(TARGET).join(PROFILE).join(format!("{}.wasm", self.package.replace('-', "_")))
-    }
-
     /// The component.
     pub(crate) fn component(self, root: &Path) -> PathBuf {
         root.join("target/components").join(format!("{}.wasm", self.name))
@@ -72,7 +67,7 @@ pub(crate) fn select(names: &[String]) -> Result<Vec<Guest>> {
 pub(crate) fn build(root: &Path, guests: &[Guest], route: Route) -> Result<()> {
     let std = wasm_std::ensure(route, &root.join(WASM_RUST))?;
     for guest in guests {
-        let component = componentize(&compile(root, *guest, &std)?, *guest)?;
+        let component = componentize(&compile(root, guest.package, FEATURES, &std)?, *guest)?;
         let path = guest.component(root);
         let changed = files::write_if_changed(&path, &component)?;
         let note = if changed { "" } else { " (unchanged)" };
@@ -81,17 +76,25 @@ pub(crate) fn build(root: &Path, guests: &[Guest], route: Route) -> Result<()> {
     Ok(())
 }
 
+/// The record slicer as core modules, for measurements: with SIMD and without it.
+pub(crate) fn build_slicers(root: &Path, route: Route) -> Result<[PathBuf; 2]> {
+    let std = wasm_std::ensure(route, &root.join(WASM_RUST))?;
+    let build = |name: &str, features: &str| {
+        let path = root.join("target/bench").join(name);
+        files::write_if_changed(&path, &compile(root, "slice-guest", features, &std)?)?;
+        anyhow::Ok(path)
+    };
+    Ok([build("slice-simd.wasm", FEATURES)?, build("slice-plain.wasm", "-Ctarget-feature=-simd128")?])
+}
+
 /// Runs cargo and reads the core module. One run per guest: what a guest is built from does not depend on the others.
-fn compile(root: &Path, guest: Guest, std: &WasmStd) -> Result<Vec<u8>> {
+fn compile(root: &Path, package: &str, features: &str, std: &WasmStd) -> Result<Vec<u8>> {
     let target = root.join(TARGET_FOLDER);
     let mut cargo = process::cargo();
-    cargo
-        .current_dir(root)
-        .args(["build", "--package", guest.package, "--profile", PROFILE, "--target-dir"])
-        .arg(&target);
-    std.configure(&mut cargo, &flags(root));
+    cargo.current_dir(root).args(["build", "--package", package, "--profile", PROFILE, "--target-dir"]).arg(&target);
+    std.configure(&mut cargo, &flags(root, features));
     process::show(&mut cargo)?;
-    let module = guest.module(&target);
+    let module = target.join(TARGET).join(PROFILE).join(format!("{}.wasm", package.replace('-', "_")));
     std::fs::read(&module).with_context(|| format!("cannot read {}", module.display()))
 }
 
@@ -106,20 +109,20 @@ pub(crate) fn lint(root: &Path, route: Route) -> Result<Ran> {
     for guest in GUESTS {
         cargo.args(["--package", guest.package]);
     }
-    std.configure(&mut cargo, &flags(root));
+    std.configure(&mut cargo, &flags(root, FEATURES));
     process::show(cargo.args(["--", "-D", "warnings"]))?;
     Ok(Ran::Yes)
 }
 
-/// Compiler flags: SIMD, and names instead of the folders of this machine.
-fn flags(root: &Path) -> Vec<OsString> {
+/// Compiler flags: features of the target, and names instead of the folders of this machine.
+fn flags(root: &Path, features: &str) -> Vec<OsString> {
     let remap = |from: &Path, to: &str| {
         let mut flag = OsString::from("--remap-path-prefix=");
         flag.push(from);
         flag.push(to);
         flag
     };
-    let mut flags = vec![OsString::from(FEATURES)];
+    let mut flags = vec![OsString::from(features)];
     let home = std::env::var_os("CARGO_HOME")
         .map(PathBuf::from)
         .or_else(|| std::env::home_dir().map(|home| home.join(".cargo")));

@@ -32,10 +32,12 @@ Ceramic Teapot,DEMO-4,physical,32.00,0.9,[],Für zwei Tassen
 ";
 
 /// The emulated store; ends when this is dropped.
-struct Store {
+pub(crate) struct Store {
     process: Child,
     url: String,
     hash: String,
+    /// Whether requests are held against the API's documents.
+    pub(crate) openapi: String,
 }
 
 impl Drop for Store {
@@ -48,9 +50,10 @@ impl Drop for Store {
 }
 
 impl Store {
-    fn start(emulator: &Path) -> Result<Self> {
+    /// Starts a store with these options.
+    pub(crate) fn start(emulator: &Path, options: &[&str]) -> Result<Self> {
         let mut process = Command::new(emulator)
-            .args(["--products", &PRODUCTS.to_string(), "--token", TOKEN])
+            .args(options)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -61,7 +64,7 @@ impl Store {
         }
         let ready: Value = serde_json::from_str(&line).context("the emulated store did not start")?;
         let text = |name: &str| ready[name].as_str().unwrap_or_default().to_owned();
-        Ok(Self { url: text("url"), hash: text("store_hash"), process })
+        Ok(Self { url: text("url"), hash: text("store_hash"), openapi: text("openapi"), process })
     }
 }
 
@@ -129,7 +132,8 @@ pub(crate) fn run(root: &Path, route: Route) -> Result<()> {
     };
 
     demo.heading("An emulated store");
-    let store = Store::start(&binaries.join("bigcommerce-emulator"))?;
+    let store =
+        Store::start(&binaries.join("bigcommerce-emulator"), &["--products", &PRODUCTS.to_string(), "--token", TOKEN])?;
     println!("  {} with {PRODUCTS} products, customers, orders, coupons …", store.url);
 
     demo.heading("A connection: saved, then tested");

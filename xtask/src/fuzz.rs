@@ -13,14 +13,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 
 use crate::hosts::Ran;
-use crate::process;
 use crate::soak::{Context, Options};
 use crate::test::seconds;
+use crate::{process, tools};
 
-/// Version of cargo-fuzz that is set up.
-const CARGO_FUZZ: &str = "0.13.2";
-/// Where it goes.
-const TOOLS: &str = "target/tools";
 /// The crate of the targets.
 const CRATE: &str = "tests/fuzz";
 /// What is built and found.
@@ -46,8 +42,18 @@ struct Ended {
     target: String,
     executions: u64,
     took: Duration,
-    /// The input that broke a promise, or where the log is if there is no such input.
-    finding: Option<PathBuf>,
+    finding: Option<Finding>,
+}
+
+/// Why the run of a target did not pass.
+#[derive(Debug, PartialEq, Eq)]
+enum Finding {
+    /// This input broke a promise.
+    Input(PathBuf),
+    /// The target failed without naming an input: this is its log.
+    Log(PathBuf),
+    /// The target ended without complaint before it had run as often as asked: this is its log.
+    Short(PathBuf),
 }
 
 /// Builds and runs the targets.
@@ -96,6 +102,7 @@ struct Running {
     child: Child,
     log: PathBuf,
     findings: PathBuf,
+    runs: u64,
     started: Instant,
 }
 
@@ -127,18 +134,25 @@ impl Running {
             .stdout(Stdio::null())
             .stderr(file);
         let child = command.spawn().with_context(|| format!("cannot start `{}`", process::line(&command)))?;
-        Ok(Self { target, child, log, findings, started: Instant::now() })
+        Ok(Self { target, child, log, findings, runs: options.runs, started: Instant::now() })
     }
 
     fn end(self, success: bool) -> Ended {
         let log = std::fs::read(&self.log).unwrap_or_default();
         let log = String::from_utf8_lossy(&log);
-        let finding = (!success).then(|| {
-            let file = log.lines().filter_map(|line| line.split_once("Test unit written to ")).next_back();
-            file.map_or(self.log, |(_, file)| self.findings.join(Path::new(file).file_name().unwrap_or_default()))
-        });
+        let finding = judge(success, &log, self.runs, &self.findings, &self.log);
         Ended { target: self.target, executions: executions(&log), took: self.started.elapsed(), finding }
     }
+}
+
+/// What came of a target that ended with this log. A good exit alone is not enough: it must have run as often as asked.
+fn judge(success: bool, log: &str, runs: u64, findings: &Path, log_file: &Path) -> Option<Finding> {
+    if success {
+        return (executions(log) < runs).then(|| Finding::Short(log_file.to_owned()));
+    }
+    let input = log.lines().filter_map(|line| line.split_once("Test unit written to ")).next_back();
+    let name = input.and_then(|(_, input)| Path::new(input).file_name());
+    Some(name.map_or_else(|| Finding::Log(log_file.to_owned()), |name| Finding::Input(findings.join(name))))
 }
 
 /// What cargo-fuzz built: `target/fuzz/TRIPLE/release/TARGET`, for the triple of this machine.
@@ -178,14 +192,7 @@ fn set_up(root: &Path) -> Result<PathBuf> {
             "fuzzing needs a nightly compiler, set up by `rustup toolchain install {TOOLCHAIN} --profile minimal`: {error:#}"
         );
     }
-    let program = root.join(TOOLS).join("bin/cargo-fuzz");
-    let version = process::capture(Command::new(&program).args(["fuzz", "--version"]), MOST_ANSWER);
-    if !version.is_ok_and(|version| version.split_whitespace().last() == Some(CARGO_FUZZ)) {
-        let mut install = process::cargo();
-        install.current_dir(root).args(["install", "cargo-fuzz", "--locked", "--version", CARGO_FUZZ, "--root", TOOLS]);
-        process::show(&mut install)?;
-    }
-    Ok(program)
+    tools::FUZZ.install(root)
 }
 
 /// A program that runs with the nightly toolchain.
@@ -201,7 +208,11 @@ fn nightly(program: &Path) -> Command {
 
 fn row(ended: &Ended) -> String {
     let per_second = ended.executions.checked_div(ended.took.as_secs().max(1)).unwrap_or(0);
-    let outcome = if ended.finding.is_some() { "FOUND" } else { "none" };
+    let outcome = match ended.finding {
+        None => "none",
+        Some(Finding::Short(_)) => "SHORT",
+        Some(Finding::Input(_) | Finding::Log(_)) => "FOUND",
+    };
     format!("{:<14} {:>12} {per_second:>9} {outcome:>9} {:>12}", ended.target, ended.executions, seconds(ended.took))
 }
 
@@ -219,31 +230,49 @@ fn table(ended: &[Ended]) -> String {
 /// How to see a finding again.
 fn reproduce(ended: &Ended) -> Option<String> {
     let Ended { target, finding, .. } = ended;
-    let finding = finding.as_ref()?.display();
-    Some(format!(
-        "`{target}` found {finding}\n  to see it: cp {finding} {CRATE}/corpus/{target}/ && cargo test -p fuzz-bodies"
-    ))
+    Some(match finding.as_ref()? {
+        Finding::Input(input) => {
+            let input = input.display();
+            format!(
+                "`{target}` found {input}\n  to see it: cp {input} {CRATE}/corpus/{target}/ && cargo test -p fuzz-bodies"
+            )
+        }
+        Finding::Log(log) => format!("`{target}` failed without naming an input; its log is {}", log.display()),
+        Finding::Short(log) => {
+            format!("`{target}` ended after {} executions, too early; its log is {}", ended.executions, log.display())
+        }
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn ended(finding: Option<&str>) -> Ended {
-        Ended {
-            target: "slicing".into(),
-            executions: 5_000_000,
-            took: Duration::from_secs(100),
-            finding: finding.map(PathBuf::from),
-        }
+    fn ended(finding: Option<Finding>) -> Ended {
+        Ended { target: "slicing".into(), executions: 5_000_000, took: Duration::from_secs(100), finding }
     }
 
     #[test]
     fn a_finding_is_told_with_the_way_to_see_it_again() {
         assert!(reproduce(&ended(None)).is_none());
-        let text = reproduce(&ended(Some("target/fuzz/findings/slicing/crash-1"))).unwrap();
+        let input = Finding::Input("target/fuzz/findings/slicing/crash-1".into());
+        let text = reproduce(&ended(Some(input))).unwrap();
         assert!(text.contains("cp target/fuzz/findings/slicing/crash-1 tests/fuzz/corpus/slicing/"), "{text}");
-        assert!(row(&ended(Some("x"))).contains("FOUND"));
+        assert!(row(&ended(Some(Finding::Log("x".into())))).contains("FOUND"));
+    }
+
+    #[test]
+    fn a_target_that_stops_early_does_not_pass_for_one_without_findings() {
+        let judged = |success, log: &str| judge(success, log, 1000, Path::new("findings"), Path::new("log"));
+        assert_eq!(judged(true, "stat::number_of_executed_units: 1000\n"), None);
+        let short = judged(true, "stat::number_of_executed_units: 999\n");
+        assert_eq!(short, Some(Finding::Short("log".into())));
+        assert!(row(&ended(short)).contains("SHORT"));
+        assert!(reproduce(&ended(Some(Finding::Short("log".into())))).is_some(), "it makes the stage fail");
+        assert_eq!(judged(true, ""), Some(Finding::Short("log".into())), "a log without a number proves nothing");
+        assert_eq!(judged(false, "killed"), Some(Finding::Log("log".into())));
+        let crash = judged(false, "artifact; Test unit written to /elsewhere/crash-1\n");
+        assert_eq!(crash, Some(Finding::Input("findings/crash-1".into())));
     }
 
     #[test]

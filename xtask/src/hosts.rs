@@ -1,7 +1,7 @@
 //! Runs the connector in two other languages' runtimes: a short Node script and a short Python script load the `fixed` component.
 //!
-//! They show that the contract asks nothing of a host that only Rust could give. What they need is installed below `target/`; a
-//! system without Node or Python skips them and says so.
+//! They show that the contract asks nothing of a host that only Rust could give. Their packages, from npm and PyPI, are installed
+//! below `target/`. Where Node or Python is missing or too old, or a package cannot be had, the host is skipped, with the reason.
 
 use std::path::Path;
 use std::process::Command;
@@ -10,6 +10,9 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 
 use crate::{files, process};
+
+/// The oldest Node that the packages of `tests/hosts/node` run on.
+const NODE: u32 = 20;
 
 /// Downloads of up to 30 MB.
 const INSTALL_LIMIT: Duration = Duration::from_secs(600);
@@ -34,17 +37,23 @@ pub(crate) fn node(root: &Path) -> Result<Ran> {
     if let Some(reason) = missing(&[&["node", "--version"], &["npm", "--version"]]) {
         return Ok(Ran::Skipped(reason));
     }
+    if let Some(reason) = too_old(&process::capture(Command::new("node").arg("--version"), ASK_LIMIT)?) {
+        return Ok(Ran::Skipped(reason));
+    }
     let (sources, folder) = (root.join("tests/hosts/node"), root.join("target/node"));
     // A module finds its packages beside itself, so the script moves to the packages.
     for name in ["package.json", "package-lock.json", ".npmrc", "fixed.mjs"] {
         copy(&sources.join(name), &folder.join(name))?;
     }
-    install(&folder, &folder.join("package-lock.json"), || {
+    let installed = install(&folder, &folder.join("package-lock.json"), || {
         let mut npm = Command::new("npm");
         // Not `npm ci`: it insists on optional packages for other systems, of which not every registry has all.
-        npm.args(["install", "--no-save", "--no-fund", "--no-audit"]).current_dir(&folder);
+        npm.args(["install", "--no-save", "--no-fund", "--no-audit", "--fetch-retries=1"]).current_dir(&folder);
         npm
     })?;
+    if let Installed::No(why) = installed {
+        return Ok(Ran::Skipped(format!("npm cannot install the packages: {why}")));
+    }
     run(Command::new("node").arg(folder.join("fixed.mjs")), root)
 }
 
@@ -55,14 +64,17 @@ pub(crate) fn python(root: &Path) -> Result<Ran> {
     }
     let (sources, folder) = (root.join("tests/hosts/python"), root.join("target/python"));
     let requirements = sources.join("requirements.txt");
-    install(&folder, &requirements, || {
+    let installed = install(&folder, &requirements, || {
         let mut pip = Command::new("python3");
-        pip.args(["-m", "pip", "install", "--quiet", "--upgrade", "--target"])
+        pip.args(["-m", "pip", "install", "--quiet", "--retries", "1", "--upgrade", "--target"])
             .arg(&folder)
             .arg("-r")
             .arg(&requirements);
         pip
     })?;
+    if let Installed::No(why) = installed {
+        return Ok(Ran::Skipped(format!("pip cannot install the packages: {why}")));
+    }
     // The compiled form of the script would land in the sources.
     run(Command::new("python3").arg("-B").arg(sources.join("fixed.py")).env("PYTHONPATH", &folder), root)
 }
@@ -79,17 +91,46 @@ fn missing(commands: &[&[&str]]) -> Option<String> {
     })
 }
 
+/// Why this answer of `node --version` names a Node that is too old.
+fn too_old(version: &str) -> Option<String> {
+    let version = version.trim();
+    let major = version.trim_start_matches('v').split('.').next().and_then(|major| major.parse::<u32>().ok());
+    match major {
+        Some(major) if major >= NODE => None,
+        _ => Some(format!("Node {NODE} or later is needed, this one is {version}")),
+    }
+}
+
+/// Whether packages are there.
+#[derive(Debug, PartialEq, Eq)]
+enum Installed {
+    Yes,
+    /// The installer failed, for this reason: mostly, the registry is out of reach.
+    No(String),
+}
+
 /// Runs an installer, unless `list` is what was installed last.
-fn install(folder: &Path, list: &Path, installer: impl FnOnce() -> Command) -> Result<()> {
+fn install(folder: &Path, list: &Path, installer: impl FnOnce() -> Command) -> Result<Installed> {
     let wanted = std::fs::read(list).with_context(|| format!("cannot read {}", list.display()))?;
     let stamp = folder.join(STAMP);
     if std::fs::read(&stamp).is_ok_and(|installed| installed == wanted) {
-        return Ok(());
+        return Ok(Installed::Yes);
     }
     std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
-    process::capture(&mut installer(), INSTALL_LIMIT)?;
+    if let Err(error) = process::capture(&mut installer(), INSTALL_LIMIT) {
+        return Ok(Installed::No(in_short(&format!("{error:#}"))));
+    }
     files::write_if_changed(&stamp, &wanted)?;
-    Ok(())
+    Ok(Installed::Yes)
+}
+
+/// The line of an installer's output that says what is wrong: the first that calls itself an error and says something.
+fn in_short(output: &str) -> String {
+    let errors = output.lines().map(str::trim).filter(|line| {
+        let line = line.to_ascii_lowercase();
+        (line.starts_with("npm err") || line.starts_with("error")) && line.split_whitespace().count() > 4
+    });
+    errors.chain(output.lines()).next().unwrap_or_default().to_owned()
 }
 
 fn copy(from: &Path, to: &Path) -> Result<()> {
@@ -122,6 +163,14 @@ mod tests {
     }
 
     #[test]
+    fn an_old_node_is_the_reason_to_skip() {
+        assert_eq!(too_old("v20.20.2\n"), None);
+        assert_eq!(too_old("v100.0.0"), None);
+        assert!(too_old("v18.19.0\n").unwrap().contains("20 or later is needed, this one is v18.19.0"));
+        assert!(too_old("what?").is_some());
+    }
+
+    #[test]
     fn packages_are_installed_once_per_list() {
         let folder = tempfile::tempdir().unwrap();
         let (target, list) = (folder.path().join("packages"), folder.path().join("list"));
@@ -132,14 +181,20 @@ mod tests {
         };
         let runs = || std::fs::read_to_string(folder.path().join("runs")).unwrap().lines().count();
         std::fs::write(&list, "one").unwrap();
-        install(&target, &list, touch).unwrap();
-        install(&target, &list, touch).unwrap();
+        assert_eq!(install(&target, &list, touch).unwrap(), Installed::Yes);
+        assert_eq!(install(&target, &list, touch).unwrap(), Installed::Yes);
         assert_eq!(runs(), 1);
         std::fs::write(&list, "two").unwrap();
         install(&target, &list, touch).unwrap();
         assert_eq!(runs(), 2);
         std::fs::write(&list, "three").unwrap();
-        assert!(install(&target, &list, || Command::new("false")).is_err());
+        let fails = || {
+            let mut fails = Command::new("sh");
+            fails.args(["-c", "echo 'ERROR: Could not find a version that satisfies it' >&2; exit 1"]);
+            fails
+        };
+        let failed = install(&target, &list, fails).unwrap();
+        assert_eq!(failed, Installed::No("ERROR: Could not find a version that satisfies it".into()));
         install(&target, &list, touch).unwrap();
         assert_eq!(runs(), 3, "a failed installation is tried again");
     }

@@ -6,13 +6,17 @@ mod bench;
 mod components;
 mod debian;
 mod demo;
+mod dependencies;
 mod facts;
 mod files;
 mod fuzz;
 mod hosts;
 mod process;
+#[cfg(test)]
+mod readme;
 mod soak;
 mod test;
+mod tools;
 mod vendor_wit;
 mod wasm_std;
 
@@ -60,6 +64,8 @@ enum Task {
     Demo,
     /// Run what CI runs.
     Test,
+    /// Check the dependencies' licences, sources and known defects with cargo-deny, which is installed first.
+    Deny,
     /// Measure the host beside native loops, in release.
     Bench(bench::Options),
     /// Run what takes longer than a test may: fuzzing, and the property tests with many cases.
@@ -106,6 +112,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         }
         Task::Demo => demo::run(&root, arguments.wasm_std),
         Task::Test => test::run(&root, arguments.wasm_std),
+        Task::Deny => dependencies::deny(&root),
         Task::Bench(options) => bench::run(&root, arguments.wasm_std, options),
         Task::Soak(options) => soak::run(&root, arguments.wasm_std, options),
     }

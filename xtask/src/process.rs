@@ -15,9 +15,12 @@ const POLL: Duration = Duration::from_millis(50);
 /// Lines of a failed program's output that an error repeats.
 const LINES_SHOWN: usize = 60;
 
-/// The cargo that runs this program, or the one on the path.
+/// The cargo that runs this program, or the one on the path. It builds into `target/` of the workspace, whatever folder the
+/// environment or a configuration file names: components, caches and tools lie there too, and tests look for them there.
 pub(crate) fn cargo() -> Command {
-    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.env("CARGO_TARGET_DIR", crate::workspace().join("target"));
+    cargo
 }
 
 /// The compiler that cargo would use.
@@ -110,6 +113,15 @@ mod tests {
         let error = capture(Command::new("sleep").arg("30"), Duration::from_millis(200)).unwrap_err();
         assert!(started.elapsed() < Duration::from_secs(10));
         assert!(error.to_string().contains("took longer"), "{error}");
+    }
+
+    #[test]
+    fn cargo_builds_into_the_folder_in_which_the_components_lie() {
+        let cargo = cargo();
+        let target =
+            cargo.get_envs().find(|(name, _)| *name == "CARGO_TARGET_DIR").and_then(|(_, value)| value).unwrap();
+        let component = crate::components::GUESTS[0].component(&crate::workspace());
+        assert!(component.starts_with(target), "{} is not in {target:?}", component.display());
     }
 
     #[test]

@@ -26,8 +26,8 @@ pub(crate) struct Options {
     /// Let the compiler watch every memory access: for targets with unsafe code below them, two to three times slower.
     #[arg(long)]
     pub(crate) address_sanitizer: bool,
-    /// Cases of each property test.
-    #[arg(long, value_name = "N", default_value_t = 2_000)]
+    /// Random stores, with their queries or writes, that each property test goes through.
+    #[arg(long, value_name = "N", default_value_t = CASES, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) cases: u64,
     /// Run only these stages.
     #[arg(long = "stage", value_name = "STAGE", value_parser = STAGES.map(|stage| stage.name))]
@@ -51,6 +51,13 @@ const STAGES: [Stage; 2] = [Stage { name: "fuzz", run: fuzz::run }, Stage { name
 
 /// The property tests, by a part of their names.
 const PROPERTIES: &str = "model";
+
+/// The variable that tells those tests how many cases to go through.
+const ROUNDS: &str = "CONNECTOR_TEST_ROUNDS";
+
+/// Cases of each property test unless told otherwise. Of a debug build on two cores a case takes one second (deleting, writing) to
+/// two and a half (reading): a quarter of an hour in all.
+const CASES: u64 = 300;
 
 /// Runs the stages. The error names those that found something.
 pub(crate) fn run(root: &Path, route: Route, options: &Options) -> Result<()> {
@@ -81,17 +88,21 @@ fn properties(context: &Context<'_>) -> Result<Ran> {
     components::build(context.root, &components::GUESTS, context.route)?;
     let tests = |last: &[&str]| {
         let mut cargo = process::cargo();
-        cargo.current_dir(context.root).env("CONNECTOR_TEST_CASES", context.options.cases.to_string());
+        cargo.current_dir(context.root).env(ROUNDS, context.options.cases.to_string());
         cargo.args(["test", "--workspace", "--test", "promises", "--", PROPERTIES]).args(last);
         cargo
     };
     let list = process::capture(&mut tests(&["--list", "--format", "terse"]), fuzz::MOST_BUILD)?;
-    if !list.lines().any(|line| line.ends_with(": test")) {
-        // A filter that fits no test would pass without testing anything.
-        return Ok(Ran::Skipped(format!("no test is named `{PROPERTIES}`")));
+    if !names_a_test(&list) {
+        bail!("no test has `{PROPERTIES}` in its name: nothing would be tested");
     }
     process::show(&mut tests(&["--nocapture"]))?;
     Ok(Ran::Yes)
+}
+
+/// Whether a list of tests, as `--list --format terse` prints it, holds any.
+fn names_a_test(list: &str) -> bool {
+    list.lines().any(|line| line.ends_with(": test"))
 }
 
 #[cfg(test)]
@@ -102,6 +113,19 @@ mod tests {
     struct Line {
         #[command(flatten)]
         options: Options,
+    }
+
+    #[test]
+    fn the_property_tests_read_the_variable_that_the_soak_sets() {
+        let tests = crate::workspace().join("tests/end-to-end/tests/promises").join(PROPERTIES).join("mod.rs");
+        let source = std::fs::read_to_string(tests).unwrap();
+        assert!(source.contains(&format!("number(\"{ROUNDS}\")")), "{ROUNDS}");
+    }
+
+    #[test]
+    fn a_list_without_tests_is_told_from_one_with_tests() {
+        assert!(names_a_test("model::reading::reads_hold: test\n"));
+        assert!(!names_a_test("") && !names_a_test("0 tests, 0 benchmarks\n"));
     }
 
     #[test]

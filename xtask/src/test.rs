@@ -6,13 +6,14 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::components::{self, GUESTS};
+use crate::demo::Store;
 use crate::hosts::Ran;
 use crate::vendor_wit::Checked;
 use crate::wasm_std::Route;
-use crate::{hosts, process, vendor_wit};
+use crate::{dependencies, hosts, process, vendor_wit};
 
 /// What the steps need to know.
 struct Context<'a> {
@@ -26,19 +27,24 @@ struct Step {
     run: fn(&Context<'_>) -> Result<Ran>,
 }
 
-const STEPS: [Step; 10] = [
+const STEPS: [Step; 13] = [
     Step { name: "fmt", run: |context| cargo(context, &["fmt", "--all", "--check"]) },
+    // A workspace of its own. Compiling it takes a nightly compiler and one for C++; `cargo xtask soak` does.
+    Step { name: "fmt of fuzz targets", run: |context| cargo(context, FUZZ_FMT) },
     Step { name: "components", run: build_components },
     Step { name: "clippy", run: |context| cargo(context, CLIPPY) },
     Step { name: "clippy for wasm32", run: |context| components::lint(context.root, context.route) },
     Step { name: "test", run: |context| cargo(context, &["test", "--workspace"]) },
+    Step { name: "API documents", run: api_documents },
     Step { name: "doc", run: |context| cargo(context, &["doc", "--workspace", "--no-deps"]) },
     Step { name: "vendored WIT", run: vendored_wit },
     Step { name: "Node host", run: |context| hosts::node(context.root) },
     Step { name: "Python host", run: |context| hosts::python(context.root) },
-    Step { name: "deny", run: deny },
+    Step { name: "unused dependencies", run: |context| dependencies::unused(context.root) },
+    Step { name: "deny", run: |context| dependencies::deny_if_installed(context.root) },
 ];
 
+const FUZZ_FMT: &[&str] = &["fmt", "--check", "--manifest-path", "tests/fuzz/Cargo.toml"];
 const CLIPPY: &[&str] = &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
 
 /// How a step ended.
@@ -94,11 +100,25 @@ fn vendored_wit(context: &Context<'_>) -> Result<Ran> {
     })
 }
 
-fn deny(context: &Context<'_>) -> Result<Ran> {
-    if process::find("cargo-deny").is_none() {
-        return Ok(Ran::Skipped("no cargo-deny".into()));
+/// Says whether the tests held every request against the API's own documents, which are not part of this repository: only the
+/// emulated store knows whether it could read them.
+fn api_documents(context: &Context<'_>) -> Result<Ran> {
+    let store = Store::start(&context.root.join("target/debug/bigcommerce-emulator"), &[])?;
+    judge_documents(std::env::var_os("BIGCOMMERCE_OPENAPI").is_some(), &store.openapi)
+}
+
+fn judge_documents(named: bool, status: &str) -> Result<Ran> {
+    match status.strip_prefix("skipped: ") {
+        None => {
+            println!("requests were {status}");
+            Ok(Ran::Yes)
+        }
+        Some(reason) if named => bail!("BIGCOMMERCE_OPENAPI is set, but: {reason}"),
+        Some(_) => Ok(Ran::Skipped(
+            "no request was held against the API's OpenAPI documents, BIGCOMMERCE_OPENAPI names no folder of them"
+                .into(),
+        )),
     }
-    cargo(context, &["deny", "check"])
 }
 
 /// One line per step: name, time, outcome.
@@ -109,7 +129,7 @@ fn summary(ended: &[Ended]) -> String {
             Ran::Yes => "ok".to_owned(),
             Ran::Skipped(reason) => format!("skipped: {reason}"),
         };
-        let _ = writeln!(text, "{name:<18} {:>9}  {outcome}", seconds(*took));
+        let _ = writeln!(text, "{name:<20} {:>9}  {outcome}", seconds(*took));
     }
     text
 }
@@ -145,6 +165,14 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines[0].starts_with("fmt") && lines[0].ends_with("ok"), "{text}");
         assert!(lines[1].starts_with("Node host") && lines[1].ends_with("skipped: no node"), "{text}");
+    }
+
+    #[test]
+    fn documents_that_are_missing_are_told_and_those_that_cannot_be_read_are_an_error() {
+        assert_eq!(judge_documents(true, "checked against 51 OpenAPI documents").unwrap(), Ran::Yes);
+        let skipped = judge_documents(false, "skipped: BIGCOMMERCE_OPENAPI is not set").unwrap();
+        assert!(matches!(&skipped, Ran::Skipped(reason) if reason.contains("BIGCOMMERCE_OPENAPI")), "{skipped:?}");
+        assert!(judge_documents(true, "skipped: no such folder").unwrap_err().to_string().contains("no such folder"));
     }
 
     #[test]

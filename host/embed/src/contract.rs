@@ -42,3 +42,29 @@ pub use bindings::ipaas::connector::types::{Error, ErrorKind, Retry};
 pub(crate) use bindings::exports::ipaas::connector::connection::Guest;
 pub(crate) use bindings::ipaas::connector::{control, logging, quota, transport, variables};
 pub(crate) use bindings::{Served as Instance, ServedPre as InstancePre};
+
+impl QueryRequest {
+    /// A query for everything of an object: all records, all fields, in the connector's own order and page size. What else is
+    /// wanted is set in its fields.
+    ///
+    /// ```
+    /// use connector_host::contract::{Comparison, Condition, QueryRequest};
+    ///
+    /// let condition = Condition { field: "price".into(), op: Comparison::GreaterOrEqual, value: "10".into() };
+    /// let request = QueryRequest { filter: vec![condition], max_records: Some(100), ..QueryRequest::new("products") };
+    /// assert!(request.fields.is_empty(), "all fields");
+    /// ```
+    pub fn new(object: impl Into<String>) -> Self {
+        Self {
+            object: object.into(),
+            fields: Vec::new(),
+            filter: Vec::new(),
+            order_by: Vec::new(),
+            include: Vec::new(),
+            page_size: None,
+            max_records: None,
+            since: None,
+            cursor: None,
+        }
+    }
+}

@@ -31,17 +31,7 @@
 //!     println!("connected as {}", connection.test().await?.account);
 //!
 //!     // Read: pages of NDJSON. A cursor is enough to go on in another instance, another process, another version.
-//!     let request = QueryRequest {
-//!         object: "people".into(),
-//!         fields: vec!["id".into(), "name".into()],
-//!         filter: vec![],
-//!         order_by: vec![],
-//!         include: vec![],
-//!         page_size: None,
-//!         max_records: None,
-//!         since: None,
-//!         cursor: None,
-//!     };
+//!     let request = QueryRequest { fields: vec!["id".into(), "name".into()], ..QueryRequest::new("people") };
 //!     let mut pages = connection.query(request).await?;
 //!     let canceller = pages.canceller(); // for a signal handler
 //!     while let Some(page) = pages.next().await? {

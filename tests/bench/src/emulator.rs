@@ -25,13 +25,19 @@ struct Ready {
 }
 
 impl Emulator {
-    /// Starts a store with so many products and nothing that slows it down.
-    pub(crate) fn start(program: &Path, products: u32, more: &[&str]) -> Result<Self> {
+    /// Starts a store with so many products and little else.
+    pub(crate) fn of_products(program: &Path, products: u32, more: &[&str]) -> Result<Self> {
+        let products = products.to_string();
+        let sizes = ["--products", &products, "--brands", "10", "--categories", "10", "--customers", "0"];
+        let none = ["--orders", "0", "--coupons", "0", "--others", "0"];
+        Self::start(program, &[&sizes[..], &none[..], more].concat())
+    }
+
+    /// Starts a store with these options and nothing that slows it down.
+    pub(crate) fn start(program: &Path, options: &[&str]) -> Result<Self> {
         let mut process = Command::new(program)
-            .args(["--token", TOKEN, "--products", &products.to_string()])
-            .args(["--brands", "10", "--categories", "10", "--customers", "0", "--orders", "0", "--coupons", "0"])
-            .args(["--others", "0"])
-            .args(more)
+            .args(["--token", TOKEN])
+            .args(options)
             // The documents would check every request, at the price of latency.
             .env_remove("BIGCOMMERCE_OPENAPI")
             .stdin(Stdio::piped())

@@ -11,14 +11,16 @@ use connector_host::contract::QueryRequest;
 use connector_host::{
     Connection, ConnectionConfig, Connector, Grant, Host, HostConfig, Secret, VariableError, Variables,
 };
+use serde::Deserialize;
 use serde_json::json;
 
 use crate::figures::Samples;
 
 /// Loads that are timed.
 const LOADS: usize = 50;
-/// Queries side by side.
-const QUERIES: usize = 8;
+/// What is read side by side under a quota: objects of both versions, with every style of paging.
+const OBJECTS: [&str; 8] =
+    ["products", "brands", "categories", "customers", "orders", "coupons", "customers/addresses", "products/images"];
 
 /// What every one of them needs.
 #[derive(Args, Debug)]
@@ -56,9 +58,9 @@ pub(crate) struct Quota {
     /// Records per request.
     #[arg(long)]
     page_size: u32,
-    /// Products in the store.
+    /// Windows that are judged.
     #[arg(long)]
-    products: u64,
+    windows: u32,
 }
 
 #[derive(Args, Debug)]
@@ -120,8 +122,8 @@ pub(crate) fn idle(options: Idle) -> Result<Vec<Samples>> {
     })
 }
 
-/// Reads all products with several queries at once, and looks at how many requests left in each window of the quota in which
-/// all of them were busy. A window's share cannot exceed the quota, because the store refuses what is above it.
+/// Reads objects side by side, each again and again, through some windows of the quota. How the windows were used is asked from the
+/// store: only that knows what it granted and what it refused.
 pub(crate) fn quota(options: Quota) -> Result<Vec<Samples>> {
     runtime()?.block_on(async {
         let (host, connector, _) = load(&options.common).await?;
@@ -134,36 +136,62 @@ pub(crate) fn quota(options: Quota) -> Result<Vec<Samples>> {
         config.variables = Arc::new(Token(options.token.clone()));
         config.grants = vec![Grant::extra(options.url.parse()?)];
         let connection = host.open(&connector, config).await?;
+        let mut expected = Vec::new();
+        for object in OBJECTS {
+            expected.push(read_all(&connection, object).await?);
+        }
 
         let window = Window::learn(&options).await?;
+        let before = windows(&options).await?.len();
         tokio::time::sleep(window.left).await;
-        let started = Instant::now();
-        let queries: Vec<_> = (0..QUERIES).map(|_| tokio::spawn(read_all(connection.clone()))).collect();
-        let mut sent = vec![0];
-        while queries.iter().all(|query| !query.is_finished()) {
-            let end = window.length.saturating_mul(u32::try_from(sent.len())?);
-            tokio::time::sleep(end.saturating_sub(started.elapsed())).await;
-            sent.push(connection.status().requests);
-        }
-        // The last window saw a query end.
-        sent.pop();
+        let end = Instant::now() + window.length.saturating_mul(options.windows);
+        let queries: Vec<_> = OBJECTS
+            .into_iter()
+            .zip(expected)
+            .map(|(object, expected)| tokio::spawn(read_until(connection.clone(), object, expected, end)))
+            .collect();
+        tokio::time::sleep_until(end.into()).await;
+        let used = windows(&options).await?;
         for query in queries {
-            let records = query.await??;
-            if records != options.products {
-                bail!("a query read {records} records of {}", options.products);
-            }
+            query.await??;
         }
-        let windows: Vec<f64> = sent.array_windows().map(|[before, after]| (after - before) as f64).collect();
-        if windows.len() < 3 {
-            bail!("the queries were over in {} windows: too few to measure", windows.len());
-        }
-        let share = |sent: &f64| sent.min(window.requests) * 100.0 / window.requests;
-        let refused = |sent: &f64| (sent - window.requests).max(0.0);
+        let judged = used.get(before..before + options.windows as usize).context("the store counted fewer windows")?;
+        let granted: u32 = judged.iter().map(|window| window.granted).sum();
+        let refused: u32 = judged.iter().map(|window| window.refused).sum();
+        let share = |used: &Used| f64::from(used.granted) * 100.0 / window.requests;
         Ok(vec![
-            Samples::new("quota-used", "%", windows.iter().map(share).collect()),
-            Samples::new("quota-refused", "", windows.iter().map(refused).collect()),
+            Samples::new("quota-used", "%", judged.iter().map(share).collect()),
+            Samples::new("quota-refused", "%", vec![f64::from(refused) * 100.0 / f64::from(granted.max(1))]),
         ])
     })
+}
+
+/// What the store says about one window of its quota.
+#[derive(Debug, Deserialize)]
+struct Used {
+    granted: u32,
+    refused: u32,
+}
+
+/// The windows since the emulated store started.
+async fn windows(options: &Quota) -> Result<Vec<Used>> {
+    #[derive(Deserialize)]
+    struct State {
+        quota: Vec<Used>,
+    }
+    let answer = reqwest::get(format!("{}/_emulator/state", options.url)).await?.bytes().await?;
+    Ok(serde_json::from_slice::<State>(&answer)?.quota)
+}
+
+/// Reads one object again and again until the time is over. Each read must be complete.
+async fn read_until(connection: Connection, object: &str, expected: u64, end: Instant) -> Result<()> {
+    while Instant::now() < end {
+        let records = read_all(&connection, object).await?;
+        if records != expected {
+            bail!("a query of {object} read {records} records of {expected}");
+        }
+    }
+    Ok(())
 }
 
 /// A window of the store's quota.
@@ -189,19 +217,8 @@ impl Window {
     }
 }
 
-async fn read_all(connection: Connection) -> Result<u64> {
-    let request = QueryRequest {
-        object: "products".to_owned(),
-        fields: Vec::new(),
-        filter: Vec::new(),
-        order_by: Vec::new(),
-        include: Vec::new(),
-        page_size: None,
-        max_records: None,
-        since: None,
-        cursor: None,
-    };
-    let mut pages = connection.query(request).await?;
+async fn read_all(connection: &Connection, object: &str) -> Result<u64> {
+    let mut pages = connection.query(QueryRequest::new(object)).await?;
     let mut records = 0;
     while let Some(page) = pages.next().await? {
         records += u64::from(page.count);

@@ -6,8 +6,10 @@
 mod emulator;
 mod figures;
 mod library;
+mod markdown;
 mod measure;
 mod run;
+mod slice;
 mod work;
 
 use anyhow::Result;

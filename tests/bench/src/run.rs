@@ -9,9 +9,12 @@ use clap::{Args, ValueEnum};
 use crate::emulator::{Emulator, TOKEN};
 use crate::figures::{self, Samples};
 use crate::work::{Bench, Native, PRODUCTS, exists};
+use crate::{markdown, slice};
 
 /// Requests per window of milliseconds in the quota figure: the Standard plan with a tenth of its window.
 const QUOTA: &str = "150/3000";
+/// Records per request in the quota figure: few, so that there are many requests.
+const QUOTA_PAGE: &str = "5";
 /// Runs and starts of a quick look.
 const QUICK: (usize, usize) = (2, 300);
 
@@ -41,6 +44,21 @@ pub(crate) struct Options {
     /// Where the figures go, as JSON.
     #[arg(long)]
     json: PathBuf,
+    /// Write the table into this Markdown file too, between its lines that mark the place.
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
+    /// When this is measured and on what state of the sources, for that table.
+    #[arg(long, default_value = "")]
+    taken: String,
+    /// Fail if a figure does not reach its goal.
+    #[arg(long)]
+    check: bool,
+    /// The slicer as a core module with simd128.
+    #[arg(long)]
+    slice_simd: PathBuf,
+    /// The slicer as a core module without.
+    #[arg(long)]
+    slice_plain: PathBuf,
     /// Folder for projects, compiled components and outputs.
     #[arg(long)]
     folder: PathBuf,
@@ -59,6 +77,8 @@ enum Part {
     Quota,
     /// Idle connections.
     Idle,
+    /// The slicer alone, natively and in WebAssembly.
+    Slice,
 }
 
 /// Runs the parts that were asked for.
@@ -88,6 +108,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
                 eprintln!("10,000 connections");
                 library(options, &bench, &["idle"])?
             }
+            Part::Slice => {
+                eprintln!("the slicer alone");
+                slice::slice(&options.slice_simd, &options.slice_plain, rounds(options))?
+            }
         });
     }
     bench.clean();
@@ -95,6 +119,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let json = serde_json::to_string_pretty(&figures)?;
     std::fs::write(&options.json, json + "\n").with_context(|| format!("cannot write {}", options.json.display()))?;
     print!("{}", figures::table(&figures));
+    if let Some(file) = &options.markdown {
+        markdown::write(file, &figures, &options.taken)?;
+    }
+    let missed = figures::missed(&figures);
+    if options.check && !missed.is_empty() {
+        bail!("not reached: {}", missed.join("; "));
+    }
     Ok(())
 }
 
@@ -104,7 +135,7 @@ fn rounds(options: &Options) -> usize {
 
 /// CPU time of W, whole processes, one after another in turns. The first turn warms up and is checked, not counted.
 fn cpu(options: &Options, bench: &Bench) -> Result<Vec<Samples>> {
-    let store = Emulator::start(&options.emulator, PRODUCTS, &[])?;
+    let store = Emulator::of_products(&options.emulator, PRODUCTS, &[])?;
     bench.connect("store", &store, 4)?;
     let (mut slices, mut values, mut host) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..=rounds(options) {
@@ -129,7 +160,7 @@ fn cpu(options: &Options, bench: &Bench) -> Result<Vec<Samples>> {
 
 /// Time of W where every answer takes 100 ms.
 fn wall(options: &Options, bench: &Bench) -> Result<Vec<Samples>> {
-    let store = Emulator::start(&options.emulator, PRODUCTS, &["--latency-ms", "100"])?;
+    let store = Emulator::of_products(&options.emulator, PRODUCTS, &["--latency-ms", "100"])?;
     bench.connect("slow-4", &store, 4)?;
     bench.connect("slow-8", &store, 8)?;
     let (mut native, mut four, mut eight) = (Vec::new(), Vec::new(), Vec::new());
@@ -155,9 +186,8 @@ fn wall(options: &Options, bench: &Bench) -> Result<Vec<Samples>> {
 
 fn quota(options: &Options, bench: &Bench) -> Result<Vec<Samples>> {
     eprintln!("8 queries under a quota of {QUOTA} ms");
-    let store = Emulator::start(&options.emulator, PRODUCTS, &["--quota", QUOTA])?;
-    // So that the queries keep on for some windows.
-    let page_size = if options.quick { "200" } else { "100" };
+    let store = Emulator::start(&options.emulator, &["--quota", QUOTA])?;
+    let windows = if options.quick { "3" } else { "7" };
     let words = [
         "quota",
         "--url",
@@ -167,9 +197,9 @@ fn quota(options: &Options, bench: &Bench) -> Result<Vec<Samples>> {
         "--token",
         TOKEN,
         "--page-size",
-        page_size,
-        "--products",
-        &PRODUCTS.to_string(),
+        QUOTA_PAGE,
+        "--windows",
+        windows,
     ];
     library(options, bench, &words)
 }

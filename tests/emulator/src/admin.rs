@@ -33,12 +33,15 @@ fn state(shared: &Shared) -> Value {
             records.insert(resource.key().to_owned(), store.table(table).rows().len().into());
         }
     }
+    let quota = shared.quota.uses();
+    let quota: Vec<Value> = quota.iter().map(|w| json!({ "granted": w.granted, "refused": w.refused })).collect();
     json!({
         "requests": shared.journal.len(),
         "requests_peak": shared.peak.load(Ordering::SeqCst),
         "connections_accepted": shared.sockets.accepted.load(Ordering::SeqCst),
         "connections_open": shared.sockets.open.load(Ordering::SeqCst),
         "connections_peak": shared.sockets.peak.load(Ordering::SeqCst),
+        "quota": quota,
         "wipes": store.wipes,
         "violations": shared.violations.all().len(),
         "records": records,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bigcommerce_emulator::{Config, Emulator};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::crypto::ring;
@@ -56,6 +56,7 @@ async fn the_program_serves_until_its_standard_input_closes() {
     assert_eq!(list["meta"]["pagination"]["total"], 30);
     let state: Value = client.get(format!("{url}/_emulator/state")).send().await.unwrap().json().await.unwrap();
     assert_eq!((&state["requests"], &state["wipes"]), (&1.into(), &0.into()));
+    assert_eq!(state["quota"], json!([{ "granted": 1, "refused": 0 }]));
     let journal: Value = client.get(format!("{url}/_emulator/journal")).send().await.unwrap().json().await.unwrap();
     assert_eq!(journal[0]["path"], "/v3/catalog/products");
     drop(child.stdin.take());

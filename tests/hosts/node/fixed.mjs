@@ -1,11 +1,12 @@
 // Runs the connector `fixed` in Node: `node fixed.mjs fixed.wasm`. All that a host must bring is in `imports`.
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
 import { transpile, writeFiles } from '@bytecodealliance/jco-transpile';
 import { WASIShim } from '@bytecodealliance/preview2-shim/instantiation';
 
 const out = new URL('./out/', import.meta.url);
-await writeFiles((await transpile(process.argv[2], { name: 'fixed', instantiation: 'async', outDir: out.pathname })).files);
+await writeFiles((await transpile(process.argv[2], { name: 'fixed', instantiation: 'async', outDir: fileURLToPath(out) })).files);
 const { instantiate } = await import(new URL('fixed.js', out));
 const core = async (file) => WebAssembly.compile(await readFile(new URL(file, out)));
 
