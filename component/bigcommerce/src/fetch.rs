@@ -108,11 +108,12 @@ pub fn call(plan: &Plan, parent: &[String], target: &Target, wanted: Option<u64>
 ///
 /// # Errors
 /// See [`Client::read`].
-pub async fn fetch(client: &Client, plan: &Plan, call: Call) -> Result<Fetched, Error> {
-    // A collection below a parent, or a single record, that is not there holds no records.
-    let optional = match &plan.access {
-        Access::Items { .. } => true,
-        Access::List(list) => url::parameters(list.read.path).next().is_some(),
+pub async fn fetch(client: &Client, plan: &Plan, target: &Target, call: Call) -> Result<Fetched, Error> {
+    // A collection below a parent, or a single record, that is not there holds no records; nor does a page that was there when
+    // the pages were counted.
+    let optional = match (&plan.access, target) {
+        (Access::Items { .. }, _) | (_, Target::Page(2..) | Target::Joined { page: 2.., .. }) => true,
+        (Access::List(list), _) => url::parameters(list.read.path).next().is_some(),
     };
     let fetched = client.read(call, Patience::Budget, |answer| cut_answer(plan, answer)).await;
     match (fetched, &plan.unfold) {

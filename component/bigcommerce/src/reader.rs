@@ -257,10 +257,10 @@ impl Reader {
             segment.state = State::UnderWay;
             let id = segment.id;
             let call = fetch::call(&self.plan, &segment.collection.parent, &segment.target, wanted);
-            let (client, plan) = (self.client.clone(), self.plan.clone());
+            let (client, plan, target) = (self.client.clone(), self.plan.clone(), segment.target.clone());
             self.under_way.push(Box::pin(async move {
                 let result = match call {
-                    Ok(call) => fetch::fetch(&client, &plan, call).await,
+                    Ok(call) => fetch::fetch(&client, &plan, &target, call).await,
                     Err(error) => Err(error),
                 };
                 (id, result)

@@ -123,3 +123,18 @@ fn a_field_inside_of_another_comes_with_what_it_is_in() {
     let record: Value = serde_json::from_slice(&run(connector.query(&request)).unwrap().records).unwrap();
     assert_eq!(record, json!({ "identity": { "variant_id": 3, "sku": "A" } }));
 }
+
+#[test]
+fn a_page_that_is_gone_by_the_time_it_is_asked_for_is_the_end() {
+    let (connector, store) = Store::new(|sent| {
+        if sent.line.contains("page=1") {
+            let pagination = json!({ "total": 3, "total_pages": 3, "current_page": 1, "per_page": 1 });
+            return answer(200, json!({ "data": [{ "id": 1, "name": "A" }], "meta": { "pagination": pagination } }));
+        }
+        answer(404, json!({ "status": 404, "title": "The requested resource was not found." }))
+    });
+    let request = QueryRequest { page_size: Some(1), ..ordered("products", "name") };
+    let first = run(connector.query(&request)).unwrap();
+    let rest = run(connector.query(&QueryRequest { cursor: first.next, ..request })).unwrap();
+    assert_eq!((first.count, rest.count, rest.next), (1, 0, None), "{:?}", store.lines());
+}
