@@ -59,11 +59,18 @@ pub(crate) struct Refusal {
     /// Raw body in place of the usual one, with its content type.
     pub(crate) body: Option<(&'static str, String)>,
     pub(crate) headers: Vec<(&'static str, String)>,
+    /// Something was saved or deleted, whatever the status says.
+    pub(crate) acted: bool,
 }
 
 impl Refusal {
     pub(crate) fn new(status: u16, title: impl Into<String>) -> Self {
-        Self { status, title: title.into(), errors: Vec::new(), body: None, headers: Vec::new() }
+        Self { status, title: title.into(), errors: Vec::new(), body: None, headers: Vec::new(), acted: false }
+    }
+
+    /// The refusal of a request of which a part was carried out.
+    pub(crate) fn after_acting(self, acted: bool) -> Self {
+        Self { acted, ..self }
     }
 
     pub(crate) fn field(mut self, field: &str, message: impl Into<String>) -> Self {
@@ -121,7 +128,7 @@ impl Refusal {
                         content_type: "application/json",
                         headers: self.headers,
                         body: body.into(),
-                        acted: false,
+                        acted: self.acted,
                     };
                 }
                 ("application/json", format!("[{{\"status\":{status},\"message\":{}}}]", quote(message)))
@@ -135,7 +142,7 @@ impl Refusal {
             None => ("application/json", self.object()),
         };
         let status = if v2 && self.status == 422 { 400 } else { self.status };
-        Answer { status, content_type, headers: self.headers, body: body.into(), acted: false }
+        Answer { status, content_type, headers: self.headers, body: body.into(), acted: self.acted }
     }
 }
 

@@ -7,6 +7,7 @@ use crate::carts;
 use crate::filter::Filter;
 use crate::json::{self, Object};
 use crate::orders;
+use crate::partial;
 use crate::read;
 use crate::store::{Key, Row, State};
 use crate::tables::tables;
@@ -185,20 +186,39 @@ fn by_body(state: &mut State, call: &Call<'_>, target: &Target) -> Result<Vec<Ar
     if ids.is_empty() {
         return Err(Refusal::invalid("body", "The array must not be empty."));
     }
-    let mut rows = Vec::new();
-    for id in ids {
+    let (mut rows, mut errors) = (Vec::new(), Vec::new());
+    for (at, id) in ids.into_iter().enumerate() {
         let key = Key::from_json(id).ok_or_else(|| Refusal::invalid("body", "An id is null."))?;
         let table = state.table(target.access.table);
         let row = if target.access.nested { table.get(&target.parents, &key) } else { table.get_anywhere(&key) };
+        let absent = || partial::indexed(Refusal::invalid("id", format!("There is no record {id}.")), at);
         match row {
             Some(row) => rows.push(row.clone()),
-            None => return Err(Refusal::invalid("id", format!("There is no record {id}."))),
+            None => errors.push(absent()),
         }
+    }
+    // Of metafields those that exist are deleted, whatever is named beside them.
+    if !call.resource().key.ends_with("/metafields")
+        && let Some(first) = errors.first()
+    {
+        return Err(first.clone());
     }
     for row in &rows {
         take(state, call, target, row);
     }
-    Ok(rows)
+    if errors.is_empty() { Ok(rows) } else { Err(listed_refusal(&rows, &errors)) }
+}
+
+/// The refusal of a batch of ids of which some were not there: the ids that were deleted, and an error for each other one.
+fn listed_refusal(gone: &[Arc<Row>], errors: &[Refusal]) -> Refusal {
+    let ids: Vec<String> = gone.iter().map(|row| row.key.to_json()).collect();
+    let told: Vec<String> = errors.iter().map(Refusal::object).collect();
+    let (success, failed) = (gone.len(), errors.len());
+    let meta = format!("{{\"total\":{},\"success\":{success},\"failed\":{failed}}}", success + failed);
+    let body = format!("{{\"data\":[{}],\"errors\":[{}],\"meta\":{meta}}}", ids.join(","), told.join(","));
+    Refusal::new(422, "Some of the records were not deleted.")
+        .with_body("application/json", body)
+        .after_acting(success > 0)
 }
 
 /// Deletes the record whose key the body holds by its name.
@@ -212,11 +232,17 @@ fn by_key(state: &mut State, call: &Call<'_>, target: &Target) -> Result<Vec<Arc
     Ok(vec![row])
 }
 
+/// Whether a filter's value holds any value at all. The documents do not say what blanks and commas alone come to: for a delete
+/// the worst is assumed, which is that there is no filter.
+fn names_any(value: &str) -> bool {
+    value.split(',').any(|one| !one.trim().is_empty())
+}
+
 fn by_filter(world: &World, state: &mut State, call: &Call<'_>, target: &Target) -> Result<Vec<Arc<Row>>, Refusal> {
     let Some(details) = &call.route.operation.delete else { return Err(Refusal::not_found()) };
     let resource = call.resource();
     let mut filters = Vec::new();
-    for (name, value) in call.query.iter().filter(|(n, v)| !v.is_empty() && details.filters.contains(n)) {
+    for (name, value) in call.query.iter().filter(|(n, v)| names_any(v) && details.filters.contains(n)) {
         let filter = match Filter::of(resource, name, value) {
             Some(filter) => filter?,
             None => {
@@ -283,7 +309,7 @@ fn missing(
     for row in rows {
         take(state, call, target, row);
     }
-    Err(Refusal::new(404, "A page of these ids was not found."))
+    Err(Refusal::new(404, "A page of these ids was not found.").after_acting(!rows.is_empty()))
 }
 
 /// Promotions that still have codes stay, and the answer names them by their place; the others go.
@@ -324,6 +350,7 @@ fn bulk_refusal(title: &str, kept: &[(String, String)], total: usize) -> Refusal
     let meta = format!("{{\"total\":{total},\"success\":{success},\"failed\":{failed}}}");
     Refusal::new(422, title)
         .with_body("application/json", format!("{{\"errors\":[{}],\"meta\":{meta}}}", error.object()))
+        .after_acting(success > 0)
 }
 
 /// Deletes what a request without a filter deletes: all of it, or as much as one call takes.

@@ -64,7 +64,7 @@ pub(crate) fn refusal(call: &Call<'_>, batch: bool, at: usize, refusal: Refusal,
 }
 
 /// A refusal whose fields begin with the record's index.
-fn indexed(mut refusal: Refusal, at: usize) -> Refusal {
+pub(crate) fn indexed(mut refusal: Refusal, at: usize) -> Refusal {
     for (field, _) in &mut refusal.errors {
         *field = if field.is_empty() { at.to_string() } else { format!("{at}.{field}") };
     }
@@ -102,16 +102,18 @@ pub(crate) fn tell(
     let meta = format!("{{\"total\":{},\"success\":{good},\"failed\":{bad}}}", good + bad);
     let data = texts.join(",");
     match partial {
-        Partial::BatchErrors => Answer::json(422, batch_errors(call.route.operation, &errors)),
+        Partial::BatchErrors => {
+            Answer { acted: good > 0, ..Answer::json(422, batch_errors(call.route.operation, &errors)) }
+        }
         Partial::Silent | Partial::None => {
             let first = errors.into_iter().next().map(|(at, refusal, _)| indexed(refusal, at));
             let refusal = first.unwrap_or_else(|| Refusal::new(422, "The input was not valid."));
-            // Something was saved, whatever the status says.
-            Answer { acted: true, ..refusal.answer(&call.route.operation.path) }
+            refusal.after_acting(good > 0).answer(&call.route.operation.path)
         }
         Partial::Listed(status) => {
             let told: Vec<String> = errors.into_iter().map(|(at, refusal, _)| indexed(refusal, at).object()).collect();
-            Answer::json(status, format!("{{\"data\":[{data}],\"errors\":[{}],\"meta\":{meta}}}", told.join(",")))
+            let body = format!("{{\"data\":[{data}],\"errors\":[{}],\"meta\":{meta}}}", told.join(","));
+            Answer { acted: good > 0, ..Answer::json(status, body) }
         }
         Partial::Multi => {
             let mut one = Refusal::new(422, "Some of the records were not saved.");

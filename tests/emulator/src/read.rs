@@ -10,7 +10,7 @@ use crate::answer::{Answer, Outcome, Refusal};
 use crate::carts;
 use crate::config::{Empty, Switches};
 use crate::data::schema;
-use crate::facts::{Kind, Verb, find, resources};
+use crate::facts::{Kind, Resource, Verb, find, resources};
 use crate::filter::{Filter, Op, order_of};
 use crate::include;
 use crate::json;
@@ -156,6 +156,11 @@ pub(crate) fn filters(call: &Call<'_>, switches: &Switches) -> Result<Vec<Filter
             return Err(Refusal::invalid(&param.name, format!("{} is required.", param.name)));
         }
     }
+    conditions(resource, call, switches)
+}
+
+/// What a request's parameters make of the filters of this resource, and whatever its lists leave out by themselves.
+fn conditions(resource: &Resource, call: &Call<'_>, switches: &Switches) -> Result<Vec<Filter>, Refusal> {
     let mut filters = Vec::new();
     for (name, value) in call.query.iter().filter(|(_, v)| !v.is_empty()) {
         if let Some(filter) = Filter::of(resource, name, value) {
@@ -454,7 +459,9 @@ fn single(world: &World, call: &Call<'_>) -> Outcome {
 fn count(world: &World, call: &Call<'_>) -> Outcome {
     let path = call.resource().collection_path.trim_end_matches("/count");
     let counted = find(path).filter(|i| resources().get(*i).is_some_and(|r| r.collection_path == path));
-    let access = counted.and_then(|i| tables().access(i)).ok_or_else(Refusal::not_found)?;
+    let (resource, access) =
+        counted.and_then(|i| Some((resources().get(i)?, tables().access(i)?))).ok_or_else(Refusal::not_found)?;
+    let filters = conditions(resource, call, &world.switches())?;
     let spec = tables().spec(access.table).ok_or_else(Refusal::not_found)?;
     let parents: Vec<Key> = call.route.params.iter().map(|p| Key::from_plain(p)).collect();
     let target = Target { access, spec, parents, own: Vec::new() };
@@ -462,13 +469,7 @@ fn count(world: &World, call: &Call<'_>) -> Outcome {
     if !target.parents_exist(&state) {
         return Err(Refusal::not_found());
     }
-    let table = state.table(access.table);
-    let listed = |row: &Row| row.record.get("is_deleted") != Some("true");
-    let count = if target.parents.is_empty() {
-        table.rows().iter().filter(|row| listed(row)).count()
-    } else {
-        table.below(&target.parents).len()
-    };
+    let count = select(state.table(access.table), &target, filters, &Sort::default()).len();
     Ok(Answer::json(200, format!("{{\"count\":{count}}}")))
 }
 

@@ -185,9 +185,14 @@ impl Emulator {
         self.shared.violations.all()
     }
 
+    /// What clients did that the documents do not allow; it is forgotten here.
+    pub fn take_violations(&self) -> Vec<Violation> {
+        self.shared.violations.take()
+    }
+
     /// Forgets the violations.
     pub fn clear_violations(&self) {
-        self.shared.violations.clear();
+        self.take_violations();
     }
 
     /// Whether requests are held against the OpenAPI documents, in words.

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test bench fails loudly")]
 
 use std::collections::HashMap;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
@@ -115,6 +116,16 @@ impl Bench {
     /// The connection with default settings.
     pub async fn connection(&self) -> Connection {
         self.open(json!({})).await.unwrap()
+    }
+
+    /// A connection to an address where nobody listens, and the address.
+    pub async fn at_closed_port(&self) -> (Connection, SocketAddr) {
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let url = format!("http://{address}");
+        let mut settings = self.settings();
+        settings["base_url"] = json!(url);
+        let granted = |config: &mut ConnectionConfig| config.grants.push(Grant::extra(url.parse().unwrap()));
+        (self.open_as(settings, granted).await.unwrap(), address)
     }
 
     /// Installs a fault.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use connector_host::contract::{Error, ErrorKind};
 use connector_host::{CallError, Connection, ConnectionConfig, Grant, OpenError, Secret, Status};
 
-use crate::{Changing, connection, connector, host};
+use crate::{Changing, connection, connector, host, trial};
 
 async fn open(config: ConnectionConfig) -> Result<Connection, OpenError> {
     host().open(&connector().await, config).await
@@ -107,6 +107,21 @@ async fn a_value_is_read_when_it_is_used() {
     variables.set("who", "me");
     let after = activity.test().await.unwrap();
     assert_eq!((after.account.as_str(), &after.warnings[0][..]), ("hi me [x]", "the token has 7 characters"));
+}
+
+#[tokio::test]
+async fn a_variable_that_exists_is_granted_only_if_the_settings_mention_it() {
+    for (settings, told) in [
+        (r#"{"greeting": "[mentioned]"}"#, "there is no variable `unmentioned`"),
+        (r#"{"greeting": "[unmentioned]"}"#, "a value of 6 bytes came: ****"),
+    ] {
+        let variables = Changing::with(&[("mentioned", "hello"), ("unmentioned", "s3cret")]);
+        let mut config = ConnectionConfig::new("c", settings);
+        config.variables = Arc::new(variables);
+        let mut activity = connection(config).await.activity().await.unwrap();
+        let Err(CallError::Connector(error)) = activity.query(&trial("variable")).await else { panic!() };
+        assert_eq!(error.message, told, "{settings}");
+    }
 }
 
 #[tokio::test]

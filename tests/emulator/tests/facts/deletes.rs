@@ -4,7 +4,7 @@ use bigcommerce_emulator::Key;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::shop::{Shop, ids, product};
+use crate::shop::{Shop, ids, medium, product};
 
 /// A DELETE without a filter, the resource, and how many records it leaves.
 #[tokio::test]
@@ -31,6 +31,14 @@ async fn bare_deletes_wipe_and_are_counted() {
         let (status, after) = shop.get(path).await;
         assert!(status == 204 || after["data"] == json!([]), "{path}: {after}");
     }
+}
+
+#[tokio::test]
+async fn a_bare_delete_of_v2_customers_takes_a_hundred_a_call() {
+    let shop = Shop::with(medium()).await;
+    let before = shop.count("customers");
+    assert_eq!(shop.delete("/v2/customers").await.0, 204);
+    assert_eq!(shop.count("customers"), before - 100);
 }
 
 #[tokio::test]
@@ -112,6 +120,37 @@ async fn other_bare_deletes_do_nothing_or_are_refused() {
     }
     assert_eq!(shop.emulator.store().wipes(), 0);
     shop.emulator.clear_violations();
+}
+
+/// What the documents do not say is taken for the worst: blanks and commas name nothing.
+#[tokio::test]
+async fn a_filter_without_a_value_is_no_filter() {
+    for value in ["", "%20", ",", "%20,%20", "+", ",,,"] {
+        let shop = Shop::open().await;
+        let before = shop.count("customers/subscribers");
+        assert!(before > 0);
+        assert_eq!(shop.delete(&format!("/v3/customers/subscribers?id:in={value}")).await.0, 204, "{value}");
+        assert_eq!((shop.count("customers/subscribers"), shop.emulator.store().wipes()), (0, 1), "{value}");
+        assert_eq!(shop.delete(&format!("/v3/catalog/products?id:in={value}")).await.0, 422, "{value}");
+    }
+}
+
+#[tokio::test]
+async fn of_metafields_named_together_those_that_exist_are_deleted_and_the_others_told() {
+    let shop = Shop::open().await;
+    let path = "/v3/catalog/products/metafields";
+    let before = shop.count("products/metafields");
+    let some = ids(&shop.get(&format!("{path}?limit=2")).await.1["data"]);
+    let (status, told) = shop.delete_with(path, &json!([some[0], 99_999_999, some[1]])).await;
+    assert_eq!((status, &told["data"]), (422, &json!(some)), "{told}");
+    assert_eq!(told["meta"], json!({ "total": 3, "success": 2, "failed": 1 }));
+    assert_eq!(told["errors"].as_array().map(Vec::len), Some(1));
+    assert!(told["errors"][0]["errors"]["1.id"].as_str().unwrap().contains("99999999"), "{told}");
+    assert_eq!(shop.count("products/metafields"), before - 2);
+    let journal = shop.emulator.journal();
+    assert!(journal.find("DELETE", path)[0].acted, "a part was carried out");
+    shop.delete_with(path, &json!([99_999_999])).await;
+    assert!(!journal.find("DELETE", path)[1].acted, "nothing was");
 }
 
 #[tokio::test]

@@ -1,10 +1,11 @@
 //! Error bodies and the statuses that go with them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bigcommerce_emulator::{Config, Effect, Fault, Quota};
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::shop::{Shop, customer, kind, product, small};
 
@@ -170,35 +171,53 @@ async fn a_429_tells_the_wait_for_the_quota_and_nothing_for_requests_at_a_time()
     assert!(!refused.headers().keys().any(|name| name.as_str().starts_with("x-r")), "{:?}", refused.headers());
 }
 
-/// Documented limits of requests at a time, one operation each.
-#[tokio::test]
+/// Method, path and limit of every operation whose requests at a time are limited, with `1` for every parameter of its path.
+fn limited() -> Vec<(Method, String, usize)> {
+    let facts: Vec<Value> = serde_json::from_str(include_str!("../../../../component/bigcommerce/facts.json")).unwrap();
+    let operations = facts.iter().flat_map(|resource| resource["operations"].as_array().unwrap());
+    let limited = operations.filter_map(|operation| Some((operation, operation["concurrency_limit"].as_u64()?)));
+    limited
+        .map(|(operation, limit)| {
+            let segments = operation["path"].as_str().unwrap().split('/');
+            let path: Vec<&str> =
+                segments.map(|segment| if segment.starts_with('{') { "1" } else { segment }).collect();
+            let method = operation["method"].as_str().unwrap().parse().unwrap();
+            (method, path.join("/"), usize::try_from(limit).unwrap())
+        })
+        .collect()
+}
+
+/// Statuses of two requests more than the operation takes at a time. What becomes of the others is no matter here.
+async fn too_many(shop: Arc<Shop>, method: Method, path: &str, limit: usize) -> Vec<u16> {
+    let mut calls = tokio::task::JoinSet::new();
+    for _ in 0..limit + 2 {
+        let request = shop.request(method.clone(), path);
+        let request = if matches!(method, Method::GET | Method::DELETE) {
+            request
+        } else {
+            request.header("content-type", "application/json").body("[]")
+        };
+        calls.spawn(async move { request.send().await.unwrap().status().as_u16() });
+    }
+    calls.join_all().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_documented_limit_of_requests_at_a_time_is_kept() {
-    let shop = Shop::open().await;
-    shop.emulator.switch(|s| s.latency = Duration::from_millis(250));
-    let list = shop.key("pricelists");
-    let customer = shop.first("customers")["id"].clone();
-    let cases = [
-        (Method::PUT, "/v3/customers".to_owned(), 3),
-        (Method::PUT, "/v3/customers/attributes".to_owned(), 3),
-        (Method::PUT, "/v3/customers/addresses".to_owned(), 3),
-        (Method::POST, "/v3/customers/addresses".to_owned(), 10),
-        (Method::PUT, "/v3/customers/form-field-values".to_owned(), 10),
-        (Method::POST, "/v3/segments".to_owned(), 10),
-        (Method::PUT, "/v3/pricelists/records".to_owned(), 1),
-        (Method::POST, "/v3/pricelists/records".to_owned(), 10),
-        (Method::PUT, format!("/v3/pricelists/{list}/records"), 2),
-        (Method::GET, format!("/v3/pricelists/{list}/records"), 10),
-    ];
-    for (method, path, limit) in cases {
-        let mut calls = tokio::task::JoinSet::new();
-        for _ in 0..limit + 2 {
-            let request = shop.request(method.clone(), &path).header("content-type", "application/json");
-            let request =
-                if method == Method::GET { request } else { request.body(json!([{ "id": customer }]).to_string()) };
-            calls.spawn(async move { request.send().await.unwrap().status().as_u16() });
+    let shop = Arc::new(Shop::open().await);
+    shop.emulator.switch(|s| s.latency = Duration::from_secs(1));
+    let limited = limited();
+    assert!(limited.len() >= 46, "{}", limited.len());
+    for some in limited.chunks(5) {
+        let mut running = tokio::task::JoinSet::new();
+        for (method, path, limit) in some.iter().cloned() {
+            let shop = shop.clone();
+            running.spawn(async move {
+                let statuses = too_many(shop, method.clone(), &path, limit).await;
+                let refused = statuses.iter().filter(|s| **s == 429).count();
+                assert_eq!(refused, 2, "{method} {path}, {limit} at a time: {statuses:?}");
+            });
         }
-        let statuses = calls.join_all().await;
-        let refused = statuses.iter().filter(|s| **s == 429).count();
-        assert_eq!(refused, 2, "{method} {path}: {statuses:?}");
+        running.join_all().await;
     }
 }

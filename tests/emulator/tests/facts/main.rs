@@ -6,5 +6,7 @@ mod deletes;
 mod errors;
 mod filters;
 mod paging;
+mod records;
 mod shop;
 mod sub_objects;
+mod wire;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 pub(crate) struct Shop {
     pub(crate) emulator: Emulator,
-    client: Client,
+    pub(crate) client: Client,
 }
 
 /// A status and a body, `null` if there is none.
@@ -33,6 +33,20 @@ impl Shop {
     pub(crate) async fn send(&self, method: Method, path: &str, body: &Value) -> Response {
         let request = self.request(method, path).header("content-type", "application/json");
         request.body(body.to_string()).send().await.unwrap()
+    }
+
+    /// The body of a list or record that is there.
+    pub(crate) async fn json(&self, path: &str) -> Value {
+        let (status, body) = self.get(path).await;
+        assert_eq!(status, 200, "{path}: {body}");
+        body
+    }
+
+    /// Status and body as they came; the body is sent as it is.
+    pub(crate) async fn send_text(&self, method: Method, path: &str, body: &str) -> (u16, String) {
+        let request = self.request(method, path).header("content-type", "application/json").body(body.to_owned());
+        let answer = request.send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
     }
 
     pub(crate) async fn get(&self, path: &str) -> Told {
@@ -76,6 +90,11 @@ impl Shop {
 
 pub(crate) fn small() -> Sizes {
     Sizes { products: 30, brands: 5, categories: 6, customers: 20, orders: 12, coupons: 8, others: 3 }
+}
+
+/// A store with several pages of products, customers, orders and coupons.
+pub(crate) fn medium() -> Config {
+    Config { sizes: Sizes { products: 120, ..Sizes::default() }, https: false, ..Config::default() }
 }
 
 async fn told(answer: Response) -> Told {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use end_to_end::{Bench, component, host, query, records};
 use serde_json::json;
 
-/// What DESIGN allows, with what these interfaces bring along.
+/// What the README lists, with what these interfaces bring along.
 const IMPORTS: [&str; 12] = [
     "ipaas:connector/control@0.1.0",
     "ipaas:connector/logging@0.1.0",

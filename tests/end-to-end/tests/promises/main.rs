@@ -9,6 +9,7 @@ mod model;
 mod outcomes;
 mod quota;
 mod reading;
+mod sent;
 mod settings;
 mod sub_objects;
 mod writing;

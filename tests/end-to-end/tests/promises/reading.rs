@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bigcommerce_emulator::{Config, Effect, Fault, Quota, Sizes};
@@ -21,6 +21,47 @@ fn stored(bench: &Bench, resource: &str) -> BTreeSet<u64> {
         .collect()
 }
 
+/// What a writer did to the products while they were read.
+#[derive(Default)]
+struct Changes {
+    removed: BTreeSet<u64>,
+    /// Insertions into holes, those of them below what had been read by then, and insertions behind the end.
+    into_holes: usize,
+    into_read: usize,
+    behind_the_end: usize,
+}
+
+/// Takes products away all over the store, and puts one in for each: in turns into an earlier hole and behind the end.
+fn change_products(bench: &Bench, before: &[u64], read: &AtomicU64, stop: &AtomicBool) -> Changes {
+    let mut changes = Changes::default();
+    let template: Value = serde_json::from_str(&bench.store.store().texts("products")[0]).unwrap();
+    let insert = |id: u64| {
+        let mut product = template.clone();
+        product["id"] = json!(id);
+        bench.store.store().insert("products", &product.to_string()).unwrap();
+    };
+    let at = |step: usize| before[(step * 7919) % before.len()];
+    for step in 0.. {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+        if bench.store.store().remove("products", i64::try_from(at(step)).unwrap()) {
+            changes.removed.insert(at(step));
+        }
+        if step % 2 == 1 {
+            insert(before[before.len() - 1] + 1 + step as u64);
+            changes.behind_the_end += 1;
+        } else if step >= 20 {
+            let hole = at(step - 20);
+            changes.into_read += usize::from(hole < read.load(Ordering::Relaxed));
+            insert(hole);
+            changes.into_holes += 1;
+        }
+        std::thread::sleep(Duration::from_micros(300));
+    }
+    changes
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn twenty_thousand_products_are_read_while_others_come_and_go() {
     let config = Config { sizes: Sizes { products: 20_000, ..Sizes::default() }, ..Config::default() };
@@ -28,37 +69,30 @@ async fn twenty_thousand_products_are_read_while_others_come_and_go() {
     bench.store.switch(|switches| switches.latency = Duration::from_millis(10));
     let connection = bench.connection().await;
     let before = stored(&bench, "products");
-    let stop = Arc::new(AtomicBool::new(false));
+    let (read, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
     let writer = std::thread::spawn({
-        let (bench, stop, before) = (bench.clone(), stop.clone(), before.iter().copied().collect::<Vec<_>>());
-        move || {
-            let (mut removed, mut step) = (BTreeSet::new(), 0usize);
-            let template: Value = serde_json::from_str(&bench.store.store().texts("products")[0]).unwrap();
-            while !stop.load(Ordering::Relaxed) {
-                let id = before[(step * 7919) % before.len()];
-                if bench.store.store().remove("products", i64::try_from(id).unwrap()) {
-                    removed.insert(id);
-                }
-                let mut product = template.clone();
-                // Into holes, and behind the end.
-                product["id"] =
-                    if step % 2 == 0 { json!(id) } else { json!(before[before.len() - 1] + 1 + step as u64) };
-                if step % 2 == 1 {
-                    bench.store.store().insert("products", &product.to_string());
-                }
-                step += 1;
-                std::thread::sleep(Duration::from_micros(300));
-            }
-            (removed, step)
-        }
+        let (bench, read, stop) = (bench.clone(), read.clone(), stop.clone());
+        let before: Vec<u64> = before.iter().copied().collect();
+        move || change_products(&bench, &before, &read, &stop)
     });
-    let read = records(&connection, query("products")).await;
+    let mut got = Vec::new();
+    let mut pages = connection.query(query("products")).await.unwrap();
+    while let Some(page) = pages.next().await.unwrap() {
+        let lines = page.records.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        got.extend(lines.map(|line| serde_json::from_slice::<Value>(line).unwrap()["id"].as_u64().unwrap()));
+        read.store(got.iter().copied().max().unwrap_or(0), Ordering::Relaxed);
+    }
     stop.store(true, Ordering::Relaxed);
-    let (removed, changes) = writer.join().unwrap();
-    let got = ids(&read);
+    let changes = writer.join().unwrap();
     let unique: BTreeSet<u64> = got.iter().copied().collect();
-    println!("{} records read during {changes} changes, {} removed", got.len(), removed.len());
-    assert!(changes > 50, "the store hardly changed: {changes}");
+    let Changes { removed, into_holes, into_read, behind_the_end } = changes;
+    println!(
+        "{} records read, {} removed, {into_holes} put into holes ({into_read} behind the reader), {behind_the_end} at the end",
+        got.len(),
+        removed.len()
+    );
+    assert!(removed.len() > 50 && behind_the_end > 20, "the store hardly changed");
+    assert!(into_read > 5, "hardly anything was put where the reader had been: {into_read} of {into_holes}");
     assert_eq!(unique.len(), got.len(), "doubled records");
     let throughout: BTreeSet<u64> = before.difference(&removed).copied().collect();
     let missed: Vec<_> = throughout.difference(&unique).collect();
@@ -346,7 +380,8 @@ async fn pages_that_no_document_mentions_are_followed() {
     bench.store.switch(|switches| switches.undeclared_page_size = Some(5));
     assert_eq!(records(&connection, query("tax_rates")).await, whole);
     // The documents know no `page` here; an answer that tells of more pages asks for it.
-    bench.store.clear_violations();
+    let told: Vec<String> = bench.store.take_violations().iter().map(ToString::to_string).collect();
+    assert!(told.iter().all(|problem| problem.contains("query parameter page")), "{told:?}");
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::people::{self, Fate, Fields};
 use crate::request::{self, BadCursor, Op, Test};
 use crate::settings::{self, Settings};
-use crate::trials::How;
+use crate::trials::{How, UNMENTIONED};
 
 // The generated code implements the canonical ABI and has to lay out memory by hand.
 #[allow(missing_docs, unreachable_pub, unsafe_code, clippy::all)]
@@ -53,14 +53,18 @@ fn settings() -> Result<Settings, Error> {
 /// A setting with the present values of its variables.
 fn resolved(text: Option<String>, pointer: &str) -> Result<Option<String>, Error> {
     let get = |name: &str| variables::get(name);
-    let told = |failure| match failure {
+    text.map(|text| settings::resolve(&text, get))
+        .transpose()
+        .map_err(|failure| error(ErrorKind::Configuration, no_variable(failure), Some(pointer.to_owned())))
+}
+
+/// Why a variable has no value.
+fn no_variable(failure: variables::Error) -> String {
+    match failure {
         variables::Error::InvalidName(name) => format!("`{name}` cannot be the name of a variable"),
         variables::Error::Undefined(name) => format!("there is no variable `{name}`"),
         variables::Error::Provider(message) => format!("the variables cannot be read: {message}"),
-    };
-    text.map(|text| settings::resolve(&text, get))
-        .transpose()
-        .map_err(|failure| error(ErrorKind::Configuration, told(failure), Some(pointer.to_owned())))
+    }
 }
 
 impl Metadata for Fixed {
@@ -328,6 +332,10 @@ fn trial(how: Option<&str>, pointer: &str) -> Error {
             }
             error(ErrorKind::Internal, format!("the token is {token}"), None)
         }
+        How::Variable => match variables::get(UNMENTIONED) {
+            Ok(value) => error(ErrorKind::Internal, format!("a value of {} bytes came: {value}", value.len()), None),
+            Err(failure) => error(ErrorKind::Configuration, no_variable(failure), None),
+        },
     }
 }
 

@@ -15,17 +15,23 @@ pub enum How {
     Memory,
     /// `log`: writes 5000 log lines that hold the token, and answers a failure that holds it too.
     Log,
+    /// `variable`: asks for the variable [`UNMENTIONED`], whose name is in no setting; answers a failure that holds what came.
+    Variable,
 }
+
+/// The variable that [`How::Variable`] asks for.
+pub const UNMENTIONED: &str = "unmentioned";
 
 impl How {
     /// All of them with their names.
-    pub const ALL: [(&'static str, Self); 6] = [
+    pub const ALL: [(&'static str, Self); 7] = [
         ("wait", Self::Wait),
         ("deaf", Self::Deaf),
         ("trap", Self::Trap),
         ("loop", Self::Loop),
         ("memory", Self::Memory),
         ("log", Self::Log),
+        ("variable", Self::Variable),
     ];
 
     /// The one of this name.

@@ -3,6 +3,7 @@
 //! Every test prints the seed of each of its rounds. `CONNECTOR_TEST_SEED` repeats one seed as the first round,
 //! `CONNECTOR_TEST_ROUNDS` sets the number of rounds: more of them make a soak.
 
+mod customers;
 mod deleting;
 mod reading;
 mod writing;
