@@ -10,7 +10,7 @@ use futures_util::stream::{self, StreamExt};
 
 use crate::batch::with;
 use crate::client::Client;
-use crate::compare::Comparison;
+use crate::compare::{self, Comparison};
 use crate::error::Error;
 use crate::parents::text;
 use crate::plan;
@@ -61,14 +61,14 @@ pub async fn find(
     fields: &[&str],
     loose: bool,
 ) -> Result<Vec<Vec<Vec<u8>>>, Error> {
-    let spelt: Vec<Vec<u8>> = match loose {
-        true => [str::to_lowercase, str::to_uppercase, str::to_owned]
-            .iter()
-            .flat_map(|spell| lines.iter().filter_map(|line| spelling(names, line, *spell)))
-            .collect(),
-        false => Vec::new(),
-    };
-    let all: Vec<&[u8]> = lines.iter().copied().chain(spelt.iter().map(Vec::as_slice)).collect();
+    let mut spelt = Vec::new();
+    if loose {
+        for line in lines {
+            spelt.extend([folded, str::to_ascii_uppercase, str::to_owned].map(|spell| spelling(names, line, spell)));
+        }
+    }
+    let mut all = lines.to_vec();
+    all.extend(spelt.iter().map(Vec::as_slice));
     let queries = queries(object, names, &all, fields);
     let lanes = client.settings().requests_in_flight as usize;
     let mut running = stream::iter(queries.into_iter().map(|query| run(client, query))).buffered(lanes);
@@ -100,19 +100,22 @@ fn values(names: &[&str], record: &[u8], loose: bool) -> Option<Vec<String>> {
 
 /// A text in which case and white space around it make no difference.
 pub fn folded(value: &str) -> String {
-    value.trim().to_lowercase()
+    compare::fold(value.trim())
 }
 
-/// A line whose texts among these fields are spelt in another way; none if that changes nothing.
-fn spelling(names: &[&str], line: &[u8], spell: fn(&str) -> String) -> Option<Vec<u8>> {
+/// A line whose texts among these fields are spelt in another way.
+fn spelling(names: &[&str], line: &[u8], spell: fn(&str) -> String) -> Vec<u8> {
     let mut out = line.to_vec();
     for name in names {
-        let Ok(Some([b'"', ..])) = scan::get(line, name) else { continue };
-        let mut value = Vec::new();
-        scan::encode(&spell(text(line, name)?.trim()), &mut value);
-        out = with(&out, name, &value);
+        if let Ok(Some(raw @ [b'"', ..])) = scan::get(line, name)
+            && let Some(value) = scan::decode(raw)
+        {
+            let mut spelt = Vec::new();
+            scan::encode(&spell(value.trim()), &mut spelt);
+            out = with(&out, name, &spelt);
+        }
     }
-    (names.iter().any(|name| text(&out, name) != text(line, name))).then_some(out)
+    out
 }
 
 async fn run(client: &Client, query: QueryRequest) -> Result<Vec<Vec<u8>>, Error> {

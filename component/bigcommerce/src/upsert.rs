@@ -89,7 +89,7 @@ pub async fn run(
         Some(values) => values.join("\n"),
         None => format!("\n{row}"),
     };
-    for wave in by_name(rows, name) {
+    for wave in by_name(rows, &name) {
         if !upsert.wave(wave, &lines, &mut outcomes).await {
             break;
         }
@@ -100,15 +100,9 @@ pub async fn run(
 /// The fields to match on: those of the caller, or the key.
 fn names(object: &'static Object, asked: &[String]) -> Result<Vec<&'static str>, Error> {
     if object.create.is_empty() || !names_by_key(object) || object.key.is_empty() {
-        let own: Vec<String> = match_on(object).iter().map(|names| names.join(",")).collect();
-        let (message, at) = match own.as_slice() {
-            [] => (
-                format!("`{}` has no upsert: its records cannot be both created and updated by a key", object.name),
-                "/mode",
-            ),
-            _ => (format!("`{}` can only be matched on {}", object.name, own.join(" or ")), "/match-on"),
-        };
-        return Err(Error::unsupported(message).at(at));
+        let message =
+            format!("`{}` has no such upsert: its records cannot be both created and updated by it", object.name);
+        return Err(Error::unsupported(message).at(if asked.is_empty() { "/mode" } else { "/match-on" }));
     }
     if asked.is_empty() {
         return Ok(object.key.to_vec());

@@ -98,7 +98,7 @@ fn waves(
         return vec![rows];
     }
     let names = way.names(object);
-    by_name(rows, |row| {
+    by_name(rows, &|row| {
         let line = lines.get(row).map_or(&[][..], Vec::as_slice);
         if names.is_empty() {
             return batch::path(way, line).unwrap_or_default();
@@ -113,7 +113,7 @@ fn waves(
 }
 
 /// Cuts rows into waves: those of one name are in different waves, in their order.
-pub(crate) fn by_name(rows: Vec<usize>, name: impl Fn(usize) -> String) -> Vec<Vec<usize>> {
+pub(crate) fn by_name(rows: Vec<usize>, name: &dyn Fn(usize) -> String) -> Vec<Vec<usize>> {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     let mut waves: Vec<Vec<usize>> = Vec::new();
     for row in rows {
