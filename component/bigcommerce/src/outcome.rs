@@ -325,9 +325,11 @@ impl Judge<'_> {
         let names = self.way.names(self.object);
         match self.way {
             Way::Put(write) => {
-                let named = |line: &[u8], name| write.one_of.contains(name) || text(line, name).is_some();
-                let all = |line: &&[u8]| names.iter().all(|name| named(line, name));
-                write.method == Method::Put && !names.is_empty() && self.sent.iter().all(all)
+                let has = |line: &[u8], name| write.one_of.contains(name) || text(line, name).is_some();
+                let all = |line: &&[u8]| names.iter().all(|name| has(line, name));
+                // What acts by PUT sets a state, whichever it was before.
+                let named = || !names.is_empty() && self.sent.iter().all(all);
+                write.method == Method::Put && (write.result.is_some() || named())
             }
             Way::Delete(_) => true,
         }
