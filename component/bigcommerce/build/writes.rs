@@ -102,6 +102,10 @@ fn write(
     let source = match purpose {
         Purpose::Create if acts(operation) => resource.schemas.action.as_ref(),
         Purpose::Create => resource.schemas.create.as_ref(),
+        // A batch that does either has one body, which names its records; that of an update by its path does not.
+        Purpose::Update if upsert && is_batch(operation) && resource.schemas.create.is_some() => {
+            resource.schemas.create.as_ref()
+        }
         Purpose::Update => resource.schemas.update.as_ref(),
     };
     let mut model = source.filter(|schema| !schema.fields.is_empty()).cloned();
@@ -134,6 +138,10 @@ fn write(
     let most = overrides::MOST.iter().find(|(method, path, _)| *method == operation.method && *path == operation.path);
     let most = most.map(|(_, _, most)| *most).or(operation.body.as_ref().and_then(|body| body.max_items));
     let mut path_only = path_only(group, operation, &path, purpose, model.as_ref(), &required);
+    let finds = |field: &String| {
+        match_on.contains(field) || listed(overrides::ALTERNATIVES, operation).contains(&field.as_str())
+    };
+    path_only.retain(|field| path_fields(&path).any(|name| name == field) || !finds(field));
     beside.iter().for_each(|field| add(&mut path_only, field));
     Ok(format!(
         "Write{{method:Method::{},path:{path:?},body:{body},beside:&{beside:?},query:&[{}],max_items:{:?},upsert:{upsert},\

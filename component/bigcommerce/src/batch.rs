@@ -6,10 +6,11 @@
 use std::collections::VecDeque;
 
 use crate::client::Call;
+use crate::date::Instant;
 use crate::error::Error;
 use crate::parents::text;
 use crate::scan;
-use crate::table::{Body, Delete, DeleteBy, Method, Object, Param, Type, Write};
+use crate::table::{Body, Delete, DeleteBy, Format, Method, Object, Param, Type, Write};
 use crate::types::Verb;
 use crate::url;
 
@@ -40,6 +41,14 @@ impl Way {
         }
     }
 
+    /// The fields by which the remote finds a record.
+    pub fn names(self, object: &'static Object) -> &'static [&'static str] {
+        match self {
+            Way::Put(write) if !write.match_on.is_empty() => write.match_on,
+            _ => object.key,
+        }
+    }
+
     /// Where requests are counted that are under way at once, and how many may be.
     fn endpoint(self) -> (&'static str, Option<u32>) {
         let (lane, concurrency) = match self {
@@ -61,6 +70,8 @@ impl Way {
     }
 }
 
+/// Paths whose bodies hold dates in the notation of RFC 2822, and in no other.
+const RFC_2822: &[&str] = &["/v2/blog/posts", "/v2/coupons", "/v2/orders"];
 /// Batch size where no maximum is documented: what most documented ones allow at least.
 const UNDOCUMENTED_BATCH: u32 = 10;
 
@@ -224,12 +235,33 @@ fn body(way: &'static Write, line: &[u8]) -> Result<Vec<u8>, Error> {
             .map(<[u8]>::to_vec)
             .ok_or_else(|| Error::invalid(format!("`{field}` is missing")).at(format!("/{field}")));
     }
-    if way.path_only.is_empty() {
-        return Ok(line.to_vec());
+    let mut out = line.to_vec();
+    if !way.path_only.is_empty() {
+        out.clear();
+        scan::remove(line, way.path_only, &mut out).map_err(malformed)?;
     }
-    let mut out = Vec::with_capacity(line.len());
-    scan::remove(line, way.path_only, &mut out).map_err(malformed)?;
+    let rfc2822 = RFC_2822.iter().any(|path| way.path.starts_with(path));
+    let model = way.model.filter(|_| rfc2822);
+    for field in model.into_iter().flat_map(|model| model.fields).filter(|field| field.node.format == Format::Date) {
+        if let Ok(Some([b'"', raw @ .., b'"'])) = scan::get(line, field.name)
+            && let Some(instant) = Instant::parse(scan::text(raw))
+        {
+            let mut date = Vec::new();
+            scan::encode(&instant.rfc2822(), &mut date);
+            out = with(&out, field.name, &date);
+        }
+    }
     Ok(out)
+}
+
+/// The line with one more field in front, instead of one that it has.
+pub fn with(line: &[u8], name: &str, raw: &[u8]) -> Vec<u8> {
+    let mut bare = Vec::with_capacity(line.len());
+    let mut out = Vec::with_capacity(line.len() + name.len() + raw.len() + 8);
+    match scan::remove(line, &[name], &mut bare).and_then(|()| scan::inject(&bare, name, raw, &mut out)) {
+        Ok(()) => out,
+        Err(_) => line.to_vec(),
+    }
 }
 
 /// Names the records of a delete. There is no way through here that names none: every branch needs at least one value, and

@@ -119,24 +119,28 @@ impl Client {
             let (decision, failure) = match self.once(call, stop).await? {
                 Ok(answer) => {
                     told = allowance(&answer).left.is_some();
-                    let ended = Attempt::Status(answer.status, asked_wait(&answer));
+                    let ended = Attempt::Status(answer.status, remote::asked_wait(&answer));
                     let refusal = (!(200..300).contains(&answer.status))
                         .then(|| (decide(ended), remote::refusal(&call.what, &answer)));
+                    let short = matches!(refusal, Some((Decision::OverBudget, _)));
                     match refusal {
                         Some((wait @ Decision::Wait(_), failure)) => (wait, failure),
                         _ => match understand(answer) {
-                            Ok(value) => return Ok((value, Tried { attempts: attempt + refused, waited, budget })),
+                            Ok(value) => {
+                                return Ok((value, Tried { attempts: attempt + refused, waited, budget, short }));
+                            }
                             Err(reason) => (decide(Attempt::Garbled), remote::nonsense(&call.what, &reason)),
                         },
                     }
                 }
                 Err(failure) => {
                     let decision = decide(Attempt::NoAnswer { unsent: failure.unsent, cause: failure.cause });
-                    (decision, remote::no_answer(&call.what, &self.settings.base.authority, effect, &failure))
+                    (decision, remote::no_answer(&call.what, &self.settings.base.authority, &failure))
                 }
             };
             let Decision::Wait(wait) = decision else {
-                return Err(Tried { attempts: attempt + refused, waited, budget }.given_up(failure));
+                let short = decision == Decision::OverBudget;
+                return Err(Tried { attempts: attempt + refused, waited, budget, short }.given_up(failure));
             };
             waited += wait;
             self.hold(call, &failure, told, wait);
@@ -238,6 +242,8 @@ struct Tried {
     /// Milliseconds of waiting between them, and how many were allowed.
     waited: u64,
     budget: u64,
+    /// Whether one more attempt was due, and its wait would have been too long.
+    short: bool,
 }
 
 impl Tried {
@@ -249,7 +255,7 @@ impl Tried {
                 .message
                 .push_str(&format!("; given up after {} attempts and {seconds} s of waiting", self.attempts));
         }
-        if failure.status == Some(429) && self.budget > 0 {
+        if self.short && self.budget > 0 {
             let allowed = self.budget.div_ceil(1000);
             failure
                 .message
@@ -269,19 +275,5 @@ fn allowance(answer: &Answer) -> Allowance {
         limit: narrow(number("x-rate-limit-requests-quota")),
         left: if refused { Some(0) } else { left },
         reset_ms,
-    }
-}
-
-/// The wait in milliseconds that a 429 or 503 asks for.
-fn asked_wait(answer: &Answer) -> Option<u64> {
-    match answer.status {
-        429 => answer.number("x-rate-limit-time-reset-ms").or_else(|| {
-            answer.number("x-retry-after").or_else(|| answer.number("retry-after")).map(|s| s.saturating_mul(1000))
-        }),
-        503 => {
-            let body: serde_json::Value = serde_json::from_slice(&answer.body).ok()?;
-            body.pointer("/error/retry_after_seconds")?.as_u64().map(|s| s.saturating_mul(1000))
-        }
-        _ => None,
     }
 }

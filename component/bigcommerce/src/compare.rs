@@ -342,7 +342,7 @@ fn read(kind: Kind, raw: &[u8]) -> Scalar<'_> {
 
 /// A text in which letters that differ only in case are the same. Letter by letter, so that a part folds as it does in the whole
 /// (Greek has a sigma that depends on what follows).
-fn fold(text: &str) -> String {
+pub(crate) fn fold(text: &str) -> String {
     text.chars().flat_map(char::to_lowercase).collect()
 }
 

@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 
 use futures_util::stream::{self, StreamExt};
 
+use crate::batch::with;
 use crate::client::Client;
-use crate::compare::Comparison;
+use crate::compare::{self, Comparison};
 use crate::error::Error;
 use crate::parents::text;
 use crate::plan;
@@ -47,6 +48,9 @@ pub fn with_parents<'a>(object: &'static Object, names: &[&'a str], line: &[u8])
 /// For every line the records that have its values in `names`. A line without one of them has none. `fields` are those of the
 /// records that are wanted; all if there are none.
 ///
+/// `loose` takes texts that differ in case and in white space around them for the same: a store may keep what it is sent in its
+/// own spelling. It is asked for the spellings that stores are known to make of a text.
+///
 /// # Errors
 /// What kept the store from being read, or a value that cannot be asked for.
 pub async fn find(
@@ -55,8 +59,17 @@ pub async fn find(
     names: &[&str],
     lines: &[&[u8]],
     fields: &[&str],
+    loose: bool,
 ) -> Result<Vec<Vec<Vec<u8>>>, Error> {
-    let queries = queries(object, names, lines, fields);
+    let mut spelt = Vec::new();
+    if loose {
+        for line in lines {
+            spelt.extend([folded, str::to_ascii_uppercase, str::to_owned].map(|spell| spelling(names, line, spell)));
+        }
+    }
+    let mut all = lines.to_vec();
+    all.extend(spelt.iter().map(Vec::as_slice));
+    let queries = queries(object, names, &all, fields);
     let lanes = client.settings().requests_in_flight as usize;
     let mut running = stream::iter(queries.into_iter().map(|query| run(client, query))).buffered(lanes);
     let mut records: Vec<Vec<u8>> = Vec::new();
@@ -65,7 +78,7 @@ pub async fn find(
     }
     let mut known: BTreeMap<Vec<String>, Vec<usize>> = BTreeMap::new();
     for (index, record) in records.iter().enumerate() {
-        if let Some(values) = values(names, record) {
+        if let Some(values) = values(names, record, loose) {
             let places = known.entry(values).or_default();
             // A value may have been asked for in two notations.
             if !places.iter().any(|at| records.get(*at) == Some(record)) {
@@ -74,14 +87,35 @@ pub async fn find(
         }
     }
     let own = |line: &[u8]| {
-        let places = values(names, line).and_then(|values| known.get(&values));
+        let places = values(names, line, loose).and_then(|values| known.get(&values));
         places.into_iter().flatten().filter_map(|at| records.get(*at).cloned()).collect()
     };
     Ok(lines.iter().map(|line| own(line)).collect())
 }
 
-fn values(names: &[&str], record: &[u8]) -> Option<Vec<String>> {
-    names.iter().map(|name| text(record, name)).collect()
+fn values(names: &[&str], record: &[u8], loose: bool) -> Option<Vec<String>> {
+    let value = |name: &&str| text(record, name).map(|value| if loose { folded(&value) } else { value });
+    names.iter().map(value).collect()
+}
+
+/// A text in which case and white space around it make no difference.
+pub fn folded(value: &str) -> String {
+    compare::fold(value.trim())
+}
+
+/// A line whose texts among these fields are spelt in another way.
+fn spelling(names: &[&str], line: &[u8], spell: fn(&str) -> String) -> Vec<u8> {
+    let mut out = line.to_vec();
+    for name in names {
+        if let Ok(Some(raw @ [b'"', ..])) = scan::get(line, name)
+            && let Some(value) = scan::decode(raw)
+        {
+            let mut spelt = Vec::new();
+            scan::encode(&spell(value.trim()), &mut spelt);
+            out = with(&out, name, &spelt);
+        }
+    }
+    out
 }
 
 async fn run(client: &Client, query: QueryRequest) -> Result<Vec<Vec<u8>>, Error> {

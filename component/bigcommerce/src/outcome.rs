@@ -30,8 +30,11 @@ pub enum Verdict {
         /// Positions of records that a look at the store can tell more about.
         look: Vec<usize>,
     },
-    /// None of several records was applied, and the answer does not tell which of them is to blame.
+    /// None of several records was applied, or it does no harm to apply them again; the answer does not tell which of them is to
+    /// blame.
     RefusedAsAWhole,
+    /// Several records were refused together, and nobody knows whether some of them were created.
+    InDoubt(Error),
 }
 
 /// Reads the answer to a write of `sent` records.
@@ -39,8 +42,11 @@ pub fn read(object: &'static Object, verb: Verb, way: Way, sent: &[&[u8]], answe
     let judge = Judge { object, verb, way, sent, answer, what: format!("{} {}", verb.name(), object.name) };
     match (answer.status, verb) {
         (200..=299, Verb::Delete) => judge.deleted(),
-        // What is gone already is what was asked for. Of a list, it is not known which one is meant.
-        (404, Verb::Delete) if sent.len() == 1 => judge.all(|line| judge.applied(line)),
+        // What is gone already is what was asked for, if it is the API that says so: a gateway knows nothing of records. Of a
+        // list, it is not known which one is meant.
+        (404, Verb::Delete) if sent.len() == 1 && Said::of_the_api(&answer.body) => {
+            judge.all(|line| judge.applied(line))
+        }
         (200..=299, _) => judge.saved(),
         _ => judge.refused(),
     }
@@ -211,8 +217,15 @@ impl Judge<'_> {
         Outcome::Applied(as_text(&answer))
     }
 
-    /// A record that came back. The store may have left a field as it was without a word.
+    /// A record that came back. The store may have left a field as it was without a word, or have written another record than
+    /// the one that was named.
     fn kept(&self, line: &[u8], record: &[u8]) -> Outcome {
+        let number = |record: &[u8], key: &str| text(record, key)?.parse::<u64>().ok();
+        let mixed = |key: &&&str| number(line, key).zip(number(record, key)).is_some_and(|(asked, kept)| asked != kept);
+        if let Some(key) = self.object.key.iter().find(mixed) {
+            let reason = "the store's answer shows another record than the one that was named";
+            return Outcome::Unknown(self.unknown(reason).at(format!("/{key}")));
+        }
         let fixed = match self.way {
             Way::Put(Write { fixed, .. }) => fixed,
             Way::Delete(_) => return Outcome::Applied(as_text(record)),
@@ -296,7 +309,29 @@ impl Judge<'_> {
         match (self.sent.len(), self.answer.status) {
             // A wrong token or a used-up quota concerns no single record.
             (0 | 1, _) | (_, 401 | 403 | 405 | 406 | 415 | 429 | 501) => self.all(|_| Outcome::Failed(error.clone())),
+            // What cannot be read, and what is too large, is not begun.
+            (_, status) if status != 400 && status != 413 && !self.repeatable() => Verdict::InDoubt(error),
+            // A plan's limit, or a lock, is in the way of each of them.
+            (_, 423 | 507) => {
+                let outcomes = self.sent.iter().map(|_| Outcome::Failed(error.clone())).collect();
+                Verdict::Each { outcomes, look: (0..self.sent.len()).collect() }
+            }
             _ => Verdict::RefusedAsAWhole,
+        }
+    }
+
+    /// Whether the records can be sent twice without becoming two: each of them names the one that it means.
+    fn repeatable(&self) -> bool {
+        let names = self.way.names(self.object);
+        match self.way {
+            Way::Put(write) => {
+                let has = |line: &[u8], name| write.one_of.contains(name) || text(line, name).is_some();
+                let all = |line: &&[u8]| names.iter().all(|name| has(line, name));
+                // What acts by PUT sets a state, whichever it was before.
+                let named = || !names.is_empty() && self.sent.iter().all(all);
+                write.method == Method::Put && (write.result.is_some() || named())
+            }
+            Way::Delete(_) => true,
         }
     }
 
@@ -325,10 +360,7 @@ impl Judge<'_> {
     /// none. An update that a success leaves out without a word may have had nothing to change: looking tells.
     fn pair_up(&self, records: &[&[u8]], errors: &[Failure]) -> Verdict {
         let (status, verb) = (self.answer.status, self.verb);
-        let names = match self.way {
-            Way::Put(write) if !write.match_on.is_empty() => write.match_on,
-            _ => self.object.key,
-        };
+        let names = self.way.names(self.object);
         let (pairs, left) = record::pair(names, self.object.natural, verb, self.sent, records);
         let mut unmatched = errors.iter().filter(|failure| !failure.is_precise());
         let mut look = Vec::new();

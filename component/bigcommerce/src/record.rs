@@ -44,6 +44,13 @@ pub fn check(object: &'static Object, verb: Verb, way: Option<&'static Write>, l
             check_key(object, key, &value)?;
         }
     }
+    if let Some(way) = way
+        && let Some(key) = object.key.iter().find(|key| unsent(object, way, key) && there(key))
+    {
+        let message =
+            format!("`{key}` cannot be sent: the store finds this record by {}; remove it", way.match_on.join(", "));
+        return Err(Error::invalid(message).at(format!("/{key}")));
+    }
     if !one_of.is_empty() && !one_of.iter().any(|field| there(field)) {
         let fields = one_of.iter().map(|field| format!("`{field}`")).collect::<Vec<_>>().join(" or ");
         return Err(Error::invalid(format!("{} `{}` needs {fields}", verb.name(), object.name)).at(""));
@@ -52,6 +59,16 @@ pub fn check(object: &'static Object, verb: Verb, way: Option<&'static Write>, l
         return Ok(());
     };
     check_fields(object, verb, way, model, line)
+}
+
+/// Whether a record's own key has no place in the request: the store would write to whichever record it finds by the other fields.
+pub fn unsent(object: &'static Object, way: &Write, key: &str) -> bool {
+    way.upsert
+        && !way.match_on.contains(&key)
+        && way.model.is_some_and(|model| model.field(key).is_none())
+        && !crate::url::parameters(way.path).any(|name| name == key)
+        && !way.query.iter().any(|param| param.field == key)
+        && !object.parents.iter().any(|parent| parent.field == key)
 }
 
 /// A key must look like what the model says: an integer key that is no integer could widen a filter.

@@ -5,7 +5,6 @@ use serde_json::Value;
 
 use crate::error::{Error, Kind, Retry};
 use crate::host::{Answer, Cause, SendError};
-use crate::retry::Effect;
 
 /// Longest excerpt of a remote's text in a message, in characters.
 const EXCERPT: usize = 400;
@@ -39,7 +38,7 @@ pub fn refusal(what: &str, answer: &Answer) -> Error {
         _ => (Kind::Rejected, "the store refused the request"),
     };
     let retry = match status {
-        429 => Retry::After(answer.number("x-rate-limit-time-reset-ms").unwrap_or(30_000)),
+        429 => Retry::After(asked_wait(answer).unwrap_or(30_000)),
         501 | 507 => Retry::Never,
         // These say nothing about whether the store acted.
         500..=599 | 408 | 499 => Retry::OutcomeUnknown,
@@ -52,11 +51,29 @@ pub fn refusal(what: &str, answer: &Answer) -> Error {
         message.push_str(text);
     }
     message.push(')');
+    if let (503, Some(asked)) = (status, asked_wait(answer)) {
+        message.push_str("; it asks for a wait of ");
+        message.push_str(&asked.to_string());
+        message.push_str(" ms");
+    }
     Error { kind, retry, message, status: Some(status), code: said.code, pointer: said.pointer }
 }
 
+/// The wait in milliseconds that a 429 or 503 asks for.
+pub fn asked_wait(answer: &Answer) -> Option<u64> {
+    let seconds = match answer.status {
+        429 => match answer.number("x-rate-limit-time-reset-ms") {
+            None => answer.number("x-retry-after").or_else(|| answer.number("retry-after"))?,
+            told => return told,
+        },
+        503 => serde_json::from_slice::<Value>(&answer.body).ok()?.pointer("/error/retry_after_seconds")?.as_u64()?,
+        _ => return None,
+    };
+    Some(seconds.saturating_mul(1000))
+}
+
 /// The failure to get an answer at all.
-pub fn no_answer(what: &str, authority: &str, effect: Effect, failure: &SendError) -> Error {
+pub fn no_answer(what: &str, authority: &str, failure: &SendError) -> Error {
     let (kind, advice) = match failure.cause {
         Cause::Name => (Kind::Unavailable, "the name does not resolve: check `base_url` and the network"),
         Cause::Connect => (Kind::Unavailable, "it cannot be reached: check `base_url`, the network and the firewall"),
@@ -73,10 +90,10 @@ pub fn no_answer(what: &str, authority: &str, effect: Effect, failure: &SendErro
         Cause::TooLarge => (Kind::Denied, "its answer is larger than the host allows: use a smaller `page_size`"),
         Cause::Other => (Kind::Unavailable, "the request failed"),
     };
-    let retry = match (failure.unsent, failure.cause, effect) {
-        (true, Cause::Certificate | Cause::Tls | Cause::Denied, _) => Retry::Never,
-        (true, ..) => Retry::After(1000),
-        (false, ..) => Retry::OutcomeUnknown,
+    let retry = match (failure.unsent, failure.cause) {
+        (true, Cause::Certificate | Cause::Tls | Cause::Denied) => Retry::Never,
+        (true, _) => Retry::After(1000),
+        (false, _) => Retry::OutcomeUnknown,
     };
     let detail = if failure.detail.is_empty() { String::new() } else { format!(" ({})", excerpt(&failure.detail)) };
     let mut error = Error::new(kind, format!("cannot {what}: {authority}: {advice}{detail}")).retry(retry);
@@ -104,6 +121,15 @@ pub struct Said {
 }
 
 impl Said {
+    /// Whether it is the API that speaks, in JSON of one of its shapes, rather than something on the way to it.
+    pub fn of_the_api(body: &[u8]) -> bool {
+        match serde_json::from_slice(body) {
+            Ok(Value::Object(map)) => map.contains_key("title") || map.contains_key("errors"),
+            Ok(Value::Array(items)) => items.first().is_some_and(Value::is_object),
+            _ => false,
+        }
+    }
+
     /// Reads a body of any shape.
     pub fn read(body: &[u8]) -> Self {
         if let Ok(value) = serde_json::from_slice::<Value>(body) {

@@ -23,10 +23,11 @@ pub async fn resolve(client: &Client, verb: Verb, request: &WriteRequest) -> Res
     let object = plan::find(&request.object)?;
     let lines: Vec<&[u8]> = scan::lines(&request.records).collect();
     let names: Vec<&str> = request.match_on.iter().map(String::as_str).collect();
-    look_up(client, object, verb, &names, &lines).await
+    look_up(client, object, verb, &names, &lines, None).await
 }
 
-/// Looks up records, by `match_on` if they have no key.
+/// Looks up records, by `match_on` if they have no key. After a refusal of a batch of creates it is `Skipped` for those that are not
+/// there, so that they can be sent again, and the refusal for those that are there with other values.
 ///
 /// # Errors
 /// See [`resolve`].
@@ -36,6 +37,7 @@ pub async fn look_up(
     verb: Verb,
     match_on: &[&str],
     lines: &[&[u8]],
+    refused: Option<&Error>,
 ) -> Result<Vec<Outcome>, Error> {
     if object.reads.is_empty() && object.item.is_none() {
         return Err(Error::unsupported(format!("`{}` cannot be read: nobody can look its records up", object.name))
@@ -56,7 +58,7 @@ pub async fn look_up(
     }
     for (names, rows) in groups {
         let own: Vec<&[u8]> = rows.iter().filter_map(|row| lines.get(*row).copied()).collect();
-        let found = match lookup::find(client, object, &names, &own, &[]).await {
+        let found = match lookup::find(client, object, &names, &own, &[], true).await {
             Ok(found) => found,
             Err(error) if error.is_cancelled() => return Err(error),
             Err(error) => {
@@ -72,7 +74,7 @@ pub async fn look_up(
         let by_key = object.key.iter().all(|key| names.contains(key));
         for ((row, line), found) in rows.into_iter().zip(own).zip(found) {
             if let Some(slot) = outcomes.get_mut(row) {
-                *slot = judge(object, verb, by_key, &names, line, found);
+                *slot = judge(object, verb, by_key, &names, line, found, refused);
             }
         }
     }
@@ -103,6 +105,10 @@ fn unknown(why: &str) -> Outcome {
     Outcome::Unknown(Error::new(Kind::Unavailable, why).retry(Retry::OutcomeUnknown))
 }
 
+/// Milliseconds after which a write that was not found is sent again at the earliest: a store that never answered may still be at work
+/// on it when it is looked up.
+const SETTLED: u64 = 60_000;
+
 /// Field of records that were archived instead of deleted (orders).
 const ARCHIVED: &str = "is_deleted";
 
@@ -113,8 +119,12 @@ fn judge(
     names: &[&str],
     line: &[u8],
     found: Vec<Vec<u8>>,
+    refused: Option<&Error>,
 ) -> Outcome {
-    let not_applied = |why: &str| Outcome::Failed(Error::new(Kind::Unavailable, why).retry(Retry::After(0)));
+    let not_applied = |why: &str| {
+        let message = format!("{why} when it was looked up");
+        Outcome::Failed(Error::new(Kind::Unavailable, message).retry(Retry::After(SETTLED)))
+    };
     let name = names.first().copied().unwrap_or("key");
     if verb == Verb::Delete {
         let archived = |record: &Vec<u8>| {
@@ -123,13 +133,16 @@ fn judge(
         return if found.iter().all(archived) {
             Outcome::Applied(record::key_of(object, line))
         } else {
-            not_applied("the record is still there: the delete was not applied")
+            not_applied("the record was still there: the delete had not been applied")
         };
+    }
+    if found.is_empty() && refused.is_some() {
+        return Outcome::Skipped;
     }
     if found.is_empty() {
         return not_applied(&match by_key {
-            true => "the store holds no record with this key: the write was not applied".to_owned(),
-            false => format!("the store holds no record with this `{name}`: the write was not applied"),
+            true => "the store held no record with this key: the write had not been applied".to_owned(),
+            false => format!("the store held no record with this `{name}`: the write had not been applied"),
         });
     }
     let mut same: Vec<&Vec<u8>> = Vec::new();
@@ -141,10 +154,16 @@ fn judge(
             Agreement::Unclear => different = false,
         }
     }
+    if let Some(error) = refused {
+        return match same.as_slice() {
+            [] => Outcome::Failed(error.clone()),
+            _ => unknown("the store holds such a record: it may have saved this one, or have held that one before"),
+        };
+    }
     match (same.as_slice(), verb) {
         ([record], _) => Outcome::Applied(scan::text(record).to_owned()),
         ([], Verb::Update) if different => not_applied(
-            "the store holds other values than were written: the update was not applied, or was overwritten since",
+            "the store held other values than were written: the update had not been applied, or was overwritten already,",
         ),
         ([], _) if different => {
             unknown(&format!("the store holds a record with this `{name}` and other values: it may be another one"))
@@ -214,10 +233,17 @@ fn value(node: Option<&'static Node>, silent: bool, sent: &[u8], stored: &[u8]) 
         Some(b'n') if stored.first() != Some(&b'n') => Agreement::Unclear,
         _ => match Prepared::new(Comparison::Equal, scan::text(sent), ty, format) {
             Ok(prepared) if prepared.holds(Some(stored)) => Agreement::Same,
+            Ok(_) if ty == Type::String && same_text(sent, stored) => Agreement::Same,
             Ok(_) if matches!(ty, Type::Integer | Type::Number | Type::Boolean) || format == Format::Decimal => {
                 Agreement::Different
             }
             _ => Agreement::Unclear,
         },
     }
+}
+
+/// Whether two texts are the same but for case and white space around them.
+fn same_text(sent: &[u8], stored: &[u8]) -> bool {
+    let fold = |raw| Some(lookup::folded(&scan::decode(raw)?));
+    sent.first() == Some(&b'"') && fold(sent).is_some() && fold(sent) == fold(stored)
 }

@@ -37,13 +37,17 @@ pub enum Decision {
     Wait(u64),
     /// That was the last word.
     Stop,
+    /// So would be the next, but the budget does not last for the wait.
+    OverBudget,
 }
 
 /// Attempts at a request that keeps failing for another reason than 429. The API advises 3 to 5.
 const MOST_ATTEMPTS: u32 = 5;
-/// First wait where nothing says how long, in milliseconds; every further one is five times as long. What passes soon costs little
-/// that way, and the last of [`MOST_ATTEMPTS`] comes after the minute for which the API asks.
+/// First wait where nothing says how long, in milliseconds; every further one is five times as long, so that what passes soon costs
+/// little.
 const FIRST_WAIT: u64 = 500;
+/// What a 500 is given at least, in milliseconds: "delays of at least a minute", say the status codes.
+const AFTER_500: u64 = 60_000;
 /// Longest single wait where nothing says how long, in milliseconds, but for the spread.
 const LONGEST_WAIT: u64 = 60_000;
 
@@ -56,7 +60,8 @@ pub fn decide(effect: Effect, ended: Attempt, attempt: u32, waited: u64, budget:
             Some(growing(attempt, jitter))
         }
         _ if effect == Effect::Write || attempt >= MOST_ATTEMPTS => None,
-        Attempt::Status(500 | 502 | 503 | 504 | 408 | 423, asked) => {
+        Attempt::Status(500, _) => Some(AFTER_500 + growing(attempt, jitter)),
+        Attempt::Status(502 | 503 | 504 | 408 | 423, asked) => {
             Some(asked.map_or_else(|| growing(attempt, jitter), |asked| asked_for(asked, attempt, jitter)))
         }
         Attempt::Garbled => Some(growing(attempt, jitter)),
@@ -65,7 +70,8 @@ pub fn decide(effect: Effect, ended: Attempt, attempt: u32, waited: u64, budget:
     };
     match wait {
         Some(wait) if waited.saturating_add(wait) <= budget => Decision::Wait(wait),
-        _ => Decision::Stop,
+        Some(_) => Decision::OverBudget,
+        None => Decision::Stop,
     }
 }
 
@@ -126,7 +132,7 @@ mod tests {
             decide(Effect::Read, Attempt::Status(429, Some(0)), 3, 10, BUDGET, 0),
             Decision::Wait(2000..)
         ));
-        assert_eq!(decide(Effect::Read, Attempt::Status(429, Some(2)), 1, BUDGET - 1, BUDGET, 0), Decision::Stop);
+        assert_eq!(decide(Effect::Read, Attempt::Status(429, Some(2)), 1, BUDGET - 1, BUDGET, 0), Decision::OverBudget);
         assert_eq!(decide(Effect::Read, Attempt::Status(500, None), MOST_ATTEMPTS, 0, BUDGET, 0), Decision::Stop);
     }
 
@@ -139,7 +145,7 @@ mod tests {
         assert_eq!(degraded(Effect::Read, 0, 1), Decision::Wait(1));
         assert_eq!(degraded(Effect::Read, 0, 3), Decision::Wait(2_500));
         assert_eq!(degraded(Effect::Read, 30_000, MOST_ATTEMPTS), Decision::Stop);
-        assert_eq!(degraded(Effect::Read, BUDGET + 1, 1), Decision::Stop);
+        assert_eq!(degraded(Effect::Read, BUDGET + 1, 1), Decision::OverBudget);
         assert_eq!(
             degraded(Effect::Write, 30_000, 1),
             Decision::Stop,
@@ -148,10 +154,23 @@ mod tests {
     }
 
     #[test]
-    fn the_last_attempt_comes_after_the_minute_that_the_api_asks_for() {
-        let waits: Vec<u64> = (1..MOST_ATTEMPTS).map(|attempt| growing(attempt, 0)).collect();
-        assert_eq!(waits, [500, 2_500, 12_500, LONGEST_WAIT]);
-        assert!(waits.iter().sum::<u64>() < BUDGET);
+    fn every_attempt_after_a_500_comes_after_the_minute_that_the_api_asks_for() {
+        let (mut waited, mut waits) = (0, Vec::new());
+        for attempt in 1..=MOST_ATTEMPTS {
+            match decide(Effect::Read, Attempt::Status(500, None), attempt, waited, BUDGET, 0) {
+                Decision::Wait(wait) => {
+                    waited += wait;
+                    waits.push(wait);
+                }
+                other => assert_eq!((other, attempt), (Decision::OverBudget, 4)),
+            }
+            if waits.len() < attempt as usize {
+                break;
+            }
+        }
+        assert_eq!(waits, [60_500, 62_500, 72_500], "three to five attempts, ever later");
+        let short = decide(Effect::Read, Attempt::Status(500, None), 1, 0, 4000, 0);
+        assert_eq!(short, Decision::OverBudget, "what may not be waited for is not tried");
     }
 
     #[test]

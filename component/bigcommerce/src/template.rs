@@ -46,11 +46,6 @@ impl Template {
         Self { parts }
     }
 
-    /// Whether the text depends on variables.
-    pub fn has_variables(&self) -> bool {
-        self.parts.iter().any(|part| matches!(part, Part::Variable { .. }))
-    }
-
     /// The text with the variables' present values.
     ///
     /// # Errors

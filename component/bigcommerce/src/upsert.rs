@@ -4,9 +4,9 @@
 //! updated by its key, what is not found is created, and what is found more than once is refused. Between the reading and the
 //! writing somebody else may create the same record: when the store refuses the double, it is looked up again and updated.
 
-use crate::batch::{self, Way};
+use crate::batch::{self, Way, with};
 use crate::client::Client;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, Retry};
 use crate::lookup;
 use crate::parents::text;
 use crate::record;
@@ -20,7 +20,7 @@ pub fn match_on(object: &'static Object) -> Vec<Vec<&'static str>> {
     let mut all: Vec<Vec<&'static str>> = Vec::new();
     let own = object.create.iter().chain(object.update).filter(|way| way.upsert).map(|way| way.match_on.to_vec());
     let natural = object.natural.iter().map(|name| vec![*name]).filter(|names| reads_by(object, names));
-    let by_reading = (!object.create.is_empty() && !object.update.is_empty() && !object.key.is_empty())
+    let by_reading = (!object.create.is_empty() && names_by_key(object) && !object.key.is_empty())
         .then(|| std::iter::once(object.key.to_vec()).chain(natural));
     for names in own.chain(by_reading.into_iter().flatten()) {
         if !names.is_empty() && !all.contains(&names) {
@@ -28,6 +28,11 @@ pub fn match_on(object: &'static Object) -> Vec<Vec<&'static str>> {
         }
     }
     all
+}
+
+/// Whether an update can name its record by the key. Some have no place for it.
+fn names_by_key(object: &'static Object) -> bool {
+    object.update.iter().any(|way| object.key.iter().all(|key| !record::unsent(object, way, key)))
 }
 
 /// Whether records can be found by these fields, at least within the parents that every line names.
@@ -84,7 +89,7 @@ pub async fn run(
         Some(values) => values.join("\n"),
         None => format!("\n{row}"),
     };
-    for wave in by_name(rows, name) {
+    for wave in by_name(rows, &name) {
         if !upsert.wave(wave, &lines, &mut outcomes).await {
             break;
         }
@@ -94,10 +99,10 @@ pub async fn run(
 
 /// The fields to match on: those of the caller, or the key.
 fn names(object: &'static Object, asked: &[String]) -> Result<Vec<&'static str>, Error> {
-    if object.create.is_empty() || object.update.is_empty() || object.key.is_empty() {
+    if object.create.is_empty() || !names_by_key(object) || object.key.is_empty() {
         let message =
-            format!("`{}` has no upsert: its records cannot be both created and updated by a key", object.name);
-        return Err(Error::unsupported(message).at("/mode"));
+            format!("`{}` has no such upsert: its records cannot be both created and updated by it", object.name);
+        return Err(Error::unsupported(message).at(if asked.is_empty() { "/mode" } else { "/match-on" }));
     }
     if asked.is_empty() {
         return Ok(object.key.to_vec());
@@ -207,7 +212,11 @@ impl Upsert<'_> {
         let found = match self.find(&own).await {
             Ok(found) => found,
             Err(error) if error.is_cancelled() => return false,
-            Err(error) => {
+            Err(mut error) => {
+                // Only the store was read: nothing is in doubt.
+                if error.retry == Retry::OutcomeUnknown {
+                    error.retry = Retry::After(1000);
+                }
                 rows.iter().for_each(|row| set(outcomes, *row, Outcome::Failed(error.clone())));
                 return self.continue_on_error;
             }
@@ -266,24 +275,19 @@ impl Upsert<'_> {
     /// Sends steps of one verb. False if nothing more may be sent.
     async fn send(&self, verb: Verb, steps: Vec<(usize, Step)>, outcomes: &mut [Outcome]) -> bool {
         let ways = if verb == Verb::Create { &self.create } else { &self.update };
-        let (mut rows, mut sent) = (Vec::new(), vec![Vec::new(); outcomes.len()]);
-        for (row, step) in steps {
-            rows.push(row);
-            if let Some(slot) = sent.get_mut(row) {
-                *slot = step.line;
-            }
-        }
-        let only = match rows.as_slice() {
-            [row] => sent.get(*row).and_then(|line| batch::single(ways, line)),
+        let (rows, sent): (Vec<usize>, Vec<Vec<u8>>) = steps.into_iter().map(|(row, step)| (row, step.line)).unzip();
+        let only = match sent.as_slice() {
+            [line] => batch::single(ways, line),
             _ => None,
         };
         let Some(way) = only.or(ways.first().copied()).filter(|_| !rows.is_empty()) else { return true };
-        let blank = vec![Outcome::Skipped; outcomes.len()];
+        let blank = vec![Outcome::Skipped; rows.len()];
         let mut writer = Writer::new(self.client, self.object, verb, ways.clone(), sent, blank);
-        let go_on = writer.run(rows.clone(), way, self.continue_on_error).await;
-        for row in rows {
-            if let Some(outcome) = writer.outcomes.get_mut(row) {
-                set(outcomes, row, std::mem::replace(outcome, Outcome::Skipped));
+        let go_on = writer.run((0..rows.len()).collect(), way, self.continue_on_error).await;
+        for (row, outcome) in rows.into_iter().zip(writer.outcomes) {
+            // What was held back stays as an earlier request left it.
+            if outcome != Outcome::Skipped {
+                set(outcomes, row, outcome);
             }
         }
         go_on
@@ -314,7 +318,7 @@ impl Upsert<'_> {
                 names.iter().chain(self.object.key).map(|name| name.split('.').next().unwrap_or(name)).collect();
             fields.sort_unstable();
             fields.dedup();
-            let records = lookup::find(self.client, self.object, &names, &own, &fields).await?;
+            let records = lookup::find(self.client, self.object, &names, &own, &fields, false).await?;
             for (index, records) in members.into_iter().zip(records) {
                 if let Some(slot) = found.get_mut(index) {
                     *slot = records;
@@ -380,17 +384,6 @@ impl Upsert<'_> {
 /// the operation does not document 409.
 fn maybe_taken(outcome: Option<&Outcome>) -> bool {
     matches!(outcome, Some(Outcome::Failed(Error { status: Some(409 | 422), .. })))
-}
-
-/// The line with one more field in front.
-fn with(line: &[u8], name: &str, raw: &[u8]) -> Vec<u8> {
-    let mut bare = Vec::with_capacity(line.len());
-    let mut out = Vec::with_capacity(line.len() + name.len() + raw.len() + 8);
-    // A null in its place makes way.
-    match scan::remove(line, &[name], &mut bare).and_then(|()| scan::inject(&bare, name, raw, &mut out)) {
-        Ok(()) => out,
-        Err(_) => line.to_vec(),
-    }
 }
 
 fn set(outcomes: &mut [Outcome], row: usize, outcome: Outcome) {

@@ -2,11 +2,12 @@
 //!
 //! Everything is checked before the first request. Records are cut into the batches that the endpoint takes (`batch.rs`), a few
 //! requests are under way at once, and what an answer means is decided per record (`outcome.rs`). A batch that the store refused
-//! as a whole is sent again record by record: the refusal proves that nothing of it was applied, and only that way the good
-//! records of it get through and the bad one is found. Once a record failed that nothing may follow, no request is sent any
+//! as a whole is sent again record by record: only that way the good records of it get through and the bad one is found. What
+//! names its records may be sent again without harm. No document says that a refused batch of creates left nothing behind, so its
+//! records are looked up first: sent again is what the store does not hold. Once a record failed that nothing may follow, no request is sent any
 //! more, not even one that was only waiting for its turn.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 use futures_util::future::{Either, poll_immediate, select};
@@ -16,7 +17,9 @@ use crate::batch::{self, Batch, Way};
 use crate::client::Client;
 use crate::error::{Error, Retry};
 use crate::host::{Answer, Local};
+use crate::lookup;
 use crate::outcome;
+use crate::parents::text;
 use crate::plan;
 use crate::record;
 use crate::resolve;
@@ -59,7 +62,7 @@ pub async fn write(client: &Client, verb: Verb, request: &WriteRequest) -> Resul
     let rows: Vec<usize> =
         (0..lines.len()).filter(|row| matches!(outcomes.get(*row), Some(Outcome::Skipped))).collect();
     let mut writer = Writer::new(client, object, verb, ways, lines, outcomes);
-    for wave in waves(object, verb, &writer.lines, rows) {
+    for wave in waves(object, verb, way, request.upsert, &writer.lines, rows) {
         if !writer.run(wave, way, request.continue_on_error).await {
             break;
         }
@@ -81,16 +84,36 @@ pub(crate) fn check(object: &'static Object, verb: Verb, way: Way, line: &[u8]) 
     batch::listable(way, line)
 }
 
-/// Rows that name the same record go one after the other, in their order; all others may go at once.
-fn waves(object: &'static Object, verb: Verb, lines: &[Vec<u8>], rows: Vec<usize>) -> Vec<Vec<usize>> {
-    if verb == Verb::Create || object.key.is_empty() {
+/// Rows that name the same record go one after the other, in their order; all others may go at once. A record is named by what the
+/// way finds it by; what nothing names but its path is the only one there.
+fn waves(
+    object: &'static Object,
+    verb: Verb,
+    way: Way,
+    upsert: bool,
+    lines: &[Vec<u8>],
+    rows: Vec<usize>,
+) -> Vec<Vec<usize>> {
+    if verb == Verb::Create && !upsert {
         return vec![rows];
     }
-    by_name(rows, |row| record::key_of(object, lines.get(row).map_or(&[], Vec::as_slice)))
+    let names = way.names(object);
+    by_name(rows, &|row| {
+        let line = lines.get(row).map_or(&[][..], Vec::as_slice);
+        if names.is_empty() {
+            return batch::path(way, line).unwrap_or_default();
+        }
+        let name = |field: &&str| text(line, field).map(|value| lookup::folded(&value));
+        match names.iter().all(|field| name(field).is_none()) {
+            // Without a name it is a new one.
+            true => row.to_string(),
+            false => names.iter().map(|field| name(field).unwrap_or_default() + "\n").collect(),
+        }
+    })
 }
 
 /// Cuts rows into waves: those of one name are in different waves, in their order.
-pub(crate) fn by_name(rows: Vec<usize>, name: impl Fn(usize) -> String) -> Vec<Vec<usize>> {
+pub(crate) fn by_name(rows: Vec<usize>, name: &dyn Fn(usize) -> String) -> Vec<Vec<usize>> {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     let mut waves: Vec<Vec<usize>> = Vec::new();
     for row in rows {
@@ -169,6 +192,8 @@ pub(crate) struct Writer<'a> {
     pub(crate) outcomes: Vec<Outcome>,
     /// Rows that a look at the store can tell more about.
     look: Vec<usize>,
+    /// Rows of creates that the store refused together, with the refusal: it may have saved some of them.
+    doubt: Vec<(Vec<usize>, Error)>,
 }
 
 impl<'a> Writer<'a> {
@@ -180,7 +205,7 @@ impl<'a> Writer<'a> {
         lines: Vec<Vec<u8>>,
         outcomes: Vec<Outcome>,
     ) -> Self {
-        Self { client, object, verb, ways, lines: Rc::new(lines), outcomes, look: Vec::new() }
+        Self { client, object, verb, ways, lines: Rc::new(lines), outcomes, look: Vec::new(), doubt: Vec::new() }
     }
 
     /// Sends rows, and looks up what the answers left open. False if nothing more may be sent.
@@ -199,7 +224,8 @@ impl<'a> Writer<'a> {
             if poll_immediate(self.client.host().cancelled()).await.is_some() {
                 stop.ask();
             }
-            while !stop.is_asked() && under_way.len() < lanes {
+            // Nothing new is sent until it is known what a refused batch left behind.
+            while !stop.is_asked() && self.doubt.is_empty() && under_way.len() < lanes {
                 let Some(batch) = waiting.pop_front() else { break };
                 match batch::call(self.object, self.verb, &self.lines, &batch) {
                     Ok(call) => {
@@ -215,7 +241,15 @@ impl<'a> Writer<'a> {
                 }
             }
             if under_way.is_empty() {
-                return !stop.is_asked();
+                if self.doubt.is_empty() {
+                    return !stop.is_asked();
+                }
+                for (rows, refusal) in std::mem::take(&mut self.doubt) {
+                    let missing = self.left_behind(rows, &refusal, !stop.is_asked()).await;
+                    self.again(&mut waiting, missing, way);
+                }
+                self.stop_if_bad(&stop, continue_on_error);
+                continue;
             }
             // A cancelled write sends nothing more, and waits for what is on its way.
             let next = if stop.is_asked() {
@@ -231,17 +265,53 @@ impl<'a> Writer<'a> {
             };
             let Some((batch, result)) = next else { return !stop.is_asked() };
             let again = self.settle(batch, result);
-            for row in again.into_iter().rev() {
-                let line = self.lines.get(row).map_or(&[][..], Vec::as_slice);
-                let way = batch::single(&self.ways, line).unwrap_or(way);
-                waiting.push_front(Batch { rows: vec![row], way });
-            }
-            // What may yet turn out well does not stop the others.
-            let bad = |(row, outcome): (usize, &Outcome)| is_bad(outcome) && !self.look.contains(&row);
-            if !continue_on_error && self.outcomes.iter().enumerate().any(bad) {
-                stop.ask();
+            self.again(&mut waiting, again, way);
+            self.stop_if_bad(&stop, continue_on_error);
+        }
+    }
+
+    fn stop_if_bad(&self, stop: &Stop, continue_on_error: bool) {
+        // What may yet turn out well does not stop the others.
+        let bad = |(row, outcome): (usize, &Outcome)| is_bad(outcome) && !self.look.contains(&row);
+        if !continue_on_error && self.outcomes.iter().enumerate().any(bad) {
+            stop.ask();
+        }
+    }
+
+    /// Puts rows in front, one by one.
+    fn again(&self, waiting: &mut VecDeque<Batch>, rows: Vec<usize>, way: Way) {
+        for row in rows.into_iter().rev() {
+            let line = self.lines.get(row).map_or(&[][..], Vec::as_slice);
+            let way = batch::single(&self.ways, line).unwrap_or(way);
+            waiting.push_front(Batch { rows: vec![row], way });
+        }
+    }
+
+    /// Settles rows of creates that were refused together. Those that the store did not save, and that may be sent again, come back.
+    async fn left_behind(&mut self, rows: Vec<usize>, refusal: &Error, again: bool) -> Vec<usize> {
+        let lines = self.lines.clone();
+        let own: Vec<&[u8]> = rows.iter().filter_map(|row| lines.get(*row).map(Vec::as_slice)).collect();
+        let found = resolve::look_up(self.client, self.object, self.verb, &[], &own, Some(refusal)).await;
+        let mut found = found.unwrap_or_default().into_iter();
+        let mut missing = Vec::new();
+        for row in rows {
+            let mut error = refusal.clone();
+            match found.next() {
+                // A plan's limit, or a lock, is in the way of each of them.
+                Some(Outcome::Skipped) if again && !matches!(error.status, Some(423 | 507)) => missing.push(row),
+                Some(Outcome::Skipped | Outcome::Failed(_)) => self.set(row, Outcome::Failed(error)),
+                other => {
+                    let why = match &other {
+                        Some(Outcome::Unknown(why)) => why.message.as_str(),
+                        _ => "nobody can look up which of them it saved",
+                    };
+                    error.message.push_str("; it was sent with others, and ");
+                    error.message.push_str(why);
+                    self.set(row, Outcome::Unknown(error.retry(Retry::OutcomeUnknown)));
+                }
             }
         }
+        missing
     }
 
     fn all(&mut self, batch: &Batch, outcome: &Outcome) {
@@ -281,6 +351,10 @@ impl<'a> Writer<'a> {
                 Vec::new()
             }
             outcome::Verdict::RefusedAsAWhole => batch.rows,
+            outcome::Verdict::InDoubt(refusal) => {
+                self.doubt.push((batch.rows, refusal));
+                Vec::new()
+            }
         }
     }
 
@@ -294,7 +368,9 @@ impl<'a> Writer<'a> {
             }
             let lines = self.lines.clone();
             let own: Vec<&[u8]> = rows.iter().map(|row| lines.get(*row).map_or(&[][..], Vec::as_slice)).collect();
-            let Ok(found) = resolve::look_up(self.client, self.object, self.verb, &[], &own).await else { return };
+            let Ok(found) = resolve::look_up(self.client, self.object, self.verb, &[], &own, None).await else {
+                return;
+            };
             for (row, found) in rows.iter().zip(found) {
                 match (found, self.outcomes.get(*row)) {
                     (found @ Outcome::Applied(_), _) => self.set(*row, found),

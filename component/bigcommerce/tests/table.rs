@@ -224,3 +224,25 @@ fn equal_nodes_are_stored_once() {
     assert_eq!(distinct.len(), nodes.len());
     assert!((500..2500).contains(&nodes.len()), "{}", nodes.len());
 }
+
+#[test]
+fn every_batch_still_holds_what_its_records_are_found_by() {
+    let mut seen = 0;
+    for object in OBJECTS {
+        for write in object.create.iter().chain(object.update) {
+            if !matches!(write.body, Body::Array | Body::Wrapped(_)) {
+                continue;
+            }
+            for field in write.match_on.iter().chain(write.one_of) {
+                seen += 1;
+                let member = field.split('.').next().unwrap();
+                let (name, path) = (object.name, write.path);
+                let in_path = parameters(path).contains(field);
+                assert!(in_path || !write.path_only.contains(field), "{name}: {path} leaves out {field}");
+                let declared = write.model.is_some_and(|model| model.field(member).is_some());
+                assert!(in_path || declared || object.key.contains(field), "{name}: {path} does not take {field}");
+            }
+        }
+    }
+    assert!(seen > 40, "{seen}");
+}

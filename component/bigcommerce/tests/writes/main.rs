@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod order;
+mod refusals;
 mod resolving;
 mod shapes;
 mod store;

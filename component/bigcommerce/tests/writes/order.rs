@@ -72,3 +72,34 @@ fn a_documented_limit_of_requests_at_once_is_kept() {
     assert_eq!(words(&outcomes), ["applied"; 80]);
     assert_eq!((store.sent().len(), store.most_out("PUT /v3/customers")), (8, 3));
 }
+
+/// Sends rows in the mode `upsert`, and gives what was sent.
+fn upserted(verb: Verb, object: &str, rows: &[Value]) -> Vec<Value> {
+    let (connector, store) = Store::new(|sent| answer(200, json!({ "data": sent.body, "meta": {} })));
+    let mut request = request(object, rows);
+    request.upsert = true;
+    let outcomes = run(connector.write(verb, &request)).unwrap();
+    assert_eq!(words(&outcomes), vec!["applied"; rows.len()], "{outcomes:?}");
+    store.sent().into_iter().map(|sent| sent.body).collect()
+}
+
+#[test]
+fn rows_of_an_upsert_go_together_unless_they_name_the_same_record() {
+    let redirect = |path: usize, to: &str| json!({ "site_id": 1, "from_path": format!("/{path}"), "to": { "type": "url", "url": to } });
+    for verb in [Verb::Create, Verb::Update] {
+        let rows: Vec<Value> = (0..40).map(|path| redirect(path, "a")).collect();
+        assert!(upserted(verb, "redirects", &rows).len() <= 4, "one request a row");
+        let sent = upserted(verb, "redirects", &[redirect(1, "old"), redirect(2, "a"), redirect(1, "new")]);
+        let sizes: Vec<usize> = sent.iter().map(|body| body.as_array().unwrap().len()).collect();
+        assert_eq!((sizes, &sent[1][0]["to"]["url"]), (vec![2, 1], &json!("new")));
+    }
+}
+
+#[test]
+fn two_states_of_the_same_settings_go_one_after_the_other() {
+    let (connector, store) = Store::new(|sent| answer(200, json!({ "data": sent.body, "meta": {} })));
+    let rows = ["a", "b"].map(|text| json!({ "robots_txt_ssl": text }));
+    let outcomes = write(&connector, Verb::Update, "settings_storefront/robotstxt", &rows);
+    assert_eq!(words(&outcomes), ["applied"; 2], "{outcomes:?}");
+    assert_eq!((store.sent().len(), store.most_under_way()), (2, 1));
+}

@@ -292,3 +292,71 @@ fn customers_that_come_back_in_another_order_are_told_apart() {
     }
     assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Applied(_))));
 }
+
+#[test]
+fn a_batch_of_prices_holds_what_names_each_of_them() {
+    let (connector, store) = Store::new(|_| answer(200, json!({ "data": {}, "meta": {} })));
+    let rows = [
+        json!({ "price_list_id": 1, "variant_id": 11, "currency": "usd", "price": 5 }),
+        json!({ "price_list_id": 1, "sku": "A", "currency": "usd", "price": 6 }),
+    ];
+    for verb in [Verb::Update, Verb::Create] {
+        let mut request = request("pricelists/records", &rows);
+        request.upsert = true;
+        let outcomes = run(connector.write(verb, &request)).unwrap();
+        assert_eq!(words(&outcomes), ["applied"; 2], "{outcomes:?}");
+        let sent = store.sent().pop().unwrap().body;
+        assert_eq!((&sent[0]["variant_id"], &sent[1]["sku"]), (&json!(11), &json!("A")), "{sent}");
+    }
+}
+
+#[test]
+fn a_key_that_the_request_cannot_hold_is_refused() {
+    let (connector, store) = Store::new(|sent| panic!("{sent:?}"));
+    let redirect = json!({ "id": 5, "site_id": 1, "from_path": "/new" });
+    let template = json!({ "id": 5, "channel_id": 1, "entity_id": 1, "entity_type": "product", "file_name": "a.html" });
+    for (object, row) in [("redirects", redirect), ("custom-template-associations", template)] {
+        let mut request = request(object, &[row]);
+        request.upsert = true;
+        for verb in [Verb::Update, Verb::Create] {
+            let outcomes = run(connector.write(verb, &request)).unwrap();
+            assert_eq!(
+                (words(&outcomes)[0], error(&outcomes[0]).pointer.as_deref()),
+                ("failed", Some("/id")),
+                "{object}"
+            );
+        }
+        request.match_on = vec!["id".into()];
+        let refused = run(connector.write(Verb::Update, &request)).unwrap_err();
+        assert_eq!(refused.pointer.as_deref(), Some("/match-on"), "{refused:?}");
+    }
+    assert!(store.sent().is_empty());
+}
+
+#[test]
+fn a_record_that_comes_back_with_another_key_is_not_called_applied() {
+    let (connector, _) = Store::new(|_| answer(200, json!({ "data": { "id": 8, "name": "B" }, "meta": {} })));
+    let outcomes = write(&connector, Verb::Update, "brands", &[json!({ "id": 7, "name": "B" })]);
+    assert_eq!((words(&outcomes)[0], error(&outcomes[0]).pointer.as_deref()), ("unknown", Some("/id")), "{outcomes:?}");
+}
+
+#[test]
+fn dates_are_written_in_the_notation_that_is_documented() {
+    let (connector, store) = Store::new(|sent| answer(200, sent.body.clone()));
+    let body = |object: &str, row: Value| {
+        write(&connector, Verb::Update, object, &[row]);
+        store.sent().pop().unwrap().body
+    };
+    let rfc2822 = "Tue, 13 Mar 2018 16:18:59 +0000";
+    for given in ["2018-03-13T16:18:59Z", "2018-03-13T17:18:59+01:00", rfc2822] {
+        assert_eq!(body("coupons", json!({ "id": 1, "expires": given }))["expires"], rfc2822);
+        assert_eq!(
+            body("blog_posts", json!({ "id": 1, "published_date": given, "title": "t" }))["published_date"],
+            rfc2822
+        );
+    }
+    assert_eq!(body("coupons", json!({ "id": 1, "expires": "" }))["expires"], "", "what is no date stays as it is");
+    assert_eq!(body("banners", json!({ "id": 1, "date_from": "1603306" }))["date_from"], "1603306");
+    let promotion = body("promotions", json!({ "id": 1, "end_date": "2018-03-13T16:18:59Z" }));
+    assert_eq!(promotion["end_date"], "2018-03-13T16:18:59Z", "v3 keeps its own");
+}

@@ -35,6 +35,8 @@ pub(crate) struct Store {
     /// Names of buckets that were asked for leave, with their limits, and how many of each were out at most.
     buckets: RefCell<HashMap<String, (usize, usize)>>,
     now: Cell<u64>,
+    under_way: Cell<usize>,
+    most_under_way: Cell<usize>,
 }
 
 impl Store {
@@ -55,6 +57,8 @@ impl Store {
             out: Cell::new(0),
             buckets: RefCell::default(),
             now: Cell::new(0),
+            under_way: Cell::new(0),
+            most_under_way: Cell::new(0),
         });
         let settings = json!({ "store_hash": "abc123", "access_token": "t" }).to_string();
         let connector = Connector::configure(Rc::new(Fake(store.clone())), &settings).unwrap();
@@ -69,6 +73,16 @@ impl Store {
     /// The request lines, in order.
     pub(crate) fn lines(&self) -> Vec<String> {
         self.sent.borrow().iter().map(|sent| sent.line.clone()).collect()
+    }
+
+    /// Most requests that the store had before it at once.
+    pub(crate) fn most_under_way(&self) -> usize {
+        self.most_under_way.get()
+    }
+
+    /// Milliseconds that were slept.
+    pub(crate) fn slept(&self) -> u64 {
+        self.now.get() / 1_000_000
     }
 
     /// Most requests that were out at once in buckets whose name holds this.
@@ -151,8 +165,11 @@ impl Host for Fake {
             let body = request.body.map_or(Value::Null, |body| serde_json::from_slice(&body).unwrap());
             let sent = Sent { line, body };
             store.sent.borrow_mut().push(sent.clone());
+            store.under_way.set(store.under_way.get() + 1);
+            store.most_under_way.set(store.most_under_way.get().max(store.under_way.get()));
             let answer = (store.answers.borrow_mut())(&sent);
             turns(3).await;
+            store.under_way.set(store.under_way.get() - 1);
             answer
         })
     }
