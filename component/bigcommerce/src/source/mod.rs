@@ -100,7 +100,7 @@ enum Kind {
     Once {
         asked: bool,
     },
-    Ranges(Ranges),
+    Ranges(Box<Ranges>),
     Chain {
         next: Option<Target>,
     },
@@ -126,7 +126,7 @@ impl Source {
         let kind = match pages {
             Pages::Once => Kind::Once { asked: false },
             Pages::Keyset { from, to, numbered, chained, late, .. } => {
-                Kind::Ranges(Ranges::new(*from, *to, *numbered, *chained, late.is_some()))
+                Kind::Ranges(Box::new(Ranges::new(*from, *to, *numbered, *chained, late.is_some())))
             }
             Pages::Cursor | Pages::After(_) => Kind::Chain { next: Some(Target::After(None)) },
             Pages::Numbers => Kind::pages(1, None),
