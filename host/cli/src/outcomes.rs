@@ -24,7 +24,7 @@ use crate::error::Failure;
 use crate::json::compact_into;
 use crate::progress::counted;
 use crate::remote;
-use crate::unsent::{Rest, Unsent, words};
+use crate::unsent::{Rest, Unsent, were};
 use crate::unsettled::{Sent, Via, Write};
 
 /// How many records ended how.
@@ -229,15 +229,17 @@ impl Outcomes {
 pub(crate) fn go_on(rest: &Rest, in_file: bool) -> String {
     let Rest { between, from_row } = rest;
     let tail = format!("go on with --from-row {from_row}");
-    match between.as_slice() {
-        [] => tail,
-        rows if in_file => format!("send {}, which were not sent, with --only-skipped, then {tail}", words(rows)),
-        rows => format!(
-            "send {}, which were not sent, as an input of their own (with --outcomes FILE, --only-skipped does it), then {tail}",
-            words(rows)
-        ),
+    match (between.as_slice(), in_file) {
+        ([], _) => tail,
+        (rows, true) => format!("{} not sent: send them with --only-skipped, then {tail}", were(rows)),
+        (rows, false) => {
+            format!("{} not sent: send them as an input of their own, then {tail}; {WITH_FILE}", were(rows))
+        }
     }
 }
+
+/// What would have been simpler.
+pub(crate) const WITH_FILE: &str = "with --outcomes FILE, --only-skipped does that";
 
 /// Appends the line of one outcome.
 pub(crate) fn line_into(row: u64, outcome: &Outcome, text: &mut Vec<u8>) {
@@ -380,7 +382,7 @@ mod tests {
         outcomes.write(3, &[Outcome::Applied("{}".into()), Outcome::Skipped]).unwrap();
         let rest = outcomes.unsent.rest();
         assert_eq!(rest, Rest { between: vec![1, 4], from_row: 5 });
-        assert!(go_on(&rest, true).starts_with("send rows 1, 4, which were not sent, with --only-skipped, then"));
+        assert!(go_on(&rest, true).starts_with("rows 1, 4 were not sent: send them with --only-skipped, then"));
     }
 
     #[test]

@@ -65,8 +65,8 @@ impl Unsent {
     }
 }
 
-/// Rows for a person: `row 3`, `rows 1, 4 to 6`.
-pub(crate) fn words(rows: &[u64]) -> String {
+/// Rows for a person: `row 3 was`, `rows 1, 4 to 6 were`.
+pub(crate) fn were(rows: &[u64]) -> String {
     let parts: Vec<String> = rows
         .chunk_by(|a, b| a.checked_add(1) == Some(*b))
         .filter_map(|run| match (run.first()?, run.last()?) {
@@ -74,7 +74,8 @@ pub(crate) fn words(rows: &[u64]) -> String {
             (first, last) => Some(format!("{first} to {last}")),
         })
         .collect();
-    format!("row{} {}", if rows.len() == 1 { "" } else { "s" }, parts.join(", "))
+    let (noun, verb) = if rows.len() == 1 { ("row", "was") } else { ("rows", "were") };
+    format!("{noun} {} {verb}", parts.join(", "))
 }
 
 #[cfg(test)]
@@ -100,7 +101,7 @@ mod tests {
 
     #[test]
     fn rows_are_told_in_runs() {
-        assert_eq!(words(&[3]), "row 3");
-        assert_eq!(words(&[1, 4, 5, 6, 9]), "rows 1, 4 to 6, 9");
+        assert_eq!(were(&[3]), "row 3 was");
+        assert_eq!(were(&[1, 4, 5, 6, 9]), "rows 1, 4 to 6, 9 were");
     }
 }

@@ -12,12 +12,12 @@ use super::describe::{activity_schema, not_offered};
 use crate::args::{Delete, Verb, Write, WriteOptions};
 use crate::error::{Failure, Failures, Result};
 use crate::input::{self, Format, Records, Rows, Source};
-use crate::outcomes::{Outcomes, Tally, go_on};
+use crate::outcomes::{Outcomes, Tally, WITH_FILE, go_on};
 use crate::progress::{Progress, counted, grouped};
 use crate::remote;
 use crate::schema::Schema;
 use crate::session::{Session, describe, parse_schema};
-use crate::unsent::{Unsent, words};
+use crate::unsent::{Unsent, were};
 use crate::unsettled::{self, Sent, Via};
 
 pub(super) async fn create_or_update(session: &Session, write: Write, verb: Verb) -> Result<()> {
@@ -165,13 +165,17 @@ impl<'a> Job<'a> {
     }
 
     /// Where outcomes go, and what was not sent so far.
-    fn outcomes(&self) -> Result<Outcomes> {
+    fn outcomes(&self) -> Result<Outcomes, Failure> {
         let unsent = Unsent::from_row(self.options.from_row.unwrap_or(1));
         let Some(path) = &self.options.outcomes else {
             let mut outcomes = Outcomes::on_stdout();
             outcomes.unsent = unsent;
             return Ok(outcomes);
         };
+        if self.options.only_skipped && !path.exists() {
+            let failure = Failure::new(format!("there is no outcomes file `{}`", path.display()));
+            return Err(failure.hint("--only-skipped takes the file that the first run wrote"));
+        }
         let append = self.options.from_row.is_some() || self.options.only_skipped;
         let (mut outcomes, earlier) = Outcomes::in_file(path, append, &self.sent())?;
         if let Some((first, last)) = earlier.doubt {
@@ -360,18 +364,15 @@ impl<'a> Job<'a> {
         let rest = outcomes.unsent.rest();
         let skipped: Vec<u64> = outcomes.unsent.rows().iter().copied().collect();
         if self.options.only_skipped && !skipped.is_empty() {
-            failure.and_hint(format!("{} not sent: go on with --only-skipped", was(&skipped)));
+            failure.and_hint(format!("{} not sent: go on with --only-skipped", were(&skipped)));
             failure.detail.insert("skipped_rows".into(), json!(skipped));
         } else if !rest.between.is_empty() {
             let hint = if rest.from_row <= last_row {
                 go_on(&rest, outcomes.file().is_some())
             } else if outcomes.file().is_some() {
-                format!("{} not sent: go on with --only-skipped", was(&rest.between))
+                format!("{} not sent: go on with --only-skipped", were(&rest.between))
             } else {
-                format!(
-                    "{} not sent: send them as an input of their own (with --outcomes FILE, --only-skipped does it)",
-                    was(&rest.between)
-                )
+                format!("{} not sent: send them as an input of their own; {WITH_FILE}", were(&rest.between))
             };
             failure.and_hint(hint);
             failure.detail.insert("skipped_rows".into(), json!(rest.between));
@@ -381,11 +382,6 @@ impl<'a> Job<'a> {
             failure.detail.insert("from_row".into(), json!(rest.from_row));
         }
     }
-}
-
-/// `row 3 was`, `rows 3 to 4 were`.
-fn was(rows: &[u64]) -> String {
-    format!("{} {}", words(rows), if rows.len() == 1 { "was" } else { "were" })
 }
 
 /// Adds the first failures as causes.

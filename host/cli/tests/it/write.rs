@@ -211,11 +211,12 @@ fn connection(project: &Project) -> Value {
 #[test]
 fn skipped_rows_in_front_of_others_are_named_and_sent_by_themselves() {
     let project = Project::with_people();
+    let connection = connection(&project);
     let sending = |first: u64, last: u64| {
         format!(
             "{{\"sending\":{{\"first_row\":{first},\"last_row\":{last}}},\"connection\":{},\
              \"write\":{{\"activity\":\"create\",\"object\":\"people\"}},\"records\":[]}}\n",
-            connection(&project)
+            connection
         )
     };
     let line = |row: u64, word: &str| format!("{{\"row\":{row},\"outcome\":\"{word}\"}}\n");
@@ -235,7 +236,7 @@ fn skipped_rows_in_front_of_others_are_named_and_sent_by_themselves() {
     let args = ["create", "people", "people", "--input", &input, "--outcomes", "o.ndjson"];
     project
         .run(&args)
-        .bad(1, &["send rows 1, 3, 5, which were not sent, with --only-skipped, then go on with --from-row 6"]);
+        .bad(1, &["rows 1, 3, 5 were not sent: send them with --only-skipped, then go on with --from-row 6"]);
     let rest = project.run(&[&args[..], &["--only-skipped"]].concat()).good();
     rest.says(&["3 records created", "row 6 and what follows was not sent yet: --from-row 6"]);
     let after = project.read("o.ndjson");
@@ -248,6 +249,9 @@ fn skipped_rows_in_front_of_others_are_named_and_sent_by_themselves() {
     project.run(&args).bad(1, &["go on with --from-row 6"]);
     project.run(&[&args[..], &["--only-skipped"]].concat()).good().says(&["no row that was skipped"]);
     project.run(&["create", "people", "people", "--only-skipped"]).bad(1, &["--outcomes"]);
+    let nowhere = ["create", "people", "people", "--input", &input, "--outcomes", "no.ndjson", "--only-skipped"];
+    project.run(&nowhere).bad(1, &["no outcomes file `no.ndjson`"]);
+    assert!(!project.path("no.ndjson").exists());
 }
 
 #[test]
