@@ -157,6 +157,44 @@ pub(crate) enum Activity {
     Delete,
 }
 
+/// An activity that changes records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Verb {
+    Create,
+    Update,
+    Delete,
+}
+
+impl Verb {
+    /// It among all activities.
+    pub(crate) fn activity(self) -> Activity {
+        match self {
+            Self::Create => Activity::Create,
+            Self::Update => Activity::Update,
+            Self::Delete => Activity::Delete,
+        }
+    }
+
+    /// For people: what is done.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Delete => "delete",
+        }
+    }
+
+    /// For people: what has been done.
+    pub(crate) fn done(self) -> &'static str {
+        match self {
+            Self::Create => "created",
+            Self::Update => "updated",
+            Self::Delete => "deleted",
+        }
+    }
+}
+
 #[derive(Args, Debug)]
 pub(crate) struct Query {
     /// Name of the connection.
@@ -181,7 +219,8 @@ pub(crate) struct Query {
     /// Records to ask for at a time.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub page_size: Option<u32>,
-    /// Go on where an earlier query stopped, with all else unchanged.
+    /// Go on where an earlier query stopped, with all else unchanged. With the same --output, the records that the earlier query
+    /// left beside that file come first.
     #[arg(long, value_name = "TOKEN")]
     pub cursor: Option<String>,
     /// Read what was modified since the last time: FILE holds the state, and is made by the first read, which delivers
@@ -216,15 +255,19 @@ pub(crate) struct WriteOptions {
     /// Go on after a failed record.
     #[arg(long)]
     pub continue_on_error: bool,
-    /// Check the records and send nothing.
-    #[arg(long)]
+    /// Check the records and send nothing. What it finds goes to stdout: a file of outcomes tells what was sent.
+    #[arg(long, conflicts_with = "outcomes")]
     pub dry_run: bool,
-    /// Records per call. After a crash of the connector, the outcome of one call's records is unknown.
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    /// Records per call, at most 1000; a call also ends at 8 MiB. After a crash of the connector, the outcome of one call's
+    /// records is unknown.
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=1000))]
     pub batch: u64,
     /// Begin at this record of the input, counted from 1; adds to an outcomes file that is there already.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
-    pub from_row: u64,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub from_row: Option<u64>,
+    /// Send those records of the same input that the outcomes file calls `skipped`, and no others; adds to the file.
+    #[arg(long, requires = "outcomes", conflicts_with = "from_row")]
+    pub only_skipped: bool,
 }
 
 #[derive(Args, Debug)]

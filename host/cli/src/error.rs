@@ -9,6 +9,8 @@ use std::io::IsTerminal;
 
 use serde_json::{Map, Value, json};
 
+use crate::terminal::{clean, tell};
+
 /// Who has to act, as the exit code says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Blame {
@@ -35,6 +37,8 @@ pub(crate) struct Failure {
     pub message: String,
     /// Why, the nearest cause first.
     pub causes: Vec<String>,
+    /// What else is to be known: where something was kept.
+    pub notes: Vec<String>,
     /// What to do about it.
     pub hint: Option<String>,
     /// Who has to act.
@@ -46,7 +50,14 @@ pub(crate) struct Failure {
 impl Failure {
     /// A failure that the caller can mend.
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), causes: Vec::new(), hint: None, blame: Blame::Caller, detail: Map::new() }
+        Self {
+            message: message.into(),
+            causes: Vec::new(),
+            notes: Vec::new(),
+            hint: None,
+            blame: Blame::Caller,
+            detail: Map::new(),
+        }
     }
 
     /// A defect: of this program, or of the component.
@@ -80,6 +91,12 @@ impl Failure {
         self
     }
 
+    /// Adds something to do to what is to be done already.
+    pub(crate) fn and_hint(&mut self, more: impl Into<String>) {
+        let more = more.into();
+        self.hint = Some(self.hint.take().map_or(more.clone(), |hint| format!("{hint}; {more}")));
+    }
+
     /// Adds a field for programs.
     pub(crate) fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
         self.detail.insert(key.to_owned(), value.into());
@@ -92,6 +109,9 @@ impl Failure {
         object.insert("message".into(), json!(self.message));
         if !self.causes.is_empty() {
             object.insert("causes".into(), json!(self.causes));
+        }
+        if !self.notes.is_empty() {
+            object.insert("notes".into(), json!(self.notes));
         }
         if let Some(hint) = &self.hint {
             object.insert("hint".into(), json!(hint));
@@ -120,12 +140,15 @@ impl Failures {
         let (red, cyan, off) = if colour { ("\x1b[1;31m", "\x1b[1;36m", "\x1b[0m") } else { ("", "", "") };
         let mut text = String::new();
         for failure in &self.0 {
-            let _ = writeln!(text, "{red}error{off}: {}", failure.message);
+            let _ = writeln!(text, "{red}error{off}: {}", clean(&failure.message));
             for cause in &failure.causes {
-                let _ = writeln!(text, "  caused by: {}", cause.replace('\n', "\n    "));
+                let _ = writeln!(text, "  caused by: {}", clean(cause).replace('\n', "\n    "));
+            }
+            for note in &failure.notes {
+                let _ = writeln!(text, "{cyan}note{off}: {}", clean(note));
             }
             if let Some(hint) = &failure.hint {
-                let _ = writeln!(text, "{cyan}hint{off}: {hint}");
+                let _ = writeln!(text, "{cyan}hint{off}: {}", clean(hint));
             }
         }
         text
@@ -140,10 +163,10 @@ impl Failures {
     /// Tells them on stderr, as a text or as one JSON object.
     pub(crate) fn tell(&self, as_json: bool) {
         if as_json {
-            eprintln!("{}", self.to_json());
+            tell(&format!("{}\n", self.to_json()));
         } else {
             let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-            eprint!("{}", self.render(colour));
+            tell(&self.render(colour));
         }
     }
 }
@@ -195,6 +218,14 @@ mod tests {
         assert_eq!(failures.exit_code(), 2, "the gravest failure decides");
         let json: Value = serde_json::from_str(&failures.to_json()).unwrap();
         assert_eq!(json["errors"][0]["hint"], "make it");
+    }
+
+    #[test]
+    fn what_others_wrote_does_not_act_on_the_terminal() {
+        let told =
+            Failures::from(Failure::new("the store says \x1b[2J").cause("a\rb\nc").hint("\u{9b}1m")).render(false);
+        assert!(told.chars().all(|c| c == '\n' || !c.is_control()), "{told:?}");
+        assert!(told.contains("\n    c\n"), "{told:?}");
     }
 
     #[test]

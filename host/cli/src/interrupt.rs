@@ -25,13 +25,15 @@ impl Interrupt {
             signal().await;
             if activities.load(Ordering::SeqCst) == 0 {
                 if !quiet {
-                    eprintln!("stopped, as you asked");
+                    crate::terminal::tell("stopped, as you asked\n");
                 }
                 std::process::exit(1);
             }
             sender.send_replace(true);
             if !quiet {
-                crate::progress::above(|| eprintln!("stopping; press Ctrl-C again to stop at once"));
+                crate::progress::above(|| {
+                    crate::terminal::tell("stopping; press Ctrl-C again to stop at once\n");
+                });
             }
             signal().await;
             std::process::exit(1);
@@ -44,6 +46,12 @@ impl Interrupt {
         *self.asked.borrow()
     }
 
+    /// Something is under way that must come to an orderly end, as long as the guard lives, though nothing can be cancelled yet.
+    pub(crate) fn working(&self) -> Guard {
+        self.under_way.fetch_add(1, Ordering::SeqCst);
+        Guard { waiter: None, under_way: self.under_way.clone() }
+    }
+
     /// Cancels this activity when the end is asked for, as long as the guard lives.
     pub(crate) fn cancels(&self, canceller: Canceller) -> Guard {
         let mut asked = self.asked.clone();
@@ -53,19 +61,21 @@ impl Interrupt {
                 canceller.cancel();
             }
         });
-        Guard { waiter, under_way: self.under_way.clone() }
+        Guard { waiter: Some(waiter), under_way: self.under_way.clone() }
     }
 }
 
 /// Keeps an activity under the interrupt.
 pub(crate) struct Guard {
-    waiter: tokio::task::JoinHandle<()>,
+    waiter: Option<tokio::task::JoinHandle<()>>,
     under_way: Arc<AtomicUsize>,
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.waiter.abort();
+        if let Some(waiter) = &self.waiter {
+            waiter.abort();
+        }
         self.under_way.fetch_sub(1, Ordering::SeqCst);
     }
 }

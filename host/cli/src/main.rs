@@ -11,6 +11,7 @@ mod args;
 mod commands;
 mod condition;
 mod error;
+mod files;
 mod input;
 mod interrupt;
 mod json;
@@ -22,7 +23,10 @@ mod remote;
 mod schema;
 mod session;
 mod since;
+mod store;
+mod terminal;
 mod toml_file;
+mod unsent;
 mod unsettled;
 mod variables;
 
@@ -36,16 +40,10 @@ fn main() -> ExitCode {
     };
     let as_json = cli.global.json;
     log_to_stderr(&cli.global);
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let result = match runtime {
-        Ok(runtime) => {
-            let result = runtime.block_on(commands::run(cli));
-            // A signal listener or a read of stdin may still wait; nothing that matters does.
-            runtime.shutdown_background();
-            result
-        }
-        Err(error) => Err(Failure::defect("cannot start").causes_of(&error).into()),
-    };
+    // A panic has told where it is by then; what is left is that it is nobody's mistake but ours.
+    let result = std::panic::catch_unwind(|| run(cli)).unwrap_or_else(|_| {
+        Err(Failure::defect("this program has come to an end that nobody expected").hint("please report it").into())
+    });
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failures) => {
@@ -55,6 +53,15 @@ fn main() -> ExitCode {
     }
 }
 
+fn run(cli: Cli) -> error::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.map_err(|e| Failure::defect("cannot start").causes_of(&e))?;
+    let result = runtime.block_on(commands::run(cli));
+    // A signal listener or a read of stdin may still wait; nothing that matters does.
+    runtime.shutdown_background();
+    result
+}
+
 /// Help goes to stdout; a command line that makes no sense is the caller's mistake, so the exit code is 1.
 fn usage(error: &clap::Error) -> ExitCode {
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
@@ -62,13 +69,21 @@ fn usage(error: &clap::Error) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     if std::env::args_os().any(|arg| arg == "--json") {
-        let text = error.render().to_string();
-        let message = text.lines().next().unwrap_or("").trim_start_matches("error: ");
-        Failures::from(Failure::new(message)).tell(true);
+        Failures::from(mistake(&error.render().to_string())).tell(true);
     } else {
         let _ = error.print();
     }
     ExitCode::from(1)
+}
+
+/// A command line's mistake from the text for people, without its `Usage` part: what is wrong and with which arguments, then tips.
+fn mistake(text: &str) -> Failure {
+    let mut parts = text.split("\n\n").map(|part| part.split_whitespace().collect::<Vec<_>>().join(" "));
+    let mut failure = Failure::new(parts.next().unwrap_or_default().trim_start_matches("error: "));
+    for tip in parts.filter_map(|part| part.strip_prefix("tip: ").map(str::to_owned)) {
+        failure.and_hint(tip);
+    }
+    failure
 }
 
 fn log_to_stderr(global: &Global) {
@@ -82,6 +97,25 @@ fn log_to_stderr(global: &Global) {
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(progress::LogWriter::default);
     let result = if global.json { builder.json().try_init() } else { builder.try_init() };
     if let Err(error) = result {
-        eprintln!("warning: no log: {error}");
+        terminal::tell(&format!("warning: no log: {error}\n"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistake_on_the_command_line_keeps_its_names_and_its_tip() {
+        let of = |arguments: &[&str]| match Cli::try_parse_from(arguments) {
+            Err(error) => mistake(&error.render().to_string()),
+            Ok(_) => Failure::new("no mistake"),
+        };
+        let missing = of(&["connector", "query", "--json"]);
+        assert!(missing.message.contains("<NAME> <OBJECT>"), "{missing:?}");
+        assert!(!missing.message.contains("Usage"), "{missing:?}");
+        let misspelt = of(&["connector", "qurey", "a", "b"]);
+        assert!(misspelt.message.contains("qurey"), "{misspelt:?}");
+        assert!(misspelt.hint.as_deref().is_some_and(|hint| hint.contains("query")), "{misspelt:?}");
     }
 }

@@ -7,21 +7,25 @@
 //! {"row":20,"outcome":"skipped"}
 //! ```
 //!
-//! In a file, each call is announced by `{"sending":{"first_row":101,"last_row":200},"write":{...},"records":[...]}`, which is on
-//! disk before the call is made, and its outcomes are written in one go afterwards. So a file whose last announcement has no
-//! outcomes behind it says which rows were under way when the process died: those must be looked up (`unsettled.rs`, for which
-//! the announcement holds what was sent, and how), and the rows behind them were not sent.
+//! In a file, each call is announced by `{"sending":{"first_row":101,"last_row":200},"connection":{...},"write":{...},
+//! "records":[...]}`, which is on disk before the call is made, and its outcomes are written in one go afterwards. So a file whose
+//! last announcement has no outcomes behind it says which rows were under way when the process died: those must be looked up
+//! (`unsettled.rs`, for which the announcement holds what was sent, to where, and how), and the rows behind them were not sent.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use connector_host::contract::{Error, Outcome};
-use serde_json::Value;
+use serde::Deserialize;
+use serde_json::json;
 
 use crate::error::Failure;
 use crate::json::compact_into;
+use crate::progress::counted;
 use crate::remote;
+use crate::unsent::{Rest, Unsent, were};
+use crate::unsettled::{Sent, Via, Write};
 
 /// How many records ended how.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,6 +36,41 @@ pub(crate) struct Tally {
     pub skipped: u64,
 }
 
+impl Tally {
+    /// Counts an outcome by its word.
+    pub(crate) fn add(&mut self, word: &str) {
+        match word {
+            "applied" => self.applied += 1,
+            "failed" => self.failed += 1,
+            "unknown" => self.unknown += 1,
+            _ => self.skipped += 1,
+        }
+    }
+
+    /// What went wrong, for a person; empty if nothing did.
+    pub(crate) fn wrong(&self) -> String {
+        let parts = [(self.failed, "failed"), (self.unknown, "may or may not have been done")];
+        let parts = parts.into_iter().filter(|(count, _)| *count > 0);
+        parts.map(|(count, word)| format!("{} {word}", counted(count, "record"))).collect::<Vec<_>>().join(", ")
+    }
+
+    /// For programs.
+    pub(crate) fn to_json(self) -> serde_json::Value {
+        let Self { applied, failed, unknown, skipped } = self;
+        json!({ "applied": applied, "failed": failed, "unknown": unknown, "skipped": skipped })
+    }
+}
+
+/// What the lines call an outcome.
+pub(crate) fn word(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Applied(_) => "applied",
+        Outcome::Failed(_) => "failed",
+        Outcome::Unknown(_) => "unknown",
+        Outcome::Skipped => "skipped",
+    }
+}
+
 /// Where outcomes go.
 pub(crate) struct Outcomes {
     target: Target,
@@ -39,8 +78,8 @@ pub(crate) struct Outcomes {
     pub tally: Tally,
     /// The first failures, with their rows, for a person.
     pub examples: Vec<(u64, Error)>,
-    /// The first row that was not sent, if only rows that were not sent are behind it.
-    pub go_on_at: Option<u64>,
+    /// Rows that this run did not send.
+    pub unsent: Unsent,
 }
 
 /// Failures that are repeated on stderr; all of them are among the outcomes.
@@ -53,11 +92,13 @@ enum Target {
     Nowhere,
 }
 
-/// Rows that were under way when an earlier run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct InDoubt {
-    pub first_row: u64,
-    pub last_row: u64,
+/// What a file of outcomes held when it was opened.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Earlier {
+    /// Rows that were under way when a run ended, first and last.
+    pub doubt: Option<(u64, u64)>,
+    /// Rows that no run has sent.
+    pub unsent: Unsent,
 }
 
 impl Outcomes {
@@ -71,33 +112,39 @@ impl Outcomes {
         Self::to(Target::Stdout)
     }
 
-    /// Outcomes in a file. One that holds outcomes already is only added to (`append`), never replaced. Says which rows an earlier
-    /// run left in doubt.
-    pub(crate) fn in_file(path: &Path, append: bool) -> Result<(Self, Option<InDoubt>), Failure> {
+    /// Outcomes in a file, of records that are sent like this. One that holds outcomes already is only added to (`append`), never
+    /// replaced, and only if they are of the same connection, object and activity. Says what it holds.
+    pub(crate) fn in_file(path: &Path, append: bool, sent: &Sent) -> Result<(Self, Earlier), Failure> {
         let failed =
             |e: &io::Error| Failure::new(format!("cannot open the outcomes file `{}`", path.display())).causes_of(e);
         let mut options = OpenOptions::new();
         options.read(true).append(true).create(true);
-        // It holds records as they were sent, passwords among them.
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let mut file = options.open(path).map_err(|e| failed(&e))?;
         let length = file.metadata().map_err(|e| failed(&e))?.len();
-        let mut doubt = None;
+        let mut earlier = Earlier::default();
         if length > 0 {
-            let next_row;
-            (doubt, next_row) = scan(&mut file).map_err(|e| failed(&e))?;
+            earlier = scan(&mut file, path, sent)?;
             if !append {
                 let failure =
                     Failure::new(format!("the file `{}` is there already and holds something", path.display()));
-                let go_on = format!("go on with --from-row {next_row}, or choose another file");
-                return Err(failure.hint(match doubt {
-                    Some(InDoubt { first_row, last_row }) => format!(
-                        "a run ended while rows {first_row} to {last_row} were under way: look them up with `connector resolve`, then {go_on}"
+                let go_on = format!("{}, or choose another file", go_on(&earlier.unsent.rest(), true));
+                return Err(failure.hint(match earlier.doubt {
+                    Some((first, last)) => format!(
+                        "a run ended while rows {first} to {last} were under way: look them up with `connector resolve`, then {go_on}"
                     ),
                     None => go_on,
                 }));
             }
+        }
+        // It holds records as they were sent, passwords among them; it may have been made by somebody else.
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            file.set_permissions(std::fs::Permissions::from_mode(0o600)).map_err(|e| failed(&e))?;
+        }
+        if length > 0 {
             // A killed process may have left half a line: close it, so that what follows stands on lines of its own.
             file.seek(SeekFrom::End(-1)).map_err(|e| failed(&e))?;
             let mut last = [0];
@@ -106,11 +153,11 @@ impl Outcomes {
                 file.write_all(b"\n").map_err(|e| failed(&e))?;
             }
         }
-        Ok((Self::to(Target::File(file, path.to_owned())), doubt))
+        Ok((Self::to(Target::File(file, path.to_owned())), earlier))
     }
 
     fn to(target: Target) -> Self {
-        Self { target, tally: Tally::default(), examples: Vec::new(), go_on_at: None }
+        Self { target, tally: Tally::default(), examples: Vec::new(), unsent: Unsent::from_row(1) }
     }
 
     /// The file, if outcomes go to one.
@@ -121,12 +168,13 @@ impl Outcomes {
         }
     }
 
-    /// Notes that these records are about to be sent, one per line, by `write` (JSON). When this returns, the note is on disk.
-    pub(crate) fn sending(&mut self, first_row: u64, count: u64, write: &Value, ndjson: &[u8]) -> Result<(), Failure> {
+    /// Notes that these records are about to be sent, one per line, like this. When this returns, the note is on disk.
+    pub(crate) fn sending(&mut self, first_row: u64, count: u64, sent: &Sent, ndjson: &[u8]) -> Result<(), Failure> {
         if let Target::File(file, path) = &mut self.target {
             let last_row = first_row + count.max(1) - 1;
+            let (connection, write) = sent.to_json();
             let head = format!(
-                "{{\"sending\":{{\"first_row\":{first_row},\"last_row\":{last_row}}},\"write\":{write},\"records\":["
+                "{{\"sending\":{{\"first_row\":{first_row},\"last_row\":{last_row}}},\"connection\":{connection},\"write\":{write},\"records\":["
             );
             let mut line = head.into_bytes();
             for (index, record) in ndjson.split(|byte| *byte == b'\n').filter(|record| !record.is_empty()).enumerate() {
@@ -165,38 +213,37 @@ impl Outcomes {
     }
 
     fn count(&mut self, row: u64, outcome: &Outcome) {
+        self.tally.add(word(outcome));
         match outcome {
-            Outcome::Skipped => {
-                self.tally.skipped += 1;
-                self.go_on_at.get_or_insert(row);
-                return;
+            Outcome::Skipped => return self.unsent.skipped(row),
+            Outcome::Failed(error) | Outcome::Unknown(error) if self.examples.len() < EXAMPLES => {
+                self.examples.push((row, error.clone()));
             }
-            Outcome::Applied(_) => self.tally.applied += 1,
-            Outcome::Failed(error) | Outcome::Unknown(error) => {
-                if matches!(outcome, Outcome::Failed(_)) {
-                    self.tally.failed += 1;
-                } else {
-                    self.tally.unknown += 1;
-                }
-                if self.examples.len() < EXAMPLES {
-                    self.examples.push((row, error.clone()));
-                }
-            }
+            _ => {}
         }
-        // Something behind a skipped row was sent: no row divides what was sent from what was not.
-        self.go_on_at = None;
+        self.unsent.sent(row);
     }
 }
 
+/// How to send the rest, for a person. `in_file`: whether outcomes are in a file that a later run can read.
+pub(crate) fn go_on(rest: &Rest, in_file: bool) -> String {
+    let Rest { between, from_row } = rest;
+    let tail = format!("go on with --from-row {from_row}");
+    match (between.as_slice(), in_file) {
+        ([], _) => tail,
+        (rows, true) => format!("{} not sent: send them with --only-skipped, then {tail}", were(rows)),
+        (rows, false) => {
+            format!("{} not sent: send them as an input of their own, then {tail}; {WITH_FILE}", were(rows))
+        }
+    }
+}
+
+/// What would have been simpler.
+pub(crate) const WITH_FILE: &str = "with --outcomes FILE, --only-skipped does that";
+
 /// Appends the line of one outcome.
 pub(crate) fn line_into(row: u64, outcome: &Outcome, text: &mut Vec<u8>) {
-    let word = match outcome {
-        Outcome::Applied(_) => "applied",
-        Outcome::Failed(_) => "failed",
-        Outcome::Unknown(_) => "unknown",
-        Outcome::Skipped => "skipped",
-    };
-    text.extend_from_slice(format!("{{\"row\":{row},\"outcome\":\"{word}\"").as_bytes());
+    text.extend_from_slice(format!("{{\"row\":{row},\"outcome\":\"{}\"", word(outcome)).as_bytes());
     match outcome {
         Outcome::Applied(record) => {
             text.extend_from_slice(b",\"record\":");
@@ -215,35 +262,59 @@ pub(crate) fn line_into(row: u64, outcome: &Outcome, text: &mut Vec<u8>) {
     text.extend_from_slice(b"}\n");
 }
 
-/// What an earlier run left: the rows of the last announcement that has no outcomes behind it, and the first row that was not sent.
-fn scan(file: &mut File) -> io::Result<(Option<InDoubt>, u64)> {
-    file.rewind()?;
-    let (mut doubt, mut line) = (None, Vec::new());
-    // The last row that was or may have been sent, and the first one behind it that was not.
-    let (mut last, mut skipped) = (0, None);
+/// One line, as far as it matters for going on.
+#[derive(Deserialize)]
+struct Line {
+    sending: Option<Sending>,
+    connection: Option<Via>,
+    write: Option<Write>,
+    row: Option<u64>,
+    outcome: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Sending {
+    first_row: u64,
+    last_row: u64,
+}
+
+/// What earlier runs left. Refuses a file whose records were sent in another way than `sent`.
+fn scan(file: &mut File, path: &Path, sent: &Sent) -> Result<Earlier, Failure> {
+    let failed =
+        |e: &io::Error| Failure::new(format!("cannot read the outcomes file `{}`", path.display())).causes_of(e);
+    file.rewind().map_err(|e| failed(&e))?;
+    let (mut earlier, mut bytes) = (Earlier { unsent: Unsent::from_row(1), ..Earlier::default() }, Vec::new());
     let mut reader = BufReader::new(&*file);
     loop {
-        line.clear();
-        if reader.read_until(b'\n', &mut line)? == 0 {
-            break;
+        bytes.clear();
+        if reader.read_until(b'\n', &mut bytes).map_err(|e| failed(&e))? == 0 {
+            if let Some((_, last)) = earlier.doubt {
+                earlier.unsent.sent(last);
+            }
+            return Ok(earlier);
         }
-        let value: Value = serde_json::from_slice(&line).unwrap_or_default();
-        let number = |key: &str| value.get("sending")?.get(key)?.as_u64();
-        if let (Some(first_row), Some(last_row)) = (number("first_row"), number("last_row")) {
-            doubt = Some(InDoubt { first_row, last_row });
-            (last, skipped) = (last_row, None);
-        } else if let (true, Some(row)) = (line.ends_with(b"\n"), value.get("row").and_then(Value::as_u64)) {
-            if value.get("outcome").is_some_and(|outcome| outcome == "skipped") {
-                skipped.get_or_insert(row);
+        let Ok(line) = serde_json::from_slice::<Line>(&bytes) else { continue };
+        if let Some(Sending { first_row, last_row }) = line.sending {
+            let other = line.connection.zip(line.write).map(|(via, write)| Sent { via, write });
+            if let Some(why) = other.and_then(|other| sent.differs_from(&other)) {
+                let failure = Failure::new(format!("the outcomes in `{}` are of {why}", path.display()));
+                return Err(failure.hint("choose another file"));
+            }
+            // What an earlier call left in doubt stays so.
+            if let Some((_, last)) = earlier.doubt.replace((first_row, last_row)) {
+                earlier.unsent.sent(last);
+            }
+            earlier.unsent.announced(first_row, last_row);
+        } else if let (true, Some(row)) = (bytes.ends_with(b"\n"), line.row) {
+            if line.outcome.as_deref() == Some("skipped") {
+                earlier.unsent.skipped(row);
             } else {
-                skipped = None;
+                earlier.unsent.sent(row);
             }
             // Outcomes are written in order: what is behind the last complete line is still in doubt.
-            doubt = doubt.filter(|rows| row < rows.last_row).map(|rows| InDoubt { first_row: row + 1, ..rows });
+            earlier.doubt = earlier.doubt.filter(|(_, last)| row < *last).map(|(_, last)| (row + 1, last));
         }
     }
-    let next = if doubt.is_none() { skipped } else { None };
-    Ok((doubt, next.unwrap_or(last + 1)))
 }
 
 #[cfg(test)]
@@ -251,9 +322,15 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use connector_host::contract::{ErrorKind, Retry};
 
-    use serde_json::json;
+    use serde_json::Value;
 
     use super::*;
+
+    fn sent(name: &str, object: &str) -> Sent {
+        let via = json!({ "name": name, "connector": "c", "store": "sha256:1" });
+        let write = json!({ "activity": "create", "object": object });
+        Sent { via: serde_json::from_value(via).unwrap(), write: serde_json::from_value(write).unwrap() }
+    }
 
     fn error() -> Error {
         Error {
@@ -270,9 +347,9 @@ mod tests {
     fn lines_hold_the_record_as_the_remote_has_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("o.ndjson");
-        let (mut outcomes, doubt) = Outcomes::in_file(&path, false).unwrap();
-        assert_eq!(doubt, None);
-        outcomes.sending(17, 3, &json!({ "object": "o" }), b"{\"a\":1.50}\n{}\n{}\n").unwrap();
+        let (mut outcomes, earlier) = Outcomes::in_file(&path, false, &sent("store", "o")).unwrap();
+        assert_eq!(earlier, Earlier::default());
+        outcomes.sending(17, 3, &sent("store", "o"), b"{\"a\":1.50}\n{}\n{}\n").unwrap();
         let list = [
             Outcome::Applied("{\"id\": 12345678901234567890,\n \"p\": 25.00}".into()),
             Outcome::Failed(error()),
@@ -283,7 +360,8 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(
             lines[0],
-            "{\"sending\":{\"first_row\":17,\"last_row\":19},\"write\":{\"object\":\"o\"},\"records\":[{\"a\":1.50},{},{}]}"
+            "{\"sending\":{\"first_row\":17,\"last_row\":19},\"connection\":{\"connector\":\"c\",\"name\":\"store\",\"store\":\"sha256:1\"},\
+             \"write\":{\"activity\":\"create\",\"object\":\"o\"},\"records\":[{\"a\":1.50},{},{}]}"
         );
         assert_eq!(
             lines[1],
@@ -294,35 +372,64 @@ mod tests {
         assert_eq!(failed["error"]["kind"], "conflict");
         assert_eq!(serde_json::from_str::<Value>(lines[3]).unwrap(), json!({ "row": 19, "outcome": "skipped" }));
         assert_eq!(outcomes.tally, Tally { applied: 1, failed: 1, unknown: 0, skipped: 1 });
-        assert_eq!(outcomes.go_on_at, Some(19));
+        assert_eq!(outcomes.unsent.rest(), Rest { between: vec![], from_row: 19 });
     }
 
     #[test]
-    fn a_row_that_was_sent_behind_a_skipped_one_leaves_no_place_to_go_on() {
+    fn rows_that_were_skipped_in_front_of_others_are_never_left_behind() {
         let mut outcomes = Outcomes::nowhere();
         outcomes.write(1, &[Outcome::Skipped, Outcome::Applied("{}".into())]).unwrap();
-        assert_eq!(outcomes.go_on_at, None);
+        outcomes.write(3, &[Outcome::Applied("{}".into()), Outcome::Skipped]).unwrap();
+        let rest = outcomes.unsent.rest();
+        assert_eq!(rest, Rest { between: vec![1, 4], from_row: 5 });
+        assert!(go_on(&rest, true).starts_with("rows 1, 4 were not sent: send them with --only-skipped, then"));
     }
 
     #[test]
     fn a_file_of_a_killed_run_tells_the_rows_in_doubt_and_is_never_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("o.ndjson");
-        let sending = "{\"sending\":{\"first_row\":1,\"last_row\":2}}\n{\"row\":1,\"outcome\":\"skipped\"}\n";
-        for (text, want) in [
-            ("{\"sending\":{\"first_row\":1,\"last_row\":2}}\n".to_owned(), Some((1, 2))),
-            (sending.to_owned(), Some((2, 2))),
-            (format!("{sending}{{\"row\":2,\"outc"), Some((2, 2))),
-            (format!("{sending}{{\"row\":2,\"outcome\":\"skipped\"}}\n"), None),
+        let sending = "{\"sending\":{\"first_row\":1,\"last_row\":3}}\n";
+        let line = |row: u64, word: &str| format!("{{\"row\":{row},\"outcome\":\"{word}\"}}\n");
+        for (text, doubt, between, from_row) in [
+            (sending.to_owned(), Some((1, 3)), vec![], 4),
+            (format!("{sending}{}", line(1, "skipped")), Some((2, 3)), vec![1], 4),
+            (format!("{sending}{}{{\"row\":2,\"outc", line(1, "skipped")), Some((2, 3)), vec![1], 4),
+            (format!("{sending}{}{}{}", line(1, "applied"), line(2, "skipped"), line(3, "skipped")), None, vec![], 2),
+            (format!("{sending}{}{}{}", line(1, "skipped"), line(2, "applied"), line(3, "failed")), None, vec![1], 4),
         ] {
             std::fs::write(&path, &text).unwrap();
-            let want = want.map(|(first_row, last_row)| InDoubt { first_row, last_row });
-            assert!(Outcomes::in_file(&path, false).is_err());
-            let (mut outcomes, doubt) = Outcomes::in_file(&path, true).unwrap();
-            assert_eq!(doubt, want, "{text}");
-            outcomes.write(3, &[Outcome::Skipped]).unwrap();
+            assert!(Outcomes::in_file(&path, false, &sent("store", "o")).is_err());
+            let (mut outcomes, earlier) = Outcomes::in_file(&path, true, &sent("store", "o")).unwrap();
+            assert_eq!((earlier.doubt, earlier.unsent.rest()), (doubt, Rest { between, from_row }), "{text}");
+            outcomes.write(9, &[Outcome::Skipped]).unwrap();
             let after = std::fs::read_to_string(&path).unwrap();
-            assert!(after.starts_with(&text) && after.ends_with("\n{\"row\":3,\"outcome\":\"skipped\"}\n"), "{after}");
+            assert!(after.starts_with(&text) && after.ends_with("\n{\"row\":9,\"outcome\":\"skipped\"}\n"), "{after}");
         }
+    }
+
+    #[test]
+    fn outcomes_of_another_connection_or_object_do_not_go_into_one_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("o.ndjson");
+        let (mut outcomes, _) = Outcomes::in_file(&path, false, &sent("store", "o")).unwrap();
+        outcomes.sending(1, 1, &sent("store", "o"), b"{}\n").unwrap();
+        assert!(Outcomes::in_file(&path, true, &sent("store", "o")).is_ok());
+        for other in [sent("other", "o"), sent("store", "p")] {
+            let failure = Outcomes::in_file(&path, true, &other).err().unwrap();
+            assert!(failure.message.contains("are of"), "{failure:?}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_its_owner_reads_a_file_of_outcomes() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("o.ndjson");
+        std::fs::write(&path, "").unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        Outcomes::in_file(&path, false, &sent("store", "o")).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }
 }

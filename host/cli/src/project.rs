@@ -11,7 +11,8 @@ use serde_json::{Map, Value};
 use toml_edit::{Item, Table, TableLike, value};
 
 use crate::error::{Failure, Failures, Result, suggest};
-use crate::toml_file::{Access, Entry, TomlFile, open_for_change, replace};
+use crate::files::{Access, replace};
+use crate::toml_file::{Entry, TomlFile, open_for_change};
 
 /// A connection as the file has it.
 #[derive(Clone, Debug)]
@@ -131,25 +132,29 @@ impl Project {
             return Err(Failure::new(format!("`connections` in {} must be a table", path.display())).into());
         };
         connections.insert(&saved.name, Item::Table(to_toml(saved)));
-        Ok(replace(&path, &document.to_string(), Access::Usual)?)
+        Ok(replace(&path, document.to_string().as_bytes(), Access::Usual)?)
     }
 
-    /// Removes a connection and its hidden variables, which are passed in.
-    pub(crate) fn remove(&self, name: &str, secrets: &[String]) -> Result<()> {
+    /// Removes a connection.
+    pub(crate) fn remove(&self, name: &str) -> Result<()> {
         let path = self.connections_file();
         let mut document = open_for_change(&path)?;
         if let Some(connections) = document.get_mut("connections").and_then(Item::as_table_like_mut) {
             connections.remove(name);
         }
-        replace(&path, &document.to_string(), Access::Usual)?;
-        if !secrets.is_empty() {
-            self.change_secrets(|variables| {
-                for name in secrets {
-                    variables.remove(name);
-                }
-            })?;
+        Ok(replace(&path, document.to_string().as_bytes(), Access::Usual)?)
+    }
+
+    /// Forgets hidden values.
+    pub(crate) fn drop_secrets(&self, names: &[String]) -> Result<()> {
+        if names.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        self.change_secrets(|variables| {
+            for name in names {
+                variables.remove(name);
+            }
+        })
     }
 
     /// Keeps hidden values, in a file that only its owner may read.
@@ -177,7 +182,7 @@ impl Project {
             return Err(Failure::new(format!("`variables` in {} must be a table", path.display())).into());
         };
         change(variables);
-        Ok(replace(&path, &document.to_string(), Access::Private)?)
+        Ok(replace(&path, document.to_string().as_bytes(), Access::Private)?)
     }
 
     /// The names of the variables that `secrets.toml` holds.
@@ -192,7 +197,7 @@ impl Project {
 
 /// What a connection must not be named.
 pub(crate) fn check_name(name: &str) -> Result<(), &'static str> {
-    if name.is_empty() {
+    if name.trim().is_empty() {
         Err("the name is empty")
     } else if name.contains(['/', ':']) {
         Err("a name has no `/` and no `:`")
@@ -415,7 +420,7 @@ mod tests {
         let after = std::fs::read_to_string(project.connections_file()).unwrap();
         assert!(after.starts_with(before), "{after}");
         assert_eq!(project.connection("b c").unwrap().settings, saved.settings);
-        project.remove("b c", &[]).unwrap();
+        project.remove("b c").unwrap();
         assert_eq!(std::fs::read_to_string(project.connections_file()).unwrap().trim_end(), before.trim_end());
     }
 
@@ -428,13 +433,13 @@ mod tests {
         let mode = std::fs::metadata(project.secrets_file()).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         assert_eq!(project.secret_names().unwrap(), ["connection-a-token"]);
-        project.remove("a", &["connection-a-token".into()]).unwrap();
+        project.drop_secrets(&["connection-a-token".into()]).unwrap();
         assert!(project.secret_names().unwrap().is_empty());
     }
 
     #[test]
     fn names_of_connections_have_no_slash_and_no_colon() {
-        for bad in ["", "a/b", "a:b", "a\nb"] {
+        for bad in ["", " ", "a/b", "a:b", "a\nb"] {
             assert!(check_name(bad).is_err(), "{bad:?}");
         }
         assert!(check_name("my shop (EU)").is_ok());

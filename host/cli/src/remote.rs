@@ -105,6 +105,15 @@ pub(crate) fn call_failed(error: &CallError) -> Failures {
     }
 }
 
+/// Whether the same call may succeed later without anything being mended.
+pub(crate) fn is_passing(error: &CallError) -> bool {
+    match error {
+        CallError::Connector(error) => error.retry != Retry::Never,
+        CallError::Ended(end) => matches!(end.cause, Cause::CallTime(_) | Cause::CancelGrace(_) | Cause::Cancelled),
+        _ => false,
+    }
+}
+
 /// A file that cannot be run.
 pub(crate) fn load_failed(name: &str, error: &LoadError) -> Failure {
     let mut failure = Failure::new(format!("cannot use `{name}` as a connector")).causes_of(error);

@@ -75,6 +75,12 @@ impl Schema {
         self.properties(of).into_iter().find(|(n, _)| *n == name).map(|(_, s)| s)
     }
 
+    /// Whether a property of the root holds a secret.
+    pub(crate) fn is_secret(&self, name: &str) -> bool {
+        let property = self.property(self.root(), name);
+        property.and_then(|p| p.get("writeOnly")).and_then(Value::as_bool).unwrap_or(false)
+    }
+
     /// Whether properties that the schema does not name are welcome in so many words.
     pub(crate) fn is_open(&self, of: &Value) -> bool {
         let of = self.target(of).unwrap_or(of);

@@ -13,6 +13,9 @@ use crate::interrupt::Interrupt;
 use crate::project::{Project, Saved, bad_name};
 use crate::remote;
 use crate::schema::Schema;
+use crate::store;
+use crate::terminal;
+use crate::unsettled::Via;
 use crate::variables::{self, Sources, Variables};
 
 include!(concat!(env!("OUT_DIR"), "/bundled.rs"));
@@ -49,7 +52,7 @@ impl Session {
     /// A note for people on stderr.
     pub(crate) fn note(&self, text: impl std::fmt::Display) {
         if self.chatty() {
-            eprintln!("{text}");
+            terminal::tell(&format!("{}\n", terminal::clean(&text.to_string())));
         }
     }
 
@@ -115,14 +118,25 @@ impl Session {
 
     /// Opens a connection of the project, by its name.
     pub(crate) async fn connection(&self, name: &str) -> Result<Connection> {
+        Ok(self.connection_and_store(name).await?.0)
+    }
+
+    /// Opens a connection of the project, by its name; says to which store it leads.
+    pub(crate) async fn connection_and_store(&self, name: &str) -> Result<(Connection, Via)> {
         let saved = self.project.connection(name)?;
         let variables = self.variables()?;
         let loaded = self.connector().await?;
-        self.open(&loaded, &saved, variables).await
+        let schema = parse_schema(&loaded.connector.info().settings_schema)?;
+        let via = Via {
+            name: saved.name.clone(),
+            connector: saved.connector.clone(),
+            store: store::digest(&schema, &saved.settings, &variables),
+        };
+        Ok((self.open(&loaded, &saved, variables).await?, via))
     }
 
     /// Opens a connection. Tells everything that is wrong with it at once. Makes no request.
-    pub(crate) async fn open(&self, loaded: &Loaded, saved: &Saved, variables: Variables) -> Result<Connection> {
+    pub(crate) async fn open(&self, loaded: &Loaded, saved: &Saved, mut variables: Variables) -> Result<Connection> {
         let info = loaded.connector.info();
         let place = self.place(saved);
         if saved.connector != info.name {
@@ -133,6 +147,12 @@ impl Session {
                 .into());
         }
         let settings = Value::Object(saved.settings.clone());
+        // What a secret setting mentions is a secret, whatever the file of variables says about it.
+        let schema = parse_schema(&info.settings_schema)?;
+        let secret = saved.settings.iter().filter(|(key, _)| schema.is_secret(key));
+        for mention in secret.flat_map(|(_, value)| connector_host::mentions(value)) {
+            variables.hide(&mention.name);
+        }
         let undefined: Vec<_> = connector_host::mentions(&settings)
             .into_iter()
             .filter(|m| !m.has_default && variables.find(&m.name).is_none_or(|v| v.value.is_none()))

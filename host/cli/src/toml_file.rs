@@ -1,7 +1,6 @@
-//! The project's TOML files: read with the place of every mistake, changed without touching comments or order, and replaced as
-//! a whole, so that a killed process leaves the old file or the new one.
+//! The project's TOML files: read with the place of every mistake, and changed without touching comments or order.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -101,36 +100,4 @@ pub(crate) fn open_for_change(path: &Path) -> Result<DocumentMut, Failure> {
         Some(file) => Ok(file.document.into_mut()),
         None => Ok(DocumentMut::new()),
     }
-}
-
-/// Who may read a file that is written.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Access {
-    /// As the process's umask says.
-    Usual,
-    /// The owner alone.
-    Private,
-}
-
-/// Replaces a file as a whole.
-pub(crate) fn replace(path: &Path, text: &str, access: Access) -> Result<(), Failure> {
-    let failed = |e: &dyn std::error::Error| Failure::new(format!("cannot write `{}`", path.display())).cause(e);
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".").suffix(".new");
-    #[cfg(unix)]
-    let builder = {
-        use std::os::unix::fs::PermissionsExt as _;
-        let mode = if access == Access::Private { 0o600 } else { 0o666 };
-        builder.permissions(std::fs::Permissions::from_mode(mode))
-    };
-    #[cfg(not(unix))]
-    let _ = access;
-    let mut file = builder.tempfile_in(folder).map_err(|e| failed(&e))?;
-    file.write_all(text.as_bytes()).and_then(|()| file.as_file().sync_all()).map_err(|e| failed(&e))?;
-    file.persist(path).map_err(|e| failed(&e.error))?;
-    Ok(())
 }

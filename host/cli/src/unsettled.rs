@@ -13,8 +13,20 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::args::Activity;
+use crate::args::Verb;
 use crate::error::Failure;
+
+/// The connection over which records were sent.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Via {
+    /// The connection's name.
+    pub name: String,
+    /// The connector's name.
+    pub connector: String,
+    /// Digest of the settings that say which store it is.
+    pub store: String,
+}
 
 /// How records were sent.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
@@ -28,32 +40,53 @@ pub(crate) struct Write {
     match_on: Vec<String>,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Verb {
-    Create,
-    Update,
-    Delete,
+/// To where records were sent, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Sent {
+    pub via: Via,
+    pub write: Write,
+}
+
+impl Sent {
+    /// As it stands in the file: the connection, and how it was used.
+    pub(crate) fn to_json(&self) -> (Value, Value) {
+        let json = |value: serde_json::Result<Value>| value.unwrap_or_default();
+        (json(serde_json::to_value(&self.via)), json(serde_json::to_value(&self.write)))
+    }
+
+    /// Why outcomes of the other do not belong into one file with those of this one.
+    pub(crate) fn differs_from(&self, other: &Self) -> Option<String> {
+        if let Some(why) = self.via.differs_from(&other.via) {
+            return Some(why);
+        }
+        let (ours, theirs) = (&self.write, &other.write);
+        ((ours.activity, &ours.object) != (theirs.activity, &theirs.object))
+            .then(|| format!("{} of `{}`", theirs.activity.word(), theirs.object))
+    }
+}
+
+impl Via {
+    /// Why this is not the other connection.
+    pub(crate) fn differs_from(&self, other: &Self) -> Option<String> {
+        if self.name != other.name || self.connector != other.connector {
+            Some(format!("the connection `{}` of the connector `{}`", other.name, other.connector))
+        } else if self.store != other.store {
+            Some(format!("the connection `{}` as it was when it led to another store", other.name))
+        } else {
+            None
+        }
+    }
 }
 
 impl Write {
     /// How this request sends its records.
-    pub(crate) fn new(activity: Activity, request: &WriteRequest) -> Self {
+    pub(crate) fn new(activity: Verb, request: &WriteRequest) -> Self {
         Self {
-            activity: match activity {
-                Activity::Create => Verb::Create,
-                Activity::Update | Activity::Query => Verb::Update,
-                Activity::Delete => Verb::Delete,
-            },
+            activity,
             object: request.object.clone(),
             upsert: request.mode == WriteMode::Upsert,
             match_on: request.match_on.clone(),
         }
-    }
-
-    /// As it stands in the file.
-    pub(crate) fn to_json(&self) -> Value {
-        serde_json::to_value(self).unwrap_or_default()
     }
 
     /// What the connector's `resolve` takes.
@@ -90,6 +123,8 @@ pub(crate) struct Journal {
     file: File,
     /// Offset and length of the last outcome of each row.
     places: BTreeMap<u64, (u64, usize)>,
+    /// The connection over which they were sent; none if the file does not say.
+    pub via: Option<Via>,
     /// Rows to look up.
     pub unsettled: BTreeMap<u64, Unsettled>,
 }
@@ -98,6 +133,7 @@ pub(crate) struct Journal {
 #[derive(Deserialize)]
 struct Line {
     sending: Option<Sending>,
+    connection: Option<Via>,
     write: Option<Write>,
     records: Option<Vec<Box<RawValue>>>,
     row: Option<u64>,
@@ -116,7 +152,7 @@ impl Journal {
         let failed =
             |e: &io::Error| Failure::new(format!("cannot read the outcomes file `{}`", path.display())).causes_of(e);
         let file = File::open(path).map_err(|e| failed(&e))?;
-        let mut journal = Self { file, places: BTreeMap::new(), unsettled: BTreeMap::new() };
+        let mut journal = Self { file, places: BTreeMap::new(), via: None, unsettled: BTreeMap::new() };
         let mut reader = BufReader::new(journal.file.try_clone().map_err(|e| failed(&e))?);
         // The records of the last announcement: those of its rows that have an outcome are among the unsettled only if it is unknown.
         let mut call: BTreeMap<u64, Unsettled> = BTreeMap::new();
@@ -136,10 +172,14 @@ impl Journal {
             // A line that a killed process left half, and a later run closed.
             let Ok(line) = serde_json::from_slice::<Line>(&line) else { continue };
             if let Some(sending) = line.sending {
-                let (Some(write), Some(records)) = (line.write, line.records) else {
+                let (Some(via), Some(write), Some(records)) = (line.connection, line.write, line.records) else {
                     let what = format!("line {number} of `{}` does not say what was sent", path.display());
                     return Err(Failure::new(what).hint("look the rows up in the store by hand"));
                 };
+                if let Some(why) = journal.via.replace(via.clone()).and_then(|before| via.differs_from(&before)) {
+                    let what = format!("line {number} of `{}` is of another connection than {why}", path.display());
+                    return Err(Failure::new(what).hint("cut the file into one per connection"));
+                }
                 let rows = sending.first_row..=sending.last_row;
                 call =
                     rows.zip(records).map(|(row, record)| (row, Unsettled { write: write.clone(), record })).collect();
@@ -198,7 +238,7 @@ mod tests {
         Journal::read(file.path())
     }
 
-    const SENDING: &str = "{\"sending\":{\"first_row\":1,\"last_row\":3},\"write\":{\"activity\":\"create\",\"object\":\"o\"},\
+    const SENDING: &str = "{\"sending\":{\"first_row\":1,\"last_row\":3},\"connection\":{\"name\":\"s\",\"connector\":\"c\",\"store\":\"d\"},\"write\":{\"activity\":\"create\",\"object\":\"o\"},\
                            \"records\":[{\"n\":1.50},{\"n\":2},{\"n\":3}]}\n";
 
     #[test]
@@ -218,7 +258,7 @@ mod tests {
     fn the_last_outcome_of_a_row_counts() {
         let text = format!(
             "{SENDING}{{\"row\":1,\"outcome\":\"applied\"}}\n{{\"row\":2,\"outcome\":\"unknown\"}}\n{{\"row\":3,\"outcome\":\"skipped\"}}\n\
-             {{\"sending\":{{\"first_row\":2,\"last_row\":3}},\"write\":{{\"activity\":\"create\",\"object\":\"o\"}},\"records\":[{{}},{{}}]}}\n\
+             {{\"sending\":{{\"first_row\":2,\"last_row\":3}},\"connection\":{{\"name\":\"s\",\"connector\":\"c\",\"store\":\"d\"}},\"write\":{{\"activity\":\"create\",\"object\":\"o\"}},\"records\":[{{}},{{}}]}}\n\
              {{\"row\":2,\"outcome\":\"failed\"}}\n{{\"row\":3,\"outcome\":\"applied\"}}\n"
         );
         let mut journal = journal(&text).unwrap();
@@ -230,6 +270,8 @@ mod tests {
     fn a_file_without_what_was_sent_is_refused_where_it_matters() {
         assert!(journal("{\"row\":1,\"outcome\":\"unknown\"}\n").is_err());
         assert!(journal("{\"row\":1,\"outcome\":\"applied\"}\n").unwrap().unsettled.is_empty());
+        let elsewhere = SENDING.replace("\"store\":\"d\"", "\"store\":\"e\"");
+        assert!(journal(&format!("{SENDING}{elsewhere}")).is_err(), "of two stores");
         assert!(journal("").is_err() && journal("name,price\n").is_err());
     }
 
@@ -243,7 +285,8 @@ mod tests {
             continue_on_error: false,
             validate_only: false,
         };
-        let write: Write = serde_json::from_value(Write::new(Activity::Update, &request).to_json()).unwrap();
+        let write = serde_json::to_value(Write::new(Verb::Update, &request)).unwrap();
+        let write: Write = serde_json::from_value(write).unwrap();
         let (by, again) = write.resolves(b"{}\n".to_vec());
         assert_eq!((by, again.mode, again.match_on), (WrittenBy::Update, WriteMode::Upsert, vec!["sku".to_owned()]));
     }

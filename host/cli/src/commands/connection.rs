@@ -67,7 +67,7 @@ async fn add(session: &Session, typed: Typed) -> Result<()> {
     let mut secrets = Vec::new();
     for text in &typed.set {
         match setting(text, &schema) {
-            Ok((key, Value::String(literal))) if is_secret(&schema, &key) && mentions(&json!(literal)).is_empty() => {
+            Ok((key, Value::String(literal))) if schema.is_secret(&key) && mentions(&json!(literal)).is_empty() => {
                 let variable = secret_name(name, &key, &taken);
                 saved.settings.insert(key, json!(format!("[{variable}]")));
                 // Within a setting `[[` stands for `[`; a variable's value is taken as it is.
@@ -88,6 +88,12 @@ async fn add(session: &Session, typed: Typed) -> Result<()> {
     // Secrets first: a connection that is there can be opened.
     session.project.save_secrets(&secrets)?;
     session.project.save(&saved)?;
+    if let Some(old) = existing.iter().find(|c| c.name == *name) {
+        let mut left = own_secrets(session, &existing, old)?;
+        let mentioned = mentions(&Value::Object(saved.settings.clone()));
+        left.retain(|variable| mentioned.iter().all(|m| m.name != *variable));
+        session.project.drop_secrets(&left)?;
+    }
     if session.global.json {
         let kept: Vec<&str> = secrets.iter().map(|(name, _)| name.as_str()).collect();
         return print_json(&json!({ "connection": name, "connector": info.name, "secrets": kept }));
@@ -125,21 +131,31 @@ fn taken_names(session: &Session, existing: &[Saved], name: &str) -> Result<Vec<
     Ok(names)
 }
 
+/// Secrets that this program keeps for this connection alone.
+fn own_secrets(session: &Session, all: &[Saved], saved: &Saved) -> Result<Vec<String>> {
+    let mentioned = |c: &Saved| mentions(&Value::Object(c.settings.clone())).into_iter().map(|m| m.name);
+    let others: Vec<String> = all.iter().filter(|c| c.name != saved.name).flat_map(mentioned).collect();
+    let kept = session.project.secret_names()?;
+    let mut own: Vec<String> = mentioned(saved).collect();
+    own.retain(|name| name.starts_with(MADE_HERE) && kept.contains(name) && !others.contains(name));
+    own.sort();
+    own.dedup();
+    Ok(own)
+}
+
+/// How the names begin that this program gives to hidden variables.
+const MADE_HERE: &str = "connection-";
+
 /// The name of the hidden variable for a secret, unique among those of other connections.
 fn secret_name(connection: &str, key: &str, taken: &[String]) -> String {
     let plain = |text: &str| -> String {
         text.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.') { c } else { '_' }).collect()
     };
-    let base = format!("connection-{}-{}", plain(connection), plain(key));
+    let base = format!("{MADE_HERE}{}-{}", plain(connection), plain(key));
     if !taken.contains(&base) {
         return base;
     }
     (2..).map(|n| format!("{base}-{n}")).find(|name| !taken.contains(name)).unwrap_or(base)
-}
-
-fn is_secret(schema: &Schema, key: &str) -> bool {
-    let property = schema.property(schema.root(), key);
-    property.and_then(|p| p.get("writeOnly")).and_then(Value::as_bool).unwrap_or(false)
 }
 
 /// One `--set KEY=VALUE`, typed as the connector's schema says. The value itself is not repeated in an error: it may be a secret.
@@ -203,7 +219,7 @@ async fn show(session: &Session, name: &str) -> Result<()> {
     let shown = |key: &str, value: &Value| match value {
         Value::String(text) if is_reference(text) => value.clone(),
         Value::String(_) | Value::Array(_) | Value::Object(_) if schema.is_none() => json!("****"),
-        _ if schema.as_ref().is_some_and(|s| is_secret(s, key)) => json!("****"),
+        _ if schema.as_ref().is_some_and(|s| s.is_secret(key)) => json!("****"),
         _ => value.clone(),
     };
     let settings: Map<String, Value> = saved.settings.iter().map(|(k, v)| (k.clone(), shown(k, v))).collect();
@@ -246,16 +262,9 @@ fn is_reference(text: &str) -> bool {
 fn remove(session: &Session, name: &str) -> Result<()> {
     let saved = session.project.connection(name)?;
     let all = session.project.connections()?;
-    let others: Vec<String> = all
-        .iter()
-        .filter(|c| c.name != name)
-        .flat_map(|c| mentions(&Value::Object(c.settings.clone())))
-        .map(|m| m.name)
-        .collect();
-    let kept = session.project.secret_names()?;
-    let mut own: Vec<String> = mentions(&Value::Object(saved.settings)).into_iter().map(|m| m.name).collect();
-    own.retain(|variable| kept.contains(variable) && !others.contains(variable));
-    session.project.remove(name, &own)?;
+    let own = own_secrets(session, &all, &saved)?;
+    session.project.remove(name)?;
+    session.project.drop_secrets(&own)?;
     if session.global.json {
         return print_json(&json!({ "removed": name, "secrets": own }));
     }
@@ -286,7 +295,7 @@ async fn check(session: &Session) -> Result<()> {
         }
         for (key, value) in &saved.settings {
             let literal = value.as_str().is_some_and(|text| !text.is_empty() && mentions(&json!(text)).is_empty());
-            if literal && is_secret(&schema, key) {
+            if literal && schema.is_secret(key) {
                 let line = saved.lines.of(Some(&format!("/{key}")));
                 let file = session.project.connections_file();
                 session.note(format!("{}", SecretInPlainText { file: &file, line, name: &saved.name, key }));
@@ -338,7 +347,7 @@ mod tests {
         assert_eq!(setting("size=[n]", &schema).unwrap().1, json!("[n]"));
         assert_eq!(setting("token=a=b", &schema).unwrap().1, json!("a=b"));
         assert_eq!(setting("on=true", &schema).unwrap().1, json!(true));
-        assert!(is_secret(&schema, "token") && !is_secret(&schema, "size"));
+        assert!(schema.is_secret("token") && !schema.is_secret("size"));
         let failure = setting("size=s3cret", &schema).unwrap_err();
         assert!(!format!("{failure:?}").contains("s3cret"));
         assert_eq!(setting("tokn=x", &schema).unwrap_err().hint.as_deref(), Some("did you mean `token`?"));

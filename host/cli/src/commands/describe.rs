@@ -4,7 +4,7 @@ use connector_host::contract::{ActivitySchema, Comparisons, Consistency, ObjectS
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::{print, print_json};
+use super::{print, print_json, print_raw};
 use crate::args::Activity;
 use crate::error::{Failure, Result};
 use crate::output::table::{base, terminal_width};
@@ -85,7 +85,7 @@ fn print_schema(described: &ObjectSchema, object: &str, activity: Activity) -> R
             .map_err(|e| Failure::defect("the connector's schema is no JSON").causes_of(&e))
     };
     let (request, response) = (raw(&schema.request)?, raw(&schema.response)?);
-    print(&format!("{{\"request\":{request},\"response\":{response}}}\n"))
+    print_raw(&format!("{{\"request\":{request},\"response\":{response}}}\n"))
 }
 
 fn comparisons(of: Comparisons) -> Vec<&'static str> {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::args::{Activity, Cli, Command};
+use crate::args::{Cli, Command, Verb};
 use crate::error::{Failure, Result};
 use crate::interrupt::Interrupt;
 use crate::session::Session;
@@ -26,16 +26,21 @@ pub(crate) async fn run(cli: Cli) -> Result<()> {
         Command::Objects { name, search } => objects::run(&session, &name, search.as_deref()).await,
         Command::Describe { name, object, schema } => describe::run(&session, &name, &object, schema).await,
         Command::Query(query) => query::run(&session, query).await,
-        Command::Create(write) => write::create_or_update(&session, write, Activity::Create).await,
-        Command::Update(write) => write::create_or_update(&session, write, Activity::Update).await,
+        Command::Create(write) => write::create_or_update(&session, write, Verb::Create).await,
+        Command::Update(write) => write::create_or_update(&session, write, Verb::Update).await,
         Command::Delete(delete) => write::delete(&session, delete).await,
         Command::Resolve { name, outcomes } => resolve::run(&session, &name, &outcomes).await,
         Command::Variables(command) => variables::run(&session, &command),
     }
 }
 
-/// Writes a result to stdout.
+/// Writes a result for a person to stdout.
 fn print(text: &str) -> Result<()> {
+    print_raw(&crate::terminal::clean(text))
+}
+
+/// Writes a result for a program to stdout, as it is.
+fn print_raw(text: &str) -> Result<()> {
     use std::io::Write as _;
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -49,5 +54,5 @@ fn print(text: &str) -> Result<()> {
 
 /// Writes a result to stdout as JSON.
 fn print_json(value: &Value) -> Result<()> {
-    print(&format!("{value:#}\n"))
+    print_raw(&format!("{value:#}\n"))
 }

@@ -26,8 +26,10 @@ pub(super) async fn run(session: &Session, query: Query) -> Result<()> {
         let failure = Failure::new("a table shows the first records only, so the state could not move on");
         return Err(failure.hint("pass another --format with --since").into());
     }
-    let mut since = query.since.as_deref().map(|path| StateFile::open(path, &query.name, &query.object)).transpose()?;
     let limit = query.limit.or((format == Format::Table).then_some(TABLE_RECORDS));
+    // Before anything is read: a state that cannot be kept makes the read worthless.
+    let state_file = if query.explain { StateFile::look } else { StateFile::open };
+    let since = query.since.as_deref().map(|path| state_file(path, &query.name, &query.object)).transpose()?;
 
     let connection = session.connection(&query.name).await?;
     let filter = filter(&connection, &query.object, conditions).await?;
@@ -45,17 +47,20 @@ pub(super) async fn run(session: &Session, query: Query) -> Result<()> {
     if query.explain {
         return explain(session, &connection, &request).await;
     }
-    let output = Output::open(format, query.output.as_deref(), &query.fields)?;
-    let mut run = Run {
-        output,
-        progress: Progress::start(&connection, "read", limit, session.chatty()),
-        records: 0,
-        limit,
-        state: None,
-    };
-    match run.pages(session, &connection, &request, since.as_mut()).await {
+    // From here on there is a file that an abrupt end would leave behind.
+    let _working = session.interrupt.working();
+    let output = Output::open(format, query.output.as_deref(), &query.fields, query.cursor.as_deref())?;
+    if let Some(partial) = output.continues() {
+        session.note(format!("going on with {} of {}", counted(output.continued(), "record"), partial.display()));
+    } else if let (Some(path), Some(_)) = (&query.output, &query.cursor) {
+        session.note(format!("no records before this cursor are kept here: {} begins at it", path.display()));
+    }
+    let progress = Progress::start(&connection, "read", limit, session.chatty());
+    let mut run = Run { output, progress, records: 0, limit, state: None, since };
+    match run.all(session, &connection, request).await {
         Ok(more) => {
             let summary = run.progress.finish();
+            let mut since = run.since;
             match run.output.finish() {
                 Ok(()) => {}
                 // Not everything was taken: the next read goes on where this one was heard last.
@@ -74,39 +79,7 @@ pub(super) async fn run(session: &Session, query: Query) -> Result<()> {
             Ok(())
         }
         Err(Stop::Closed) => Ok(()),
-        Err(Stop::Failed { mut failures, cursor }) => {
-            run.progress.finish();
-            let partial = match run.output.abandon(run.records) {
-                Ok(partial) => partial,
-                Err(WriteError::Closed) => None,
-                Err(WriteError::Failed(failure)) => {
-                    failures.0.push(failure);
-                    None
-                }
-            };
-            if let Some(last) = failures.0.last_mut() {
-                last.detail.insert("records".into(), json!(run.records));
-                if let Some(path) = &partial {
-                    last.detail.insert("partial".into(), json!(path.display().to_string()));
-                    last.causes.push(format!(
-                        "{} before that are in {}",
-                        counted(run.records, "record"),
-                        path.display()
-                    ));
-                } else if run.records > 0 {
-                    last.causes.push(format!("{} before that were written", counted(run.records, "record")));
-                }
-                if query.since.is_some() {
-                    let again = "run the same command again: it goes on where the state file says";
-                    last.hint = Some(last.hint.take().map_or(again.to_owned(), |hint| format!("{hint}; {again}")));
-                } else if let Some(cursor) = cursor {
-                    let go_on = format!("go on with the same command and --cursor {cursor}");
-                    last.hint = Some(last.hint.take().map_or(go_on.clone(), |hint| format!("{hint}; {go_on}")));
-                    last.detail.insert("cursor".into(), json!(cursor));
-                }
-            }
-            Err(failures)
-        }
+        Err(Stop::Failed(ended)) => Err(run.abandon(*ended)),
     }
 }
 
@@ -118,79 +91,164 @@ struct Run {
     limit: Option<u64>,
     /// What the connector gave with the last page.
     state: Option<String>,
+    since: Option<StateFile>,
 }
 
 /// Why a query ended early.
 enum Stop {
     /// Whoever reads the output has had enough.
     Closed,
-    Failed {
-        failures: Failures,
-        cursor: Option<String>,
-    },
+    Failed(Box<Ended>),
+}
+
+/// A query that failed or was interrupted.
+struct Ended {
+    failures: Failures,
+    /// Where what was not read yet begins.
+    cursor: Option<String>,
+    /// Whether the same call may succeed without anything being mended.
+    passing: bool,
+}
+
+impl Ended {
+    fn stop(failures: impl Into<Failures>, cursor: Option<String>, passing: bool) -> Stop {
+        Stop::Failed(Box::new(Self { failures: failures.into(), cursor, passing }))
+    }
 }
 
 impl Run {
+    /// Reads everything. A cursor in the state file that the connector refuses (it is of another version, or the query was
+    /// changed) must not stand in the way for ever: the read begins again where the last complete one ended.
+    async fn all(
+        &mut self,
+        session: &Session,
+        connection: &Connection,
+        mut request: QueryRequest,
+    ) -> Result<bool, Stop> {
+        let stored = self.since.as_ref().is_some_and(|since| since.cursor().is_some());
+        match self.pages(session, connection, &request).await {
+            Err(Stop::Failed(ended)) if stored && self.records == 0 && refuses_cursor(&ended.failures) => {
+                session.note(
+                    "note: the place in the state file where the last query was interrupted cannot be used any more; \
+                     reading again from the end of the last complete one, so some records come a second time",
+                );
+                if let Some(since) = &mut self.since {
+                    since.forget_cursor();
+                }
+                request.cursor = None;
+                self.pages(session, connection, &request).await
+            }
+            result => result,
+        }
+    }
+
     /// Reads all pages; says whether there is more than the limit let through.
     async fn pages(
         &mut self,
         session: &Session,
         connection: &Connection,
         request: &QueryRequest,
-        mut since: Option<&mut StateFile>,
     ) -> Result<bool, Stop> {
-        let begin = |failures: Failures| Stop::Failed { failures, cursor: request.cursor.clone() };
-        let mut pages = connection.query(request.clone()).await.map_err(|e| begin(remote::call_failed(&e)))?;
+        let mut pages = connection
+            .query(request.clone())
+            .await
+            .map_err(|e| Ended::stop(remote::call_failed(&e), request.cursor.clone(), remote::is_passing(&e)))?;
         let _guard = session.interrupt.cancels(pages.canceller());
+        let before = self.output.continued();
         loop {
             // The cursor that leads to what is about to be read: whoever goes on from it misses nothing.
             let cursor = pages.cursor().map(str::to_owned).or_else(|| request.cursor.clone());
             let page = match pages.next().await {
                 Ok(Some(page)) => page,
                 Ok(None) => return Ok(false),
+                Err(error) if session.interrupt.asked() && error.is_cancelled() => {
+                    return Err(Ended::stop(interrupted(), cursor, true));
+                }
                 Err(error) => {
-                    let failures = stopped(session, connection, request, &error).await;
-                    return Err(Stop::Failed { failures, cursor });
+                    let mut failures = remote::call_failed(&error);
+                    name_neighbour(connection, request, &error, &mut failures).await;
+                    return Err(Ended::stop(failures, cursor, remote::is_passing(&error)));
                 }
             };
-            let room = self.limit.map_or(u64::MAX, |limit| limit.saturating_sub(self.records));
+            let room = self.limit.map_or(u64::MAX, |limit| limit.saturating_sub(before + self.records));
             let (records, count) = cut(&page.records, u64::from(page.count), room);
             match self.output.write(records) {
                 Ok(()) => {}
                 Err(WriteError::Closed) => return Err(Stop::Closed),
-                Err(WriteError::Failed(failure)) => {
-                    return Err(Stop::Failed { failures: failure.into(), cursor });
-                }
+                Err(WriteError::Failed(failure)) => return Err(Ended::stop(failure, cursor, false)),
             }
             self.records += count;
             self.progress.add(count);
             self.state = page.state;
-            if let (Some(since), Some(next), true) = (&mut since, &page.next, self.output.streams())
+            if let (Some(since), Some(next), true) = (&mut self.since, &page.next, self.output.streams())
                 && let Err(failure) = since.reached(next)
             {
-                return Err(Stop::Failed { failures: failure.into(), cursor: page.next });
+                return Err(Ended::stop(failure, page.next, false));
             }
             if count == room {
                 return Ok(page.next.is_some() || count < u64::from(page.count));
             }
             if session.interrupt.asked() && page.next.is_some() {
-                return Err(Stop::Failed { failures: interrupted().into(), cursor: page.next });
+                return Err(Ended::stop(interrupted(), page.next, true));
             }
         }
     }
+
+    /// Keeps what was read, and says how to go on.
+    fn abandon(mut self, ended: Ended) -> Failures {
+        let Ended { mut failures, cursor, passing } = ended;
+        self.progress.finish();
+        let to_file = !self.output.is_stdout();
+        let incremental = self.since.is_some();
+        let all = self.output.continued() + self.records;
+        let kept = if incremental && to_file {
+            // The next read begins anew, so these records will come again.
+            self.output.discard();
+            Ok(None)
+        } else {
+            self.output.abandon(self.records, cursor.as_deref())
+        };
+        let partial = match kept {
+            Ok(partial) => partial,
+            Err(WriteError::Closed) => None,
+            Err(WriteError::Failed(failure)) => {
+                failures.0.push(failure);
+                None
+            }
+        };
+        let Some(last) = failures.0.last_mut() else { return failures };
+        last.detail.insert("records".into(), json!(self.records));
+        if let Some(path) = &partial {
+            last.detail.insert("partial".into(), json!(path.display().to_string()));
+            last.notes.push(format!("{} before that are in {}, as NDJSON", counted(all, "record"), path.display()));
+        } else if self.records > 0 && !to_file {
+            last.notes.push(format!("{} before that were written", counted(self.records, "record")));
+        }
+        // To repeat what was refused helps nobody; but where something was read, there is a place to go on from.
+        if !passing && self.records == 0 {
+            return failures;
+        }
+        let first = if passing { "" } else { "once that is mended, " };
+        if incremental {
+            let place =
+                if to_file { "begins where the last complete one ended" } else { "goes on where this one ended" };
+            last.and_hint(format!("{first}run the same command again: it {place}"));
+        } else if let Some(cursor) = cursor.filter(|_| !to_file || partial.is_some() || self.records == 0) {
+            last.and_hint(format!("{first}go on with the same command and --cursor {cursor}"));
+            last.detail.insert("cursor".into(), json!(cursor));
+        }
+        failures
+    }
+}
+
+/// Whether the connector refused the cursor, and nothing else.
+fn refuses_cursor(failures: &Failures) -> bool {
+    let is = |failure: &Failure, key: &str, value: &str| failure.detail.get(key).is_some_and(|v| v == value);
+    matches!(failures.0.as_slice(), [one] if is(one, "pointer", "/cursor") || is(one, "code", "cursor-version"))
 }
 
 fn interrupted() -> Failure {
     Failure::new("stopped, as you asked").with("kind", "cancelled")
-}
-
-async fn stopped(session: &Session, connection: &Connection, request: &QueryRequest, error: &CallError) -> Failures {
-    if session.interrupt.asked() && error.is_cancelled() {
-        return interrupted().into();
-    }
-    let mut failures = remote::call_failed(error);
-    name_neighbour(connection, request, error, &mut failures).await;
-    failures
 }
 
 /// If the connector does not know a field or the object, names the one that was probably meant.

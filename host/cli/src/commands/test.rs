@@ -3,17 +3,18 @@
 use serde_json::{Value, json};
 
 use super::{print, print_json};
-use crate::error::{Failures, Result};
+use crate::error::{Failure, Failures, Result};
 use crate::remote;
 use crate::session::Session;
 
 /// Steps that were taken, in order.
-struct Steps {
+struct Steps<'a> {
+    session: &'a Session,
     json: bool,
     done: Vec<(String, bool)>,
 }
 
-impl Steps {
+impl Steps<'_> {
     fn put(&mut self, text: String, good: bool) -> Result<()> {
         if !self.json {
             print(&format!("{} {text}\n", if good { "ok  " } else { "FAIL" }))?;
@@ -26,6 +27,10 @@ impl Steps {
     fn check<T>(&mut self, name: &str, what: &str, result: Result<T>) -> Result<T> {
         match result {
             Ok(value) => Ok(value),
+            // Whoever stops a test learns nothing about the connection.
+            Err(_) if self.session.interrupt.asked() => {
+                Err(Failure::new("stopped, as you asked").with("kind", "cancelled").into())
+            }
             Err(failures) => {
                 self.put(what.to_owned(), false)?;
                 self.verdict(name, Some(&failures), json!({}))?;
@@ -45,7 +50,7 @@ impl Steps {
         if let (Some(result), Value::Object(more)) = (result.as_object_mut(), more) {
             result.extend(more);
             if let Some(failures) = failures {
-                result.insert("errors".into(), failures.0.iter().map(crate::error::Failure::to_json).collect());
+                result.insert("errors".into(), failures.0.iter().map(Failure::to_json).collect());
             }
         }
         print_json(&result)
@@ -53,7 +58,7 @@ impl Steps {
 }
 
 pub(super) async fn run(session: &Session, name: &str) -> Result<()> {
-    let mut steps = Steps { json: session.global.json, done: Vec::new() };
+    let mut steps = Steps { session, json: session.global.json, done: Vec::new() };
     let saved = steps.check(name, "the connection is in the project", session.project.connection(name))?;
     let variables = steps.check(name, "variables", session.variables())?;
     let loaded = steps.check(name, "the connector is loaded", session.connector().await)?;

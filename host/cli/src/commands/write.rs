@@ -9,25 +9,26 @@ use connector_host::{Activity as Instance, CallError, Connection, Effect};
 use serde_json::json;
 
 use super::describe::{activity_schema, not_offered};
-use crate::args::{Activity, Delete, Write, WriteOptions};
+use crate::args::{Delete, Verb, Write, WriteOptions};
 use crate::error::{Failure, Failures, Result};
-use crate::input::{self, Format, Records, Source};
-use crate::outcomes::{Outcomes, Tally};
+use crate::input::{self, Format, Records, Rows, Source};
+use crate::outcomes::{Outcomes, Tally, WITH_FILE, go_on};
 use crate::progress::{Progress, counted, grouped};
 use crate::remote;
 use crate::schema::Schema;
 use crate::session::{Session, describe, parse_schema};
-use crate::unsettled;
+use crate::unsent::{Unsent, were};
+use crate::unsettled::{self, Sent, Via};
 
-pub(super) async fn create_or_update(session: &Session, write: Write, activity: Activity) -> Result<()> {
+pub(super) async fn create_or_update(session: &Session, write: Write, verb: Verb) -> Result<()> {
     let mode = if write.upsert { WriteMode::Upsert } else { WriteMode::Strict };
-    let job = Job::new(session, activity, &write.options, mode, write.match_on).await?;
+    let job = Job::new(session, verb, &write.options, mode, write.match_on).await?;
     let source = if write.input.as_os_str() == "-" { Source::Stdin } else { Source::File(write.input) };
     job.run(source).await
 }
 
 pub(super) async fn delete(session: &Session, delete: Delete) -> Result<()> {
-    let job = Job::new(session, Activity::Delete, &delete.options, WriteMode::Strict, Vec::new()).await?;
+    let job = Job::new(session, Verb::Delete, &delete.options, WriteMode::Strict, Vec::new()).await?;
     let source = match delete.input {
         Some(path) if path.as_os_str() == "-" => Source::Stdin,
         Some(path) => Source::File(path),
@@ -67,7 +68,8 @@ fn keys(ids: &[String], key: &[String], schema: &Schema, object: &str) -> Result
 struct Job<'a> {
     session: &'a Session,
     connection: Connection,
-    activity: Activity,
+    via: Via,
+    verb: Verb,
     options: &'a WriteOptions,
     mode: WriteMode,
     match_on: Vec<String>,
@@ -88,24 +90,26 @@ enum Stop {
 impl<'a> Job<'a> {
     async fn new(
         session: &'a Session,
-        activity: Activity,
+        verb: Verb,
         options: &'a WriteOptions,
         mode: WriteMode,
         match_on: Vec<String>,
     ) -> Result<Self> {
-        let connection = session.connection(&options.name).await?;
+        let (connection, via) = session.connection_and_store(&options.name).await?;
         let described = describe(&connection, &options.object).await?;
+        let activity = verb.activity();
         let schema =
             activity_schema(&described, activity).ok_or_else(|| not_offered(&described, &options.object, activity))?;
         Ok(Self {
             session,
-            activity,
+            verb,
             options,
             mode,
             match_on,
             schema: parse_schema(&schema.request)?,
             key: described.key,
             connection,
+            via,
         })
     }
 
@@ -116,45 +120,79 @@ impl<'a> Job<'a> {
         };
         let format = self.options.input_format.or(by_name).unwrap_or(Format::Ndjson);
         let mut records = input::read(&source, format, &self.schema)?;
-        let from = self.options.from_row;
-        if from > records.count {
-            let failure = Failure::new(format!(
-                "--from-row {from} is behind the last record: {} holds {}",
-                source.name(),
-                records.count
-            ));
-            return Err(failure.into());
+        let count = records.count;
+        let from = self.options.from_row.unwrap_or(1);
+        let beyond = |what: &str, row: u64| {
+            Failure::new(format!("{what} {row} is behind the last record: {} holds {count}", source.name()))
+        };
+        if from > count {
+            return Err(beyond("--from-row", from).into());
+        }
+        // A file that rows are taken from is read before they are checked; one that is only written is not made until then.
+        let mut opened = if self.options.only_skipped { Some(self.outcomes()?) } else { None };
+        let rows = match &opened {
+            Some(outcomes) => Rows::These(outcomes.unsent.rows().clone()),
+            None => Rows::From(from),
+        };
+        let wanted = match &rows {
+            Rows::From(from) => count - from + 1,
+            Rows::These(rows) => {
+                if let Some(last) = rows.last().filter(|last| **last > count) {
+                    return Err(beyond("skipped row", *last).hint("pass the input of the first run").into());
+                }
+                rows.len() as u64
+            }
+        };
+        if wanted == 0 {
+            self.session.note("the outcomes file has no row that was skipped");
         }
         if self.options.dry_run {
-            return self.dry_run(&mut records).await;
+            return self.dry_run(&mut records, rows).await;
         }
         if !self.options.continue_on_error {
-            self.check_all(&mut records, &source.name()).await?;
+            self.check_all(&mut records, rows.clone(), &source.name()).await?;
         }
-        let mut outcomes = self.outcomes()?;
-        records.rewind_to(from)?;
-        let wanted = self.session.chatty();
-        let mut progress = Progress::start(&self.connection, self.done_word(), Some(records.count - from + 1), wanted);
-        let stop = self.send(&mut records, &mut outcomes, &progress).await.err();
+        let mut outcomes = match opened.take() {
+            Some(outcomes) => outcomes,
+            None => self.outcomes()?,
+        };
+        records.rewind_to(rows)?;
+        let chatty = self.session.chatty();
+        let mut progress = Progress::start(&self.connection, self.verb.done(), Some(wanted), chatty);
+        let stop = if wanted == 0 { None } else { self.send(&mut records, &mut outcomes, &progress).await.err() };
         let summary = progress.finish();
-        self.conclude(&outcomes, stop, records.count, &summary)
+        self.conclude(&outcomes, stop, count, &summary)
     }
 
-    fn outcomes(&self) -> Result<Outcomes> {
+    /// Where outcomes go, and what was not sent so far.
+    fn outcomes(&self) -> Result<Outcomes, Failure> {
+        let unsent = Unsent::from_row(self.options.from_row.unwrap_or(1));
         let Some(path) = &self.options.outcomes else {
-            return Ok(Outcomes::on_stdout());
+            let mut outcomes = Outcomes::on_stdout();
+            outcomes.unsent = unsent;
+            return Ok(outcomes);
         };
-        let (outcomes, doubt) = Outcomes::in_file(path, self.options.from_row > 1)?;
-        if let Some(rows) = doubt {
+        if self.options.only_skipped && !path.exists() {
+            let failure = Failure::new(format!("there is no outcomes file `{}`", path.display()));
+            return Err(failure.hint("--only-skipped takes the file that the first run wrote"));
+        }
+        let append = self.options.from_row.is_some() || self.options.only_skipped;
+        let (mut outcomes, earlier) = Outcomes::in_file(path, append, &self.sent())?;
+        if let Some((first, last)) = earlier.doubt {
             self.session.note(format!(
-                "note: rows {} to {} were under way when an earlier run ended; `connector resolve {} {}` looks them up",
-                rows.first_row,
-                rows.last_row,
+                "note: rows {first} to {last} were under way when an earlier run ended; `connector resolve {} {}` looks them up",
                 self.options.name,
                 path.display()
             ));
         }
+        outcomes.unsent = if self.options.only_skipped { earlier.unsent } else { unsent };
         Ok(outcomes)
+    }
+
+    /// What the outcomes file notes of every call.
+    fn sent(&self) -> Sent {
+        let write = unsettled::Write::new(self.verb, &self.request(Vec::new(), false));
+        Sent { via: self.via.clone(), write }
     }
 
     fn request(&self, records: Vec<u8>, validate_only: bool) -> WriteRequest {
@@ -169,21 +207,25 @@ impl<'a> Job<'a> {
     }
 
     async fn call(&self, instance: &mut Instance, request: &WriteRequest) -> Result<Vec<Outcome>, CallError> {
-        match self.activity {
-            Activity::Create => instance.create(request).await,
-            Activity::Update => instance.update(request).await,
-            Activity::Delete | Activity::Query => instance.delete(request).await,
+        match self.verb {
+            Verb::Create => instance.create(request).await,
+            Verb::Update => instance.update(request).await,
+            Verb::Delete => instance.delete(request).await,
         }
     }
 
     /// Lets the connector check all records. Sends nothing.
-    async fn check(&self, records: &mut Records, outcomes: &mut Outcomes) -> Result<()> {
-        records.rewind_to(self.options.from_row)?;
+    async fn check(&self, records: &mut Records, rows: Rows, outcomes: &mut Outcomes) -> Result<()> {
+        records.rewind_to(rows)?;
         let mut instance = self.connection.activity().await.map_err(|e| remote::call_failed(&e))?;
         let _guard = self.session.interrupt.cancels(instance.canceller());
         while let Some(batch) = records.next_batch(self.options.batch)? {
             let request = self.request(batch.ndjson, true);
             let result = self.call(&mut instance, &request).await.map_err(|e| remote::call_failed(&e))?;
+            let (result, stop) = complete(result, batch.count);
+            if let Some(Stop::Failed(failures)) = stop {
+                return Err(failures);
+            }
             outcomes.write(batch.first_row, &result)?;
             if self.session.interrupt.asked() {
                 return Err(Failure::new("stopped, as you asked; nothing was sent").with("kind", "cancelled").into());
@@ -193,9 +235,9 @@ impl<'a> Job<'a> {
     }
 
     /// Refuses the whole input if one record is wrong.
-    async fn check_all(&self, records: &mut Records, name: &str) -> Result<()> {
+    async fn check_all(&self, records: &mut Records, rows: Rows, name: &str) -> Result<()> {
         let mut found = Outcomes::nowhere();
-        self.check(records, &mut found).await?;
+        self.check(records, rows, &mut found).await?;
         let bad = found.tally.failed + found.tally.unknown;
         if bad == 0 {
             return Ok(());
@@ -209,12 +251,9 @@ impl<'a> Job<'a> {
             .into())
     }
 
-    async fn dry_run(&self, records: &mut Records) -> Result<()> {
-        let mut outcomes = match &self.options.outcomes {
-            Some(path) => Outcomes::in_file(path, false)?.0,
-            None => Outcomes::on_stdout(),
-        };
-        self.check(records, &mut outcomes).await?;
+    async fn dry_run(&self, records: &mut Records, rows: Rows) -> Result<()> {
+        let mut outcomes = Outcomes::on_stdout();
+        self.check(records, rows, &mut outcomes).await?;
         let bad = outcomes.tally.failed + outcomes.tally.unknown;
         self.session.note(format!(
             "dry run: {} valid, {} not valid; nothing was sent",
@@ -236,14 +275,13 @@ impl<'a> Job<'a> {
         let failed = |failure: Failure| Stop::Failed(failure.into());
         let mut instance = self.connection.activity().await.map_err(|e| Stop::Failed(remote::call_failed(&e)))?;
         let _guard = self.session.interrupt.cancels(instance.canceller());
-        let write = unsettled::Write::new(self.activity, &self.request(Vec::new(), false)).to_json();
+        let sent = self.sent();
         while let Some(batch) = records.next_batch(self.options.batch).map_err(failed)? {
             if self.session.interrupt.asked() {
-                outcomes.go_on_at.get_or_insert(batch.first_row);
                 return Err(Stop::Interrupt);
             }
             let request = self.request(batch.ndjson, false);
-            outcomes.sending(batch.first_row, batch.count, &write, &request.records).map_err(failed)?;
+            outcomes.sending(batch.first_row, batch.count, &sent, &request.records).map_err(failed)?;
             let (result, stop) = match self.call(&mut instance, &request).await {
                 Ok(result) => complete(result, batch.count),
                 Err(error) => {
@@ -265,13 +303,11 @@ impl<'a> Job<'a> {
             outcomes.write(batch.first_row, &result).map_err(failed)?;
             progress.add(outcomes.tally.applied - before.applied);
             if let Some(stop) = stop {
-                outcomes.go_on_at.get_or_insert(batch.first_row + batch.count);
                 return Err(stop);
             }
             let bad = (outcomes.tally.failed - before.failed) + (outcomes.tally.unknown - before.unknown);
             let skipped = outcomes.tally.skipped > before.skipped;
             if bad > 0 && !self.options.continue_on_error {
-                outcomes.go_on_at.get_or_insert(batch.first_row + batch.count);
                 return Err(Stop::Record);
             }
             if skipped && self.session.interrupt.asked() {
@@ -281,18 +317,10 @@ impl<'a> Job<'a> {
         Ok(())
     }
 
-    fn done_word(&self) -> &'static str {
-        match self.activity {
-            Activity::Create => "created",
-            Activity::Update | Activity::Query => "updated",
-            Activity::Delete => "deleted",
-        }
-    }
-
     /// Says what was done, and how to go on.
     fn conclude(&self, outcomes: &Outcomes, stop: Option<Stop>, last_row: u64, summary: &str) -> Result<()> {
         let Tally { applied, failed, unknown, skipped } = outcomes.tally;
-        let verb = if self.mode == WriteMode::Upsert { "created or updated" } else { self.done_word() };
+        let verb = if self.mode == WriteMode::Upsert { "created or updated" } else { self.verb.done() };
         let mut told = format!("{} {verb}", counted(applied, "record"));
         for (count, word) in [(failed, "failed"), (unknown, "unknown"), (skipped, "not sent")] {
             if count > 0 {
@@ -304,15 +332,12 @@ impl<'a> Job<'a> {
 
         let mut list = Vec::new();
         if failed + unknown > 0 {
-            let mut words = Vec::new();
-            for (count, word) in [(failed, "failed"), (unknown, "may or may not have been done")] {
-                if count > 0 {
-                    words.push(format!("{} {word}", counted(count, "record")));
-                }
-            }
-            list.push(examples(Failure::new(words.join(", ")), outcomes, failed + unknown));
+            list.push(examples(Failure::new(outcomes.tally.wrong()), outcomes, failed + unknown));
         }
         match stop {
+            None if list.is_empty() && skipped > 0 => {
+                list.push(Failure::new(format!("{} not sent", counted(skipped, "record"))));
+            }
             None | Some(Stop::Record) => {}
             Some(Stop::Interrupt) => list.push(Failure::new("stopped, as you asked").with("kind", "cancelled")),
             Some(Stop::Failed(more)) => list.extend(more.0),
@@ -320,16 +345,42 @@ impl<'a> Job<'a> {
         if let (Some(failure), Some(file)) = (list.first_mut().filter(|_| unknown > 0), outcomes.file()) {
             failure.hint = Some(format!("`connector resolve {} {}` looks them up", self.options.name, file.display()));
         }
-        if let Some(failure) = list.last_mut() {
-            let tally = json!({ "applied": applied, "failed": failed, "unknown": unknown, "skipped": skipped });
-            failure.detail.insert("outcomes".into(), tally);
-            if let Some(row) = outcomes.go_on_at.filter(|row| *row <= last_row) {
-                let go_on = format!("row {row} and what follows was not sent: go on with --from-row {row}");
-                failure.hint = Some(failure.hint.take().map_or(go_on.clone(), |hint| format!("{hint}; {go_on}")));
-                failure.detail.insert("from_row".into(), json!(row));
+        match list.last_mut() {
+            Some(failure) => {
+                failure.detail.insert("outcomes".into(), outcomes.tally.to_json());
+                self.hint_rest(failure, outcomes, last_row);
             }
+            None if self.options.only_skipped && outcomes.unsent.rest().from_row <= last_row => {
+                let rest = outcomes.unsent.rest();
+                self.session.note(format!("row {0} and what follows was not sent yet: --from-row {0}", rest.from_row));
+            }
+            None => {}
         }
         Failures::check(list)
+    }
+
+    /// Says how to send what was not sent.
+    fn hint_rest(&self, failure: &mut Failure, outcomes: &Outcomes, last_row: u64) {
+        let rest = outcomes.unsent.rest();
+        let skipped: Vec<u64> = outcomes.unsent.rows().iter().copied().collect();
+        if self.options.only_skipped && !skipped.is_empty() {
+            failure.and_hint(format!("{} not sent: go on with --only-skipped", were(&skipped)));
+            failure.detail.insert("skipped_rows".into(), json!(skipped));
+        } else if !rest.between.is_empty() {
+            let hint = if rest.from_row <= last_row {
+                go_on(&rest, outcomes.file().is_some())
+            } else if outcomes.file().is_some() {
+                format!("{} not sent: go on with --only-skipped", were(&rest.between))
+            } else {
+                format!("{} not sent: send them as an input of their own; {WITH_FILE}", were(&rest.between))
+            };
+            failure.and_hint(hint);
+            failure.detail.insert("skipped_rows".into(), json!(rest.between));
+        } else if rest.from_row <= last_row {
+            failure
+                .and_hint(format!("row {0} and what follows was not sent: go on with --from-row {0}", rest.from_row));
+            failure.detail.insert("from_row".into(), json!(rest.from_row));
+        }
     }
 }
 
@@ -360,16 +411,17 @@ fn lost(message: &str) -> Error {
     }
 }
 
-/// Holds the connector to one outcome per record. Records that it says nothing about are unknown.
-fn complete(mut result: Vec<Outcome>, count: u64) -> (Vec<Outcome>, Option<Stop>) {
+/// Holds the connector to one outcome per record. If there are more or fewer, nobody knows which belongs to which: then all of
+/// them are unknown.
+fn complete(result: Vec<Outcome>, count: u64) -> (Vec<Outcome>, Option<Stop>) {
     let count = usize::try_from(count).unwrap_or(usize::MAX);
     if result.len() == count {
         return (result, None);
     }
     let message = format!("the connector gave {} outcomes for {count} records", result.len());
-    result.resize(count, Outcome::Unknown(lost(&message)));
+    let unknown = vec![Outcome::Unknown(lost(&message)); count];
     let failure = Failure::defect(message).hint("this is a defect of the connector: please report it");
-    (result, Some(Stop::Failed(failure.into())))
+    (unknown, Some(Stop::Failed(failure.into())))
 }
 
 #[cfg(test)]
@@ -390,9 +442,15 @@ mod tests {
     }
 
     #[test]
-    fn a_record_without_an_outcome_is_unknown() {
-        let (result, stop) = complete(vec![Outcome::Skipped], 3);
-        assert!(matches!(result.as_slice(), [Outcome::Skipped, Outcome::Unknown(_), Outcome::Unknown(_)]));
-        assert!(stop.is_some());
+    fn a_wrong_number_of_outcomes_makes_every_record_unknown() {
+        for given in [1, 4] {
+            let (result, stop) = complete(vec![Outcome::Applied("{}".into()); given], 3);
+            assert!(
+                matches!(result.as_slice(), [Outcome::Unknown(_), Outcome::Unknown(_), Outcome::Unknown(_)]),
+                "{result:?}"
+            );
+            assert!(stop.is_some());
+        }
+        assert!(complete(vec![Outcome::Skipped], 1).1.is_none());
     }
 }

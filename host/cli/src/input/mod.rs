@@ -4,6 +4,7 @@
 //! nothing. On the way it is copied as NDJSON, into memory if it is small and else into an unnamed temporary file: memory stays
 //! flat, stdin needs no second reading, and a file that somebody changes meanwhile cannot slip unchecked records in.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, Write};
 use std::path::{Path, PathBuf};
@@ -76,11 +77,36 @@ pub(crate) struct Place {
     pub column: Option<u64>,
 }
 
+/// Bytes of one call's records at most, so that a request's body and the connector's memory stay within their limits; and so
+/// also of one record.
+const MOST_BYTES: usize = 8 << 20;
+
+/// Which records are wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Rows {
+    /// All from this one on, counted from one.
+    From(u64),
+    /// These.
+    These(BTreeSet<u64>),
+}
+
+impl Rows {
+    fn holds(&self, row: u64) -> bool {
+        match self {
+            Self::From(first) => row >= *first,
+            Self::These(rows) => rows.contains(&row),
+        }
+    }
+}
+
 /// An input that was read to its end and found good.
 #[derive(Debug)]
 pub(crate) struct Records {
     spool: BufReader<SpooledTempFile>,
     next_row: u64,
+    wanted: Rows,
+    /// A record that did not fit into the batch before it.
+    ahead: Option<Vec<u8>>,
     /// Number of records.
     pub count: u64,
 }
@@ -111,7 +137,8 @@ pub(crate) fn read(source: &Source, format: Format, schema: &Schema) -> Result<R
 
 /// Reads and checks everything that `reader` has; messages call it `name`.
 pub(crate) fn read_from(reader: impl Read, name: &str, format: Format, schema: &Schema) -> Result<Records, Failure> {
-    let mut sink = Sink { out: BufWriter::new(SpooledTempFile::new(MOST_IN_MEMORY)), count: 0 };
+    let spool = SpooledTempFile::new(MOST_IN_MEMORY);
+    let mut sink = Sink { out: BufWriter::new(spool), count: 0, name: name.to_owned() };
     let input = BufReader::new(utf8::Checked::new(reader));
     match format {
         Format::Ndjson => json::read_lines(input, name, &mut sink)?,
@@ -128,7 +155,7 @@ pub(crate) fn read_from(reader: impl Read, name: &str, format: Format, schema: &
     let count = sink.count;
     let mut file = sink.out.into_inner().map_err(|e| no_spool(e.error()))?;
     file.rewind().map_err(|e| no_spool(&e))?;
-    Ok(Records { spool: BufReader::new(file), next_row: 1, count })
+    Ok(Records { spool: BufReader::new(file), next_row: 1, wanted: Rows::From(1), ahead: None, count })
 }
 
 fn no_spool(error: &io::Error) -> Failure {
@@ -141,42 +168,62 @@ fn no_spool(error: &io::Error) -> Failure {
 struct Sink {
     out: BufWriter<SpooledTempFile>,
     count: u64,
+    /// What messages call the input.
+    name: String,
 }
 
 impl Sink {
     /// Takes one record, which must be a JSON object on one line.
     fn put(&mut self, record: &[u8]) -> Result<(), Failure> {
         self.count += 1;
+        if record.len() >= MOST_BYTES {
+            let place = Place { row: Some(self.count), ..Place::default() };
+            return Err(bad_input(&self.name, place, format!("a record has at most {} MiB", MOST_BYTES >> 20)));
+        }
         self.out.write_all(record).and_then(|()| self.out.write_all(b"\n")).map_err(|e| no_spool(&e))
     }
 }
 
 impl Records {
-    /// Starts over at this record, counted from one.
-    pub(crate) fn rewind_to(&mut self, row: u64) -> Result<(), Failure> {
+    /// Starts over, with these records.
+    pub(crate) fn rewind_to(&mut self, rows: Rows) -> Result<(), Failure> {
         self.spool.rewind().map_err(|e| no_spool(&e))?;
-        self.next_row = 1;
-        let mut skipped = Vec::new();
-        while self.next_row < row {
-            skipped.clear();
-            if self.spool.read_until(b'\n', &mut skipped).map_err(|e| no_spool(&e))? == 0 {
-                break;
-            }
-            self.next_row += 1;
-        }
+        (self.next_row, self.ahead, self.wanted) = (1, None, rows);
         Ok(())
     }
 
-    /// The next records, at most `size` of them; none at the end.
+    /// The next records that follow each other, at most `size` of them and 8 MiB; none at the end.
     pub(crate) fn next_batch(&mut self, size: u64) -> Result<Option<Batch>, Failure> {
         let mut batch = Batch { first_row: self.next_row, count: 0, ndjson: Vec::new() };
+        let mut line = Vec::new();
         while batch.count < size.max(1) {
-            if self.spool.read_until(b'\n', &mut batch.ndjson).map_err(|e| no_spool(&e))? == 0 {
+            match self.ahead.take() {
+                Some(ahead) => line = ahead,
+                None => {
+                    line.clear();
+                    if self.spool.read_until(b'\n', &mut line).map_err(|e| no_spool(&e))? == 0 {
+                        break;
+                    }
+                }
+            }
+            if !self.wanted.holds(self.next_row) {
+                self.next_row += 1;
+                if batch.count > 0 {
+                    break;
+                }
+                continue;
+            }
+            if batch.count > 0 && batch.ndjson.len() + line.len() > MOST_BYTES {
+                self.ahead = Some(line);
                 break;
             }
+            if batch.count == 0 {
+                batch.first_row = self.next_row;
+            }
+            batch.ndjson.extend_from_slice(&line);
             batch.count += 1;
+            self.next_row += 1;
         }
-        self.next_row += batch.count;
         Ok((batch.count > 0).then_some(batch))
     }
 }
@@ -236,10 +283,32 @@ mod tests {
         assert_eq!(records.count, 5);
         let first = records.next_batch(2).unwrap().unwrap();
         assert_eq!((first.first_row, first.count, first.ndjson.as_slice()), (1, 2, &b"{\"id\":1}\n{\"id\":2}\n"[..]));
-        records.rewind_to(4).unwrap();
+        records.rewind_to(Rows::From(4)).unwrap();
         let rest = records.next_batch(10).unwrap().unwrap();
         assert_eq!((rest.first_row, rest.count, rest.ndjson.as_slice()), (4, 2, &b"{\"id\":4}\n{\"id\":5}\n"[..]));
         assert!(records.next_batch(10).unwrap().is_none());
+        records.rewind_to(Rows::These([1, 3, 4].into())).unwrap();
+        let mut got = Vec::new();
+        while let Some(batch) = records.next_batch(10).unwrap() {
+            got.push((batch.first_row, String::from_utf8(batch.ndjson).unwrap()));
+        }
+        assert_eq!(got, [(1, "{\"id\":1}\n".into()), (3, "{\"id\":3}\n{\"id\":4}\n".into())]);
+    }
+
+    #[test]
+    fn a_batch_is_bounded_by_its_bytes_too() {
+        let schema = Schema::parse("{}").unwrap();
+        let record = |bytes: usize| format!("{{\"t\":\"{}\"}}\n", "x".repeat(bytes - 9));
+        let text = record(MOST_BYTES / 2).repeat(5) + &record(MOST_BYTES);
+        let mut records = read(&Source::Text(text), Format::Ndjson, &schema).unwrap();
+        let mut batches = Vec::new();
+        while let Some(batch) = records.next_batch(1000).unwrap() {
+            assert!(batch.ndjson.len() <= MOST_BYTES);
+            batches.push((batch.first_row, batch.count));
+        }
+        assert_eq!(batches, [(1, 2), (3, 2), (5, 1), (6, 1)], "none is lost");
+        let failure = read(&Source::Text(record(MOST_BYTES + 1)), Format::Ndjson, &schema).unwrap_err();
+        assert!(failure.message.contains("row 1") && failure.causes[0].contains("8 MiB"), "{failure:?}");
     }
 
     #[test]

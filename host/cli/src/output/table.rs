@@ -7,6 +7,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, TableComponent, pres
 
 use super::RecordWriter;
 use crate::json::{for_each_member, is_number, lines};
+use crate::terminal::on_one_line;
 
 /// Characters that a column needs at least to be of use, with its margins.
 const MIN_COLUMN: usize = 10;
@@ -31,7 +32,7 @@ impl Preview {
         let fit = (usize::from(width) / MIN_COLUMN).max(1);
         let shown = self.columns.len().min(fit);
         let mut table = base(width);
-        table.set_header(self.columns.iter().take(shown));
+        table.set_header(self.columns.iter().take(shown).map(|name| on_one_line(name)));
         for row in &self.rows {
             let mut cells = vec![String::new(); shown];
             for (index, text) in row {
@@ -49,7 +50,7 @@ impl Preview {
         }
         let mut text = format!("{}\n", table.trim_fmt());
         if let Some(rest) = self.columns.get(shown..).filter(|rest| !rest.is_empty()) {
-            text.push_str(&format!("{} more fields: {}\n", rest.len(), rest.join(", ")));
+            text.push_str(&format!("{} more fields: {}\n", rest.len(), on_one_line(&rest.join(", "))));
         }
         text
     }
@@ -122,7 +123,8 @@ fn cell(raw: &str) -> String {
         _ if raw == "null" => String::new(),
         _ => raw.to_owned(),
     };
-    text.chars().take(MAX_CELL).map(|c| if c.is_control() { ' ' } else { c }).collect()
+    let short: String = text.chars().take(MAX_CELL).collect();
+    on_one_line(&short)
 }
 
 /// An empty table in the style of all tables of this program.
@@ -166,7 +168,9 @@ mod tests {
 
     #[test]
     fn digits_stand_as_they_are_and_control_characters_do_not_reach_the_terminal() {
-        let text = table(&["price", "w.u"], 80, "{\"price\":25.00,\"w\":{\"u\":\"k\\u001b[31m\\ng\"}}\n");
+        let text =
+            table(&["price", "w.u"], 80, "{\"price\":25.00,\"w\":{\"u\":\"k\\u001b[31m\\ng\"},\"\\u001b[2Jx\":1}\n");
         assert!(text.contains("25.00") && text.contains("k [31m g"), "{text}");
+        assert!(text.contains(" [2Jx") && text.chars().all(|c| c == '\n' || !c.is_control()), "{text:?}");
     }
 }

@@ -125,6 +125,13 @@ impl Variables {
         names
     }
 
+    /// Makes sure that the value is not shown.
+    pub(crate) fn hide(&mut self, name: &str) {
+        if let Some(variable) = self.all.get_mut(name) {
+            variable.hidden = true;
+        }
+    }
+
     /// Adds a hidden value, as `secrets.toml` would.
     pub(crate) fn add_secret(&mut self, name: &str, value: Secret, file: &Path) {
         let secret =
@@ -138,7 +145,11 @@ impl connector_host::Variables for Variables {
         if !is_variable_name(name) {
             return Err(VariableError::InvalidName(name.to_owned()));
         }
-        self.find(name).and_then(|v| v.value).ok_or_else(|| VariableError::Undefined(name.to_owned()))
+        let undefined = || VariableError::Undefined(name.to_owned());
+        let variable = self.find(name).ok_or_else(undefined)?;
+        let value = variable.value.ok_or_else(undefined)?;
+        // What may be seen is not taken out of messages: a store's name in one is no leak.
+        Ok(if variable.hidden { value } else { Secret::public(value.reveal()) })
     }
 }
 

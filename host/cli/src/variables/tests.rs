@@ -76,6 +76,17 @@ fn secrets_are_hidden_and_a_variable_that_is_hidden_once_stays_hidden() {
 }
 
 #[test]
+fn a_variable_that_is_not_hidden_is_given_out_as_one_that_may_be_seen() {
+    let project = Project::new("[variables]\nopen = \"o\"\nclosed = { value = \"c\", hidden = true }\n", "");
+    let mut variables = project.load(None, &[], &["typed=x"]).unwrap();
+    let hidden = |variables: &Variables, name: &str| variables.get(name).unwrap().is_hidden();
+    assert!(!hidden(&variables, "open"));
+    assert!(hidden(&variables, "closed") && hidden(&variables, "typed"));
+    variables.hide("open");
+    assert!(hidden(&variables, "open"), "a secret setting mentions it");
+}
+
+#[test]
 fn a_name_with_dashes_can_be_set_in_a_shell() {
     let project = Project::new("", "");
     let variables = project.load(None, &[("CONNECTOR_VAR_STORE_HASH", "h")], &[]).unwrap();

@@ -54,6 +54,22 @@ fn a_secret_that_is_typed_in_is_kept_apart_and_never_shown() {
 }
 
 #[test]
+fn a_connection_that_is_replaced_leaves_no_secret_behind() {
+    let project = Project::empty();
+    project.write("secrets.toml", "[variables]\nmine = \"kept\"\n");
+    project.run(&["connection", "add", "a", "--set", "token=s3cret-one", "--set", "greeting=[mine]"]).good();
+    assert!(project.read("secrets.toml").contains("s3cret-one"));
+    let replace = ["connection", "add", "a", "--replace", "--set", "token=[own]", "--var", "own=x"];
+    project.run(&replace).good();
+    assert!(!project.read("secrets.toml").contains("s3cret-one"), "{}", project.read("secrets.toml"));
+    assert!(project.read("secrets.toml").contains("kept"), "what the program did not make is not its to remove");
+    project.run(&["connection", "add", "a", "--replace", "--set", "token=s3cret-two"]).good();
+    project.run(&["connection", "add", "a", "--replace", "--set", "token=s3cret-three"]).good();
+    let secrets = project.read("secrets.toml");
+    assert!(secrets.contains("s3cret-three") && !secrets.contains("s3cret-two"), "{secrets}");
+}
+
+#[test]
 fn a_literal_secret_in_the_file_is_shown_as_stars_and_warned_about() {
     let project = Project::empty();
     project.write(

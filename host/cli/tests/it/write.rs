@@ -75,6 +75,10 @@ fn without_it_an_unknown_outcome_stops_and_says_where_to_go_on() {
     let lines: Vec<Value> = file.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
     assert_eq!(lines[0]["sending"], json!({"first_row": 1, "last_row": 3}));
     assert_eq!(lines[0]["write"], json!({"activity": "create", "object": "people"}));
+    assert_eq!(
+        (&lines[0]["connection"]["name"], &lines[0]["connection"]["connector"]),
+        (&json!("people"), &json!("fixed"))
+    );
     assert_eq!(lines[0]["records"][1], json!({"name": "unknown"}));
     assert_eq!(lines[3], json!({"row": 3, "outcome": "skipped"}));
     assert_eq!(lines.len(), 4, "{file}");
@@ -196,12 +200,120 @@ fn unknown_rows_are_looked_up_and_the_others_stay_as_they_were() {
     project.run(&["resolve", "people", "plain.ndjson"]).bad(1, &["does not say what was sent", "stdout"]);
 }
 
+/// The connection `people` as outcomes files name it.
+fn connection(project: &Project) -> Value {
+    let args = ["create", "people", "people", "--outcomes", "one.ndjson"];
+    project.run_with(&args, "{\"name\":\"A\"}\n").good();
+    let line: Value = serde_json::from_str(project.read("one.ndjson").lines().next().unwrap()).unwrap();
+    line["connection"].clone()
+}
+
+#[test]
+fn skipped_rows_in_front_of_others_are_named_and_sent_by_themselves() {
+    let project = Project::with_people();
+    let connection = connection(&project);
+    let sending = |first: u64, last: u64| {
+        format!(
+            "{{\"sending\":{{\"first_row\":{first},\"last_row\":{last}}},\"connection\":{},\
+             \"write\":{{\"activity\":\"create\",\"object\":\"people\"}},\"records\":[]}}\n",
+            connection
+        )
+    };
+    let line = |row: u64, word: &str| format!("{{\"row\":{row},\"outcome\":\"{word}\"}}\n");
+    // As a connector leaves it that sends in another order than that of the rows: 1, 3 and 5 were not sent, 6 not looked at.
+    let file = [
+        sending(1, 3),
+        line(1, "skipped"),
+        line(2, "applied"),
+        line(3, "skipped"),
+        sending(4, 5),
+        line(4, "failed"),
+        line(5, "skipped"),
+    ]
+    .concat();
+    project.write("o.ndjson", &file);
+    let input = project.write("in.ndjson", people(6));
+    let args = ["create", "people", "people", "--input", &input, "--outcomes", "o.ndjson"];
+    project
+        .run(&args)
+        .bad(1, &["rows 1, 3, 5 were not sent: send them with --only-skipped, then go on with --from-row 6"]);
+    let rest = project.run(&[&args[..], &["--only-skipped"]].concat()).good();
+    rest.says(&["3 records created", "row 6 and what follows was not sent yet: --from-row 6"]);
+    let after = project.read("o.ndjson");
+    let sent: Vec<Value> = after[file.len()..].lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let names: Vec<&Value> =
+        sent.iter().filter_map(|l| l["records"].as_array()).flatten().map(|r| &r["name"]).collect();
+    assert_eq!(names, ["P 1", "P 3", "P 5"]);
+    let rows: Vec<u64> = sent.iter().filter_map(|l| l["row"].as_u64()).collect();
+    assert_eq!(rows, [1, 3, 5]);
+    project.run(&args).bad(1, &["go on with --from-row 6"]);
+    project.run(&[&args[..], &["--only-skipped"]].concat()).good().says(&["no row that was skipped"]);
+    project.run(&["create", "people", "people", "--only-skipped"]).bad(1, &["--outcomes"]);
+    let nowhere = ["create", "people", "people", "--input", &input, "--outcomes", "no.ndjson", "--only-skipped"];
+    project.run(&nowhere).bad(1, &["no outcomes file `no.ndjson`"]);
+    assert!(!project.path("no.ndjson").exists());
+}
+
+#[test]
+fn going_on_from_the_first_row_adds_to_the_file() {
+    let project = Project::with_people();
+    let args = ["create", "people", "people", "--outcomes", "o.ndjson"];
+    project.run_with(&args, &people(1)).good();
+    let before = project.read("o.ndjson");
+    project.run_with(&[&args[..], &["--from-row", "1"]].concat(), &people(2)).good().says(&["2 records created"]);
+    assert!(project.read("o.ndjson").starts_with(&before));
+    project.run_with(&[&args[..], &["--from-row", "3"]].concat(), &people(2)).bad(1, &["behind the last record"]);
+}
+
+#[test]
+fn a_dry_run_leaves_nothing_that_looks_like_a_run() {
+    let project = Project::with_people();
+    let args = ["create", "people", "people", "--dry-run", "--outcomes", "o.ndjson"];
+    project.run_with(&args, &people(1)).bad(1, &["--dry-run", "--outcomes"]);
+    assert!(!project.path("o.ndjson").exists());
+}
+
+#[test]
+fn a_batch_has_a_bound() {
+    let project = Project::with_people();
+    project.run_with(&["create", "people", "people", "--batch", "1001"], &people(1)).bad(1, &["1001", "1..=1000"]);
+    let huge = format!("{{\"name\":\"{}\"}}\n", "x".repeat(8 << 20));
+    project.run_with(&["create", "people", "people"], &huge).bad(1, &["stdin", "row 1", "at most 8 MiB"]);
+}
+
+#[test]
+fn outcomes_are_looked_up_over_the_connection_that_wrote_them() {
+    let project = Project::with_people();
+    let both = "[connections.people]\nconnector = \"fixed\"\n[connections.others]\nconnector = \"fixed\"\n";
+    project.write("connections.toml", both);
+    let input = "{\"name\":\"unknown\"}\n";
+    project.run_with(&["create", "people", "people", "--outcomes", "o.ndjson"], input).bad_quietly(1);
+    project.run(&["resolve", "others", "o.ndjson"]).bad(1, &["`o.ndjson` are of the connection `people`"]);
+    let go_on = ["create", "others", "people", "--outcomes", "o.ndjson", "--from-row", "1"];
+    project.run_with(&go_on, input).bad(1, &["are of the connection `people`", "another file"]);
+    project.write(
+        "connections.toml",
+        "[connections.people]\nconnector = \"fixed\"\ngrant = [\"https://fixed.example\"]\n\
+         [connections.people.settings]\naddress = \"https://fixed.example\"\n",
+    );
+    project.run(&["resolve", "people", "o.ndjson"]).bad(1, &["another store"]);
+    project.write(
+        "connections.toml",
+        "[connections.people]\nconnector = \"fixed\"\n[connections.people.settings]\ngreeting = \"hi\"\n",
+    );
+    project.run(&["resolve", "people", "o.ndjson"]).says(&["1 row looked up"]);
+}
+
 #[test]
 fn rows_under_way_in_a_killed_run_are_looked_up_too() {
     let project = Project::with_people();
-    let announced = "{\"sending\":{\"first_row\":1,\"last_row\":2},\"write\":{\"activity\":\"update\",\"object\":\"people\"},\
-                     \"records\":[{\"id\":1,\"name\":\"A\"},{\"id\":2,\"name\":\"B\"}]}\n{\"row\":1,\"outc";
-    project.write("o.ndjson", announced);
+    let announced = format!(
+        "{{\"sending\":{{\"first_row\":1,\"last_row\":2}},\"connection\":{},\
+         \"write\":{{\"activity\":\"update\",\"object\":\"people\"}},\
+         \"records\":[{{\"id\":1,\"name\":\"A\"}},{{\"id\":2,\"name\":\"B\"}}]}}\n{{\"row\":1,\"outc",
+        connection(&project)
+    );
+    project.write("o.ndjson", &announced);
     let ran = project.run(&["resolve", "people", "o.ndjson"]).good();
     let rows: Vec<(u64, &str)> = vec![(1, "applied"), (2, "applied")];
     let lines = ran.lines();
@@ -222,6 +334,8 @@ fn with_json_errors_are_one_object_on_stderr() {
     assert_eq!(ran.lines().len(), 2);
     let ran = run(&mut project.bare(&["create", "--nonsense", "--json"]));
     assert_eq!((ran.code, ran.error_json()["exit"].as_u64()), (1, Some(1)));
+    let ran = run(&mut project.bare(&["query", "--json"]));
+    assert!(ran.error_json()["errors"][0]["message"].as_str().unwrap().contains("<NAME> <OBJECT>"), "{ran:#?}");
 }
 
 impl crate::support::Ran {

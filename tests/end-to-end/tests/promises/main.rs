@@ -5,6 +5,7 @@ mod command_line;
 mod contract;
 mod coverage;
 mod incremental;
+mod interrupted;
 mod model;
 mod outcomes;
 mod quota;

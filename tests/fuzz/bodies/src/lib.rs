@@ -27,6 +27,9 @@ mod json;
 #[path = "../../../../host/cli/src/schema.rs"]
 #[allow(dead_code, unreachable_pub)]
 mod schema;
+#[path = "../../../../host/cli/src/terminal.rs"]
+#[allow(dead_code, unreachable_pub)]
+mod terminal;
 
 mod feed;
 mod oracle;
