@@ -15,17 +15,26 @@ pub enum How {
     Memory,
     /// `log`: writes 5000 log lines that hold the token, and answers a failure that holds it too.
     Log,
+    /// `skip`: waits until the host cancels the call; a write then answers that every record was skipped.
+    Skip,
+    /// `few`: a write answers one outcome too few.
+    Few,
+    /// `many`: a write answers one outcome too many.
+    Many,
 }
 
 impl How {
     /// All of them with their names.
-    pub const ALL: [(&'static str, Self); 6] = [
+    pub const ALL: [(&'static str, Self); 9] = [
         ("wait", Self::Wait),
         ("deaf", Self::Deaf),
         ("trap", Self::Trap),
         ("loop", Self::Loop),
         ("memory", Self::Memory),
         ("log", Self::Log),
+        ("skip", Self::Skip),
+        ("few", Self::Few),
+        ("many", Self::Many),
     ];
 
     /// The one of this name.
