@@ -87,7 +87,12 @@ fn seconds(ms: u64) -> String {
 pub(crate) fn ended(ended: &Ended) -> Failure {
     let mut failure = Failure::new(ended.to_string()).with("kind", "ended").with("call", ended.call);
     match ended.cause {
-        Cause::Trap(_) | Cause::Memory(_) | Cause::ComputeTime(_) | Cause::Instance(_) => {
+        Cause::Trap(_)
+        | Cause::Memory(_)
+        | Cause::ComputeTime(_)
+        | Cause::Outcomes { .. }
+        | Cause::Quota { .. }
+        | Cause::Instance(_) => {
             failure.blame = Blame::Defect;
             failure.hint("this is a defect of the connector: please report it")
         }

@@ -11,7 +11,7 @@ use wasmtime::Store;
 use crate::contract::{
     Error, Guest, Identity, ObjectInfo, ObjectSchema, Outcome, Page, Plan, QueryRequest, WriteRequest, WrittenBy,
 };
-use crate::error::{CallError, Cause, Effect, Ended};
+use crate::error::{CallError, Cause, Effect};
 use crate::instance::{BoxFuture, Live, Program};
 use crate::state::State;
 
@@ -55,10 +55,9 @@ impl Activity {
         Self { jobs, task, canceller, program: Arc::clone(program) }
     }
 
-    async fn call<T: Clean + Send + 'static>(
+    async fn call<T: Answer + Send + 'static>(
         &mut self,
-        call: &'static str,
-        effect: Effect,
+        call: Call,
         function: impl for<'a> FnOnce(&'a mut Store<State>, &'a Guest) -> BoxFuture<'a, wasmtime::Result<Result<T, Error>>>
         + Send
         + 'static,
@@ -70,39 +69,28 @@ impl Activity {
             Box::pin(async move {
                 begins.store(true, Ordering::Release);
                 let answer = live
-                    .run(call, effect, reply.closed(), |store, instance| {
+                    .run(call.name, call.effect, reply.closed(), |store, instance| {
                         function(store, instance.ipaas_connector_connection())
                     })
                     .await;
-                let usable = answer.is_ok();
-                let answer = match answer {
-                    Ok(mut answer) => {
-                        let redactor = live.state().redactor();
-                        match &mut answer {
-                            Ok(answer) => answer.clean(&mut |text| redactor.clean(text)),
-                            Err(error) => redactor.clean(&mut error.message),
-                        }
-                        answer.map_err(CallError::Connector)
-                    }
-                    Err(ended) => Err(ended.into()),
-                };
+                let answer = answer.map_err(CallError::from).and_then(|answer| call.judge(answer, live));
+                let usable = !matches!(answer, Err(CallError::Ended(_)));
                 // Whoever does not wait any more has dropped the activity or given it up.
                 let _ = reply.send(answer);
                 usable
             })
         });
-        if self.jobs.send(job).await.is_err() {
-            return Err(self.over(call, Effect::NothingSent).into());
+        if self.jobs.send(job).await.is_ok()
+            && let Ok(answer) = answer.await
+        {
+            return answer;
         }
         // Without an answer the task ended before it took the call, or was torn down in the middle with the runtime around it.
-        answer.await.unwrap_or_else(|_| {
-            let effect = if begun.load(Ordering::Acquire) { effect } else { Effect::NothingSent };
-            Err(self.over(call, effect).into())
-        })
-    }
-
-    fn over(&self, call: &'static str, effect: Effect) -> Ended {
-        self.program.ended(call, Cause::Over, effect)
+        let (cause, effect) = match begun.load(Ordering::Acquire) {
+            true => (Cause::TornDown, call.effect),
+            false => (Cause::Over, Effect::NothingSent),
+        };
+        Err(self.program.ended(call.name, cause, effect).into())
     }
 
     /// See [`crate::Connection::test`].
@@ -110,7 +98,7 @@ impl Activity {
     /// # Errors
     /// [`CallError`].
     pub async fn test(&mut self) -> Result<Identity, CallError> {
-        self.call("test", Effect::Read, |store, guest| Box::pin(guest.call_test(store))).await
+        self.call(Call::read("test"), |store, guest| Box::pin(guest.call_test(store))).await
     }
 
     /// See [`crate::Connection::list_objects`].
@@ -118,7 +106,7 @@ impl Activity {
     /// # Errors
     /// [`CallError`].
     pub async fn list_objects(&mut self) -> Result<Vec<ObjectInfo>, CallError> {
-        self.call("list-objects", Effect::Read, |store, guest| Box::pin(guest.call_list_objects(store))).await
+        self.call(Call::read("list-objects"), |store, guest| Box::pin(guest.call_list_objects(store))).await
     }
 
     /// See [`crate::Connection::describe_object`].
@@ -127,7 +115,7 @@ impl Activity {
     /// [`CallError`].
     pub async fn describe_object(&mut self, name: &str) -> Result<ObjectSchema, CallError> {
         let name = name.to_owned();
-        self.call("describe-object", Effect::Read, move |store, guest| {
+        self.call(Call::read("describe-object"), move |store, guest| {
             Box::pin(async move { guest.call_describe_object(store, &name).await })
         })
         .await
@@ -139,7 +127,7 @@ impl Activity {
     /// [`CallError`].
     pub async fn query(&mut self, request: &QueryRequest) -> Result<Page, CallError> {
         let request = request.clone();
-        self.call("query", Effect::Read, move |store, guest| {
+        self.call(Call::read("query"), move |store, guest| {
             Box::pin(async move { guest.call_query(store, &request).await })
         })
         .await
@@ -151,7 +139,7 @@ impl Activity {
     /// [`CallError`].
     pub async fn explain(&mut self, request: &QueryRequest) -> Result<Plan, CallError> {
         let request = request.clone();
-        self.call("explain", Effect::Read, move |store, guest| {
+        self.call(Call::read("explain"), move |store, guest| {
             Box::pin(async move { guest.call_explain(store, &request).await })
         })
         .await
@@ -165,7 +153,7 @@ impl Activity {
     /// [`CallError`].
     pub async fn create(&mut self, request: &WriteRequest) -> Result<Vec<Outcome>, CallError> {
         let request = request.clone();
-        self.call("create", Effect::EveryRecordUnknown, move |store, guest| {
+        self.call(Call::write("create", &request), move |store, guest| {
             Box::pin(async move { guest.call_create(store, &request).await })
         })
         .await
@@ -177,7 +165,7 @@ impl Activity {
     /// [`CallError`].
     pub async fn update(&mut self, request: &WriteRequest) -> Result<Vec<Outcome>, CallError> {
         let request = request.clone();
-        self.call("update", Effect::EveryRecordUnknown, move |store, guest| {
+        self.call(Call::write("update", &request), move |store, guest| {
             Box::pin(async move { guest.call_update(store, &request).await })
         })
         .await
@@ -189,7 +177,7 @@ impl Activity {
     /// [`CallError`].
     pub async fn delete(&mut self, request: &WriteRequest) -> Result<Vec<Outcome>, CallError> {
         let request = request.clone();
-        self.call("delete", Effect::EveryRecordUnknown, move |store, guest| {
+        self.call(Call::write("delete", &request), move |store, guest| {
             Box::pin(async move { guest.call_delete(store, &request).await })
         })
         .await
@@ -201,7 +189,8 @@ impl Activity {
     /// [`CallError`].
     pub async fn resolve(&mut self, written_by: WrittenBy, request: &WriteRequest) -> Result<Vec<Outcome>, CallError> {
         let request = request.clone();
-        self.call("resolve", Effect::Read, move |store, guest| {
+        let call = Call { effect: Effect::Read, ..Call::write("resolve", &request) };
+        self.call(call, move |store, guest| {
             Box::pin(async move { guest.call_resolve(store, written_by, &request).await })
         })
         .await
@@ -217,34 +206,122 @@ impl Activity {
 /// has. After [`crate::Limits::cancel_grace`] the call is ended hard. The activity takes no calls afterwards.
 #[derive(Clone, Debug)]
 pub struct Canceller {
-    cancelled: Arc<watch::Sender<bool>>,
+    signal: Arc<watch::Sender<Signal>>,
+}
+
+/// Whether an activity should go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Signal {
+    GoOn,
+    /// Somebody cancelled it.
+    Cancelled,
+    /// A call took too long.
+    OutOfTime,
 }
 
 impl Canceller {
-    pub(crate) fn new() -> (Self, watch::Receiver<bool>) {
-        let (cancelled, receiver) = watch::channel(false);
-        (Self { cancelled: Arc::new(cancelled) }, receiver)
+    pub(crate) fn new() -> Self {
+        Self { signal: Arc::new(watch::Sender::new(Signal::GoOn)) }
     }
 
     /// Asks for the end; returns at once. A second time does nothing.
     pub fn cancel(&self) {
-        self.cancelled.send_replace(true);
+        self.stop(Signal::Cancelled);
+    }
+
+    /// Asks for the end. The first reason stays.
+    pub(crate) fn stop(&self, why: Signal) {
+        self.signal.send_if_modified(|signal| {
+            let first = *signal == Signal::GoOn;
+            if first {
+                *signal = why;
+            }
+            first
+        });
+    }
+
+    pub(crate) fn signal(&self) -> Signal {
+        *self.signal.borrow()
+    }
+
+    pub(crate) fn signals(&self) -> watch::Receiver<Signal> {
+        self.signal.subscribe()
     }
 }
 
-/// Answers whose messages are for people, and so hold no hidden values.
-pub(crate) trait Clean {
-    fn clean(&mut self, clean: &mut dyn FnMut(&mut String));
+/// What is known of a call before it is made.
+#[derive(Clone, Copy)]
+struct Call {
+    name: &'static str,
+    /// What it means for the remote if the host has to end it.
+    effect: Effect,
+    /// How many outcomes the answer must hold.
+    records: Option<usize>,
 }
 
-impl Clean for Identity {
+impl Call {
+    fn read(name: &'static str) -> Self {
+        Self { name, effect: Effect::Read, records: None }
+    }
+
+    fn write(name: &'static str, request: &WriteRequest) -> Self {
+        let effect = if request.validate_only { Effect::NothingSent } else { Effect::EveryRecordUnknown };
+        let lines = request.records.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
+        Self { name, effect, records: Some(lines.count()) }
+    }
+
+    /// What the caller gets to see of a connector's answer.
+    fn judge<T: Answer>(self, answer: Result<T, Error>, live: &mut Live) -> Result<T, CallError> {
+        match answer {
+            Ok(mut answer) => {
+                if let (Some(records), Some(outcomes)) = (self.records, answer.outcomes())
+                    && records != outcomes
+                {
+                    // Outcomes belong to records by their place, and no place can be trusted now.
+                    return Err(live.ended(self.name, Cause::Outcomes { records, outcomes }, self.effect).into());
+                }
+                let redactor = live.state().redactor();
+                answer.clean(&mut |text| redactor.clean(text));
+                Ok(answer)
+            }
+            Err(mut error) => match live.late() {
+                // Nobody but the limit cancelled it. By the contract an error means that nothing was sent.
+                Some(cause) if error.code.as_deref() == Some("cancelled") => {
+                    let effect = if self.effect == Effect::Read { Effect::Read } else { Effect::NothingSent };
+                    Err(live.ended(self.name, cause, effect).into())
+                }
+                _ => {
+                    live.state().redactor().clean(&mut error.message);
+                    Err(CallError::Connector(error))
+                }
+            },
+        }
+    }
+}
+
+/// What calls answer.
+pub(crate) trait Answer {
+    /// Takes hidden values out of what is for people.
+    fn clean(&mut self, clean: &mut dyn FnMut(&mut String));
+
+    /// How many outcomes it holds, if that is what it is.
+    fn outcomes(&self) -> Option<usize> {
+        None
+    }
+}
+
+impl Answer for Identity {
     fn clean(&mut self, clean: &mut dyn FnMut(&mut String)) {
         clean(&mut self.account);
         self.warnings.iter_mut().for_each(clean);
     }
 }
 
-impl Clean for Vec<Outcome> {
+impl Answer for Vec<Outcome> {
+    fn outcomes(&self) -> Option<usize> {
+        Some(self.len())
+    }
+
     fn clean(&mut self, clean: &mut dyn FnMut(&mut String)) {
         for outcome in self {
             if let Outcome::Failed(error) | Outcome::Unknown(error) = outcome {
@@ -254,7 +331,7 @@ impl Clean for Vec<Outcome> {
     }
 }
 
-impl Clean for Plan {
+impl Answer for Plan {
     fn clean(&mut self, clean: &mut dyn FnMut(&mut String)) {
         self.steps.iter_mut().for_each(clean);
     }
@@ -262,6 +339,6 @@ impl Clean for Plan {
 
 /// Pages are data, the rest is fixed: none is searched.
 macro_rules! as_it_is {
-    ($($answer:ty),*) => { $(impl Clean for $answer { fn clean(&mut self, _: &mut dyn FnMut(&mut String)) {} })* };
+    ($($answer:ty),*) => { $(impl Answer for $answer { fn clean(&mut self, _: &mut dyn FnMut(&mut String)) {} })* };
 }
 as_it_is!(Page, ObjectSchema, Vec<ObjectInfo>);

@@ -1,13 +1,16 @@
 //! Compiled connectors on disk. A compiled file is machine code that runs with the rights of this process, so only a whole and
-//! undamaged file is loaded, from a folder that nobody else may write into: a checksum finds damage, the folder's owner keeps out
-//! attackers. Who can write there could forge any digest as well, so a stronger one than CRC-32 would only cost time: half of all
-//! that it takes to load. What a compiled file is the compiled form *of* is part of its name, by the component's SHA-256. Files appear by rename, so any number of processes may share a folder; a folder that cannot be used costs time, never
-//! a failure.
+//! undamaged file is loaded, and only if it and its folder belong to this user (or root) and nobody else may write there: a
+//! checksum finds damage, the owner keeps out attackers. Who can write there could forge any digest as well, so a stronger one
+//! than CRC-32 would only cost time: half of all that it takes to load. Owner and mode are looked at on Unix; elsewhere the
+//! operator answers for the folder.
+//!
+//! What a compiled file is the compiled form *of* is part of its name, by the component's SHA-256. Files appear by rename, so any
+//! number of processes may share a folder; a folder that cannot be used costs time, never a failure.
 
 use std::fs;
 use std::hash::{Hash, Hasher};
-use std::io::{self, Write};
-use std::path::PathBuf;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use sha2::{Digest, Sha256};
@@ -32,7 +35,7 @@ impl Cache {
     /// The component's compiled form, if it is there and undamaged.
     pub(crate) fn load(&self, engine: &Engine, digest: &str) -> Option<Component> {
         let path = self.path(engine, digest)?;
-        let file = match fs::read(&path) {
+        let file = match read(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
             Err(error) => {
@@ -44,8 +47,8 @@ impl Cache {
             tracing::warn!(target: "connector_host::cache", path = %path.display(), "a compiled connector is damaged and is made anew");
             return None;
         };
-        // SAFETY: the bytes are what `store` wrote (their length and checksum hold) for this engine (its hash is part of the name), in a folder
-        // that only this user may write into.
+        // SAFETY: the bytes are what `store` wrote (their length and checksum hold) for this engine (its hash is part of the
+        // name), into a file and a folder that only this user may write into: `read` looked.
         #[allow(unsafe_code)]
         let component = unsafe { Component::deserialize(engine, compiled) };
         component
@@ -88,7 +91,41 @@ fn undamaged(file: &[u8]) -> Option<&[u8]> {
     (found == header(compiled)).then_some(compiled)
 }
 
-fn write(path: &std::path::Path, compiled: &[u8]) -> io::Result<()> {
+/// Refuses a file or folder that somebody else may have written.
+#[cfg(unix)]
+fn only_ours(metadata: &fs::Metadata) -> io::Result<()> {
+    use std::os::unix::fs::MetadataExt;
+    let us = rustix::process::geteuid().as_raw();
+    match is_only_ours(metadata.uid(), metadata.mode(), us) {
+        true => Ok(()),
+        false => Err(io::Error::new(io::ErrorKind::PermissionDenied, "somebody else owns it or may write into it")),
+    }
+}
+
+#[cfg(not(unix))]
+fn only_ours(_: &fs::Metadata) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(unix)]
+fn is_only_ours(owner: u32, mode: u32, us: u32) -> bool {
+    const OTHERS_MAY_WRITE: u32 = 0o022;
+    (owner == us || owner == 0) && mode & OTHERS_MAY_WRITE == 0
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    if let Some(folder) = path.parent() {
+        only_ours(&fs::metadata(folder)?)?;
+    }
+    let mut file = fs::File::open(path)?;
+    // The file that is open, whatever its name stands for by now.
+    only_ours(&file.metadata()?)?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn write(path: &Path, compiled: &[u8]) -> io::Result<()> {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     if let Some(folder) = path.parent() {
         let mut builder = fs::DirBuilder::new();
@@ -96,10 +133,17 @@ fn write(path: &std::path::Path, compiled: &[u8]) -> io::Result<()> {
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(folder)?;
+        only_ours(&fs::metadata(folder)?)?;
     }
     let unique = format!("{}-{}.tmp", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
     let temporary = path.with_extension(unique);
-    let result = fs::File::create_new(&temporary)
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    // Whatever the umask lets the group do.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let result = options
+        .open(&temporary)
         .and_then(|mut file| {
             file.write_all(&header(compiled))?;
             file.write_all(compiled)
@@ -125,5 +169,25 @@ impl Hasher for Sha256Hasher {
 
     fn write(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_this_user_or_root_alone_can_write_is_trusted() {
+        for (owner, mode, trusted) in [
+            (1000, 0o40700, true),
+            (1000, 0o100_644, true),
+            (0, 0o40755, true),
+            (1001, 0o40700, false),
+            (1000, 0o40770, false),
+            (1000, 0o100_622, false),
+            (0, 0o41777, false),
+        ] {
+            assert_eq!(is_only_ours(owner, mode, 1000), trusted, "{owner} {mode:o}");
+        }
     }
 }

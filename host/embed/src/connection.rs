@@ -5,7 +5,6 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
-use tokio::sync::watch;
 
 use crate::activity::{Activity, Canceller};
 use crate::connector::Connector;
@@ -14,7 +13,7 @@ use crate::egress::{Egress, Grant, Origin};
 use crate::error::{CallError, Effect, OpenError};
 use crate::instance::Live;
 use crate::limits::Limits;
-use crate::quota::Registry;
+use crate::quota::{Registry, sharers};
 use crate::state::Context;
 use crate::status::Status;
 use crate::transport::{Transport, tls};
@@ -96,6 +95,7 @@ impl Connection {
             return Err(invalid("the settings are not a JSON object".to_owned()));
         }
         let trust = tls::Trust::new(&config.extra_roots).map_err(OpenError::Certificates)?;
+        let sharers = sharers(&connector.info().name, &config.grants);
         let egress = Egress::new(connector.asked().to_vec(), config.grants);
         let transport = Arc::new(Transport::new(egress, trust, &config.limits));
         let context = Context {
@@ -105,6 +105,7 @@ impl Connection {
             granted: mentions(&parsed).into_iter().map(|mention| mention.name).collect(),
             limits: config.limits,
             quotas,
+            sharers,
             transport: Some(Arc::clone(&transport)),
             buckets: Mutex::default(),
         };
@@ -117,8 +118,7 @@ impl Connection {
                 parsed,
             }),
         };
-        let (_keep, cancelled) = watch::channel(false);
-        match connection.configured(cancelled).await {
+        match connection.configured(&Canceller::new()).await {
             Ok(_instance) => Ok(connection),
             Err(CallError::Ended(ended)) => Err(ended.into()),
             Err(CallError::Settings(errors)) => Err(OpenError::Settings(errors)),
@@ -127,9 +127,9 @@ impl Connection {
     }
 
     /// A new instance that has taken the settings.
-    async fn configured(&self, cancelled: watch::Receiver<bool>) -> Result<Live, CallError> {
+    async fn configured(&self, canceller: &Canceller) -> Result<Live, CallError> {
         let inner = &self.inner;
-        let mut live = Live::new(inner.connector.program(), &inner.context, cancelled, "configure").await?;
+        let mut live = Live::new(inner.connector.program(), &inner.context, canceller, "configure").await?;
         let settings = inner.settings.clone();
         let taken = live
             .run("configure", Effect::NothingSent, std::future::pending(), move |store, instance| {
@@ -178,14 +178,15 @@ impl Connection {
         &self.inner.connector
     }
 
-    /// Begins an activity: one instance, which serves one call after the other. Any number may run side by side.
+    /// Begins an activity: one instance, which serves one call after the other. Any number may run side by side, up to
+    /// [`crate::HostConfig::activities`] of all connections; if there is no room, waits a second for some.
     ///
     /// # Errors
-    /// [`CallError::Settings`] if a variable changed so that the settings are not valid any more; [`CallError::Ended`] if there is no
-    /// room for an instance.
+    /// [`CallError::Settings`] if a variable changed so that the settings are not valid any more; [`CallError::Ended`] with
+    /// [`crate::Cause::Full`] if there is no room.
     pub async fn activity(&self) -> Result<Activity, CallError> {
-        let (canceller, cancelled) = Canceller::new();
-        let live = self.configured(cancelled).await?;
+        let canceller = Canceller::new();
+        let live = self.configured(&canceller).await?;
         Ok(Activity::start(live, canceller, self.inner.connector.program()))
     }
 

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
-use tokio::sync::watch;
 use wasmtime::component::{Component, types};
 
+use crate::activity::Canceller;
 use crate::cache::hex;
 use crate::contract::{Info, InstancePre};
 use crate::egress::Origin;
@@ -160,10 +160,9 @@ fn compatible(name: &str) -> &str {
 
 /// Asks a throw-away instance, without network and variables.
 async fn describe(program: Program) -> Result<Info, LoadError> {
-    let (_cancel, cancelled) = watch::channel(false);
     let told = |ended: crate::error::Ended| LoadError::Describe(ended.cause.to_string());
-    let mut live =
-        Live::new(&Arc::new(program), &Arc::new(Context::bare()), cancelled, "describe").await.map_err(told)?;
+    let (program, context) = (Arc::new(program), Arc::new(Context::bare()));
+    let mut live = Live::new(&program, &context, &Canceller::new(), "describe").await.map_err(told)?;
     live.run("describe", Effect::NothingSent, std::future::pending(), |store, instance| {
         Box::pin(instance.ipaas_connector_metadata().call_describe(store))
     })

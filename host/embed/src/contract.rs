@@ -39,6 +39,20 @@ pub use bindings::exports::ipaas::connector::connection::{
 pub use bindings::exports::ipaas::connector::metadata::Info;
 pub use bindings::ipaas::connector::types::{Error, ErrorKind, Retry};
 
+impl WriteRequest {
+    /// A strict write that stops at the first record that fails. `records` is NDJSON: one JSON object per line, each closed by `\n`.
+    pub fn new(object: impl Into<String>, records: impl Into<Vec<u8>>) -> Self {
+        Self {
+            object: object.into(),
+            records: records.into(),
+            mode: WriteMode::Strict,
+            match_on: Vec::new(),
+            continue_on_error: false,
+            validate_only: false,
+        }
+    }
+}
+
 pub(crate) use bindings::exports::ipaas::connector::connection::Guest;
 pub(crate) use bindings::ipaas::connector::{control, logging, quota, transport, variables};
 pub(crate) use bindings::{Served as Instance, ServedPre as InstancePre};

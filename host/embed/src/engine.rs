@@ -2,14 +2,16 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::Linker;
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use crate::cache::Cache;
 use crate::connection::{Connection, ConnectionConfig};
 use crate::connector::Connector;
-use crate::error::{HostError, LoadError, OpenError};
+use crate::error::{Cause, HostError, LoadError, OpenError};
 use crate::quota::Registry;
 use crate::state::{State, link};
 use crate::ticker::Ticker;
@@ -17,9 +19,13 @@ use crate::ticker::Ticker;
 /// How a host is set up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostConfig {
-    /// Folder for compiled connectors, made if it is missing; nobody else may write into it. None compiles on every start.
+    /// Folder for compiled connectors, made if it is missing. None compiles on every start, and so does, with a warning, a folder
+    /// that belongs to somebody else or that others may write into: what is in it runs as machine code with the rights of this
+    /// process. That is looked at on Unix; elsewhere, name a folder that only this user can write into.
     pub cache_dir: Option<PathBuf>,
-    /// Room for instances, that is for activities at once, of all connections. Default 512.
+    /// Room for instances, that is for activities at once, of all connections; at least 1. Opening a connection and loading a
+    /// connector take a place, too, for moments. Who finds none waits a second, because who has just dropped an activity gives
+    /// its place back a little later, and then gets [`Cause::Full`]. Default 512.
     pub activities: u32,
     /// Whether room for instances is set aside in advance, which makes them faster to start; needs address space (4 GiB each), not
     /// memory. Where there is too little of it, instances are made on demand. Default true.
@@ -39,12 +45,25 @@ const KEPT_MEMORY: usize = 512 << 10;
 /// The same for a table of functions, in bytes.
 const KEPT_TABLE: usize = 64 << 10;
 
+/// How long to wait for a place: long enough for one that is being given back, too short to hide that there are too few.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// What all connectors of a host run on.
 pub(crate) struct Runtime {
     pub(crate) engine: Engine,
     pub(crate) linker: Linker<State>,
     pub(crate) ticker: Ticker,
     pub(crate) cache: Cache,
+    places: Arc<Semaphore>,
+    activities: u32,
+}
+
+impl Runtime {
+    /// Room for one instance, until the answer is dropped.
+    pub(crate) async fn place(&self) -> Result<OwnedSemaphorePermit, Cause> {
+        let place = tokio::time::timeout(PATIENCE, Arc::clone(&self.places).acquire_owned()).await;
+        place.ok().and_then(Result::ok).ok_or(Cause::Full(self.activities))
+    }
 }
 
 /// Loads connectors and opens connections. One per process is enough; clones share everything: runtime, compile cache, TLS roots
@@ -69,7 +88,8 @@ impl Host {
     /// # Errors
     /// [`HostError`] if this machine cannot run it.
     pub fn new(config: HostConfig) -> Result<Self, HostError> {
-        let engine = config.pooling.then(|| Engine::new(&wasmtime_config(Some(config.activities))));
+        let activities = config.activities.max(1);
+        let engine = config.pooling.then(|| Engine::new(&wasmtime_config(Some(activities))));
         let engine = match engine {
             Some(Ok(engine)) => engine,
             other => {
@@ -83,7 +103,10 @@ impl Host {
         link(&mut linker).map_err(|error| HostError::Engine(format!("{error:#}")))?;
         let ticker = Ticker::start(&engine).map_err(|error| HostError::Engine(error.to_string()))?;
         let cache = Cache::new(config.cache_dir);
-        Ok(Self { runtime: Arc::new(Runtime { engine, linker, ticker, cache }), quotas: Arc::default() })
+        let places =
+            Arc::new(Semaphore::new(usize::try_from(activities).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS)));
+        let runtime = Runtime { engine, linker, ticker, cache, places, activities };
+        Ok(Self { runtime: Arc::new(runtime), quotas: Arc::default() })
     }
 
     /// Checks and compiles a component, or takes it from the cache.

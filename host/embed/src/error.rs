@@ -131,9 +131,12 @@ pub enum Cause {
     /// [`crate::Limits::memory`], in bytes.
     #[error("needed more than its {} MiB of memory (limit `memory`)", .0 >> 20)]
     Memory(usize),
-    /// [`crate::Limits::call_time`].
+    /// [`crate::Limits::call_time`]. A write that came to an orderly end after it has outcomes instead.
     #[error("took longer than {} s (limit `call_time`)", .0.as_secs_f64())]
     CallTime(Duration),
+    /// A call of the same activity took longer than [`crate::Limits::call_time`], so this one did not begin.
+    #[error("was not started, because a call before it took longer than {} s (limit `call_time`)", .0.as_secs_f64())]
+    LateBefore(Duration),
     /// [`crate::Limits::compute_time`].
     #[error("computed for more than {} s without calling the host (limit `compute_time`)", .0.as_secs_f64())]
     ComputeTime(Duration),
@@ -146,7 +149,29 @@ pub enum Cause {
     /// The activity ended earlier, or the host shuts down.
     #[error("was not started, because its activity has ended")]
     Over,
-    /// There was no room for another instance ([`crate::HostConfig::activities`]), or it could not be made.
+    /// The activity was torn down in the middle of the call, with the runtime that it ran on.
+    #[error("was broken off, because its activity was torn down")]
+    TornDown,
+    /// The answer does not have one outcome per record, so nobody can tell which outcome is whose. A bug in the connector.
+    #[error("answered {outcomes} outcomes for {records} records")]
+    Outcomes {
+        /// Records of the call.
+        records: usize,
+        /// Outcomes of the answer.
+        outcomes: usize,
+    },
+    /// The connector draws on more allowances of its remote than one connection may, or gave one a longer name.
+    #[error("used more than {buckets} quota buckets, or one whose name is longer than {name} bytes")]
+    Quota {
+        /// Buckets that one connection may draw on.
+        buckets: usize,
+        /// Longest name of a bucket, in bytes.
+        name: usize,
+    },
+    /// There was no room for another instance ([`crate::HostConfig::activities`]), and none was given back in time.
+    #[error("was not started, because the host runs {0} activities already (`activities` of its configuration)")]
+    Full(u32),
+    /// The instance could not be made.
     #[error("was not started, because no instance could be made: {0}")]
     Instance(String),
 }

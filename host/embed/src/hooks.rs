@@ -9,12 +9,19 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 use crate::limits::Limits;
 use crate::transport::{Failure, Keep, Timeouts, Transport};
 
+/// What a request gets that asks for no timeouts, if the limits allow as much.
+const DEFAULTS: Timeouts = Timeouts {
+    connect: Duration::from_secs(10),
+    first_byte: Duration::from_secs(60),
+    between_bytes: Duration::from_secs(30),
+};
+
 /// The network of one instance.
 pub(crate) struct Network {
     /// None while the instance may send nothing: before and during `configure`.
     pub(crate) transport: Option<Arc<Transport>>,
     pub(crate) keep: Keep,
-    defaults: Timeouts,
+    longest: Timeouts,
 }
 
 impl Network {
@@ -22,11 +29,23 @@ impl Network {
         Self {
             transport: None,
             keep: Keep { activity, idle: None },
-            defaults: Timeouts {
+            longest: Timeouts {
                 connect: limits.connect_timeout,
                 first_byte: limits.first_byte_timeout,
                 between_bytes: limits.between_bytes_timeout,
             },
+        }
+    }
+
+    /// What a request asks for, within the limits.
+    fn timeouts(&self, asked: RequestOptions) -> Timeouts {
+        let within = |asked: Option<Duration>, default: Duration, longest: Duration| {
+            asked.filter(|time| !time.is_zero()).unwrap_or(default).min(longest)
+        };
+        Timeouts {
+            connect: within(asked.connect_timeout, DEFAULTS.connect, self.longest.connect),
+            first_byte: within(asked.first_byte_timeout, DEFAULTS.first_byte, self.longest.first_byte),
+            between_bytes: within(asked.between_bytes_timeout, DEFAULTS.between_bytes, self.longest.between_bytes),
         }
     }
 }
@@ -48,13 +67,7 @@ impl WasiHttpHooks for Network {
     ) -> Box<dyn Future<Output = Sent> + Send> {
         let transport = self.transport.clone();
         let keep = self.keep;
-        let options = options.unwrap_or_default();
-        let or = |asked: Option<Duration>, default: Duration| asked.filter(|time| !time.is_zero()).unwrap_or(default);
-        let timeouts = Timeouts {
-            connect: or(options.connect_timeout, self.defaults.connect),
-            first_byte: or(options.first_byte_timeout, self.defaults.first_byte),
-            between_bytes: or(options.between_bytes_timeout, self.defaults.between_bytes),
-        };
+        let timeouts = self.timeouts(options.unwrap_or_default());
         Box::new(async move {
             let transport = transport.ok_or(Error::HttpRequestDenied)?;
             let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
@@ -103,6 +116,31 @@ mod tests {
         ["Dns", "Destination", "ConnectionRefused", "ConnectionTimeout", "Tls", "HttpRequestDenied", "HttpRequestUri"]
             .iter()
             .any(|prefix| name.starts_with(prefix))
+    }
+
+    #[test]
+    fn a_request_gets_the_timeouts_that_it_asks_for_within_the_limits() {
+        let seconds = |connect, first_byte, between_bytes| {
+            let limits = Limits {
+                connect_timeout: Duration::from_secs(connect),
+                first_byte_timeout: Duration::from_secs(first_byte),
+                between_bytes_timeout: Duration::from_secs(between_bytes),
+                ..Limits::default()
+            };
+            move |asked: Option<u64>| {
+                let asked = asked.map(Duration::from_secs);
+                let timeouts = Network::new(0, &limits).timeouts(RequestOptions {
+                    connect_timeout: asked,
+                    first_byte_timeout: asked,
+                    between_bytes_timeout: asked,
+                });
+                [timeouts.connect, timeouts.first_byte, timeouts.between_bytes].map(|time| time.as_secs())
+            }
+        };
+        let wide = seconds(600, 600, 600);
+        assert_eq!([wide(None), wide(Some(0)), wide(Some(7))], [[10, 60, 30], [10, 60, 30], [7, 7, 7]]);
+        let narrow = seconds(5, 6, 70);
+        assert_eq!([narrow(None), narrow(Some(9)), narrow(Some(u64::MAX))], [[5, 6, 30], [5, 6, 9], [5, 6, 70]]);
     }
 
     #[test]

@@ -5,9 +5,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::Store;
 
+use crate::activity::{Canceller, Signal};
 use crate::contract::{Instance, InstancePre};
 use crate::engine::Runtime;
 use crate::error::{Cause, Effect, Ended};
@@ -39,7 +40,9 @@ pub(crate) struct Live {
     limits: Limits,
     store: Store<State>,
     instance: Instance,
-    cancelled: watch::Receiver<bool>,
+    canceller: Canceller,
+    /// Given back last, when the instance is gone.
+    _place: OwnedSemaphorePermit,
 }
 
 impl Live {
@@ -47,24 +50,37 @@ impl Live {
     pub(crate) async fn new(
         program: &Arc<Program>,
         context: &Arc<Context>,
-        cancelled: watch::Receiver<bool>,
+        canceller: &Canceller,
         call: &'static str,
     ) -> Result<Self, Ended> {
+        let nothing = |cause| program.ended(call, cause, Effect::NothingSent);
+        let place = program.runtime.place().await.map_err(nothing)?;
         let _ticks = program.runtime.ticker.run();
         let limits = context.limits.clone();
-        let mut store = Store::new(&program.runtime.engine, State::new(Arc::clone(context), cancelled.clone()));
+        let mut store = Store::new(&program.runtime.engine, State::new(Arc::clone(context), canceller.signals()));
         store.limiter(|state| state);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(State::tick);
         let made = tokio::time::timeout(limits.call_time, program.pre.instantiate_async(&mut store)).await;
         let cause = match made {
             Ok(Ok(instance)) => {
-                return Ok(Self { program: Arc::clone(program), limits, store, instance, cancelled });
+                let (program, canceller) = (Arc::clone(program), canceller.clone());
+                return Ok(Self { program, limits, store, instance, canceller, _place: place });
             }
             Ok(Err(error)) => store.data().exceeded().unwrap_or_else(|| Cause::Instance(in_short(&error))),
             Err(_elapsed) => Cause::CallTime(limits.call_time),
         };
-        Err(program.ended(call, cause, Effect::NothingSent))
+        Err(nothing(cause))
+    }
+
+    /// A finding about a call.
+    pub(crate) fn ended(&self, call: &'static str, cause: Cause, effect: Effect) -> Ended {
+        self.program.ended(call, cause, effect)
+    }
+
+    /// The limit by which a call was cancelled, if one was by its limit.
+    pub(crate) fn late(&self) -> Option<Cause> {
+        (self.canceller.signal() == Signal::OutOfTime).then_some(Cause::CallTime(self.limits.call_time))
     }
 
     pub(crate) fn state(&mut self) -> &mut State {
@@ -79,20 +95,21 @@ impl Live {
         abandoned: impl Future<Output = ()>,
         function: impl for<'a> FnOnce(&'a mut Store<State>, &'a Instance) -> BoxFuture<'a, wasmtime::Result<T>>,
     ) -> Result<T, Ended> {
-        if *self.cancelled.borrow() {
-            return Err(self.program.ended(call, Cause::Cancelled, Effect::NothingSent));
+        let (call_time, grace) = (self.limits.call_time, self.limits.cancel_grace);
+        match self.canceller.signal() {
+            Signal::GoOn => {}
+            Signal::Cancelled => return Err(self.ended(call, Cause::Cancelled, Effect::NothingSent)),
+            Signal::OutOfTime => return Err(self.ended(call, Cause::LateBefore(call_time), Effect::NothingSent)),
         }
+        let overdue = overdue(self.canceller.clone(), call_time, grace);
         let _ticks = self.program.runtime.ticker.run();
         self.store.data_mut().begin();
         self.store.set_epoch_deadline(1);
-        let (call_time, grace) = (self.limits.call_time, self.limits.cancel_grace);
-        let cancelled = self.cancelled.clone();
         // An instance that computes lets the others be looked at with every tick, so none of them comes late.
         let answer = tokio::select! {
             biased;
             answer = function(&mut self.store, &self.instance) => answer.map_err(Some),
-            () = tokio::time::sleep(call_time) => return Err(self.program.ended(call, Cause::CallTime(call_time), effect)),
-            () = after_grace(cancelled, grace) => return Err(self.program.ended(call, Cause::CancelGrace(grace), effect)),
+            cause = overdue => return Err(self.program.ended(call, cause, effect)),
             () = abandoned => Err(None),
         };
         self.store.data_mut().end();
@@ -101,18 +118,23 @@ impl Live {
             let cause = match (state.exceeded(), trap) {
                 (Some(cause), _) => cause,
                 (None, Some(trap)) => Cause::Trap(in_short(&trap)),
-                (None, None) => Cause::Over,
+                (None, None) => Cause::TornDown,
             };
             self.program.ended(call, cause, effect)
         })
     }
 }
 
-async fn after_grace(mut cancelled: watch::Receiver<bool>, grace: Duration) {
-    if cancelled.wait_for(|cancelled| *cancelled).await.is_err() {
-        std::future::pending::<()>().await;
-    }
+/// Cancels a call when its time is over. Answers when it should have come to its end, however it was cancelled.
+async fn overdue(canceller: Canceller, call_time: Duration, grace: Duration) -> Cause {
+    let mut signals = canceller.signals();
+    let cause = match tokio::time::timeout(call_time, signals.wait_for(|signal| *signal != Signal::GoOn)).await {
+        Ok(_cancelled) => Cause::CancelGrace(grace),
+        Err(_elapsed) => Cause::CallTime(call_time),
+    };
+    canceller.stop(Signal::OutOfTime);
     tokio::time::sleep(grace).await;
+    cause
 }
 
 /// The innermost cause, on one line; the chain around it names functions by number.

@@ -6,8 +6,8 @@
 //! [`Activity`] per piece of work. All work within a Tokio runtime.
 //!
 //! ```no_run
-//! use connector_host::contract::{Outcome, QueryRequest, WriteMode, WriteRequest};
-//! use connector_host::{CallError, ConnectionConfig, Grant, Host, HostConfig, Secret, VariableError, Variables};
+//! use connector_host::contract::{Outcome, QueryRequest, WriteRequest};
+//! use connector_host::{CallError, ConnectionConfig, Effect, Grant, Host, HostConfig, Secret, VariableError, Variables};
 //! use std::sync::Arc;
 //!
 //! /// Where secrets come from; asked right before each use, so a rotated value is picked up.
@@ -42,14 +42,7 @@
 //!
 //!     // Write: one outcome per record, in order.
 //!     let records = "{\"name\":\"Ada\"}\n{\"name\":\"Grace\"}\n";
-//!     let request = WriteRequest {
-//!         object: "people".into(),
-//!         records: records.into(),
-//!         mode: WriteMode::Strict,
-//!         match_on: vec![],
-//!         continue_on_error: true,
-//!         validate_only: false,
-//!     };
+//!     let request = WriteRequest { continue_on_error: true, ..WriteRequest::new("people", records) };
 //!     match connection.activity().await?.create(&request).await {
 //!         Ok(outcomes) => {
 //!             for (record, outcome) in records.lines().zip(outcomes) {
@@ -61,7 +54,9 @@
 //!                 }
 //!             }
 //!         }
-//!         Err(CallError::Ended(finding)) => println!("every record is unknown, look them up: {finding}"),
+//!         Err(CallError::Ended(finding)) if finding.effect == Effect::EveryRecordUnknown => {
+//!             println!("every record is unknown, look them up: {finding}");
+//!         }
 //!         Err(nothing_was_sent) => return Err(nothing_was_sent.into()),
 //!     }
 //!     Ok(())

@@ -8,11 +8,13 @@ use std::time::Duration;
 pub struct Limits {
     /// Linear memory of one activity, in bytes. Default 256 MiB.
     pub memory: usize,
-    /// Wall time of one call (one page, one batch of records, one test). Default 10 minutes.
+    /// Wall time of one call (one page, one batch of records, one test). Then the call is cancelled and has `cancel_grace` to come
+    /// to an orderly end: a write answers the outcomes that it has. Default 10 minutes.
     pub call_time: Duration,
     /// Time that a connector may compute without calling the host, told in steps of 10 ms. Default 10 seconds.
     pub compute_time: Duration,
-    /// Time that a cancelled call has to come to an orderly end. Default 30 seconds.
+    /// Time that a call has to come to an orderly end when it is cancelled, or its `call_time` is over. Then it is ended hard, and
+    /// every record of a write is unknown. Default 30 seconds.
     pub cancel_grace: Duration,
     /// Body of one answer, in bytes. Default 64 MiB.
     pub response_body: u64,
@@ -24,11 +26,12 @@ pub struct Limits {
     pub log_lines: u32,
     /// Length of one log line with its fields, in bytes; the rest is cut. Default 4 KiB.
     pub log_line_bytes: usize,
-    /// Time to resolve a name, connect and agree on TLS, where the request says nothing else. Default 10 seconds.
+    /// Longest that a request may take to resolve a name, connect and agree on TLS; it may ask for less, and one that asks for
+    /// nothing gets 10 seconds at most. Default 10 minutes.
     pub connect_timeout: Duration,
-    /// Time until the head of the answer is there, where the request says nothing else. Default 60 seconds.
+    /// Longest until the head of the answer is there; one that asks for nothing gets 60 seconds at most. Default 10 minutes.
     pub first_byte_timeout: Duration,
-    /// Time between two pieces of an answer's body, where the request says nothing else. Default 30 seconds.
+    /// Longest between two pieces of an answer's body; one that asks for nothing gets 30 seconds at most. Default 10 minutes.
     pub between_bytes_timeout: Duration,
 }
 
@@ -44,9 +47,9 @@ impl Default for Limits {
             requests_in_flight: 16,
             log_lines: 1000,
             log_line_bytes: 4 << 10,
-            connect_timeout: Duration::from_secs(10),
-            first_byte_timeout: Duration::from_secs(60),
-            between_bytes_timeout: Duration::from_secs(30),
+            connect_timeout: Duration::from_secs(600),
+            first_byte_timeout: Duration::from_secs(600),
+            between_bytes_timeout: Duration::from_secs(600),
         }
     }
 }

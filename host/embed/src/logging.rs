@@ -12,7 +12,10 @@ const MOST_SECRETS: usize = 64;
 /// The hidden values that a connector has read.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Redactor {
+    /// In the order in which they were first read.
     secrets: Vec<Secret>,
+    /// As they may stand in a text, plain or within JSON. Longest first: of two that overlap, none leaves its rest behind.
+    forms: Vec<Secret>,
 }
 
 impl Redactor {
@@ -24,16 +27,30 @@ impl Redactor {
                 self.secrets.remove(0);
             }
             self.secrets.push(secret.clone());
+            let escaped = |secret: &Secret| {
+                let text = serde_json::Value::from(secret.reveal()).to_string();
+                text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).map(Secret::new)
+            };
+            self.forms =
+                self.secrets.iter().flat_map(|secret| [Some(secret.clone()), escaped(secret)]).flatten().collect();
+            self.forms.sort_by_key(|form| std::cmp::Reverse(form.reveal().len()));
+            self.forms.dedup();
         }
     }
 
     /// The text with hidden values replaced by `****`.
     pub(crate) fn clean(&self, text: &mut String) {
-        for secret in &self.secrets {
-            if text.contains(secret.reveal()) {
-                *text = text.replace(secret.reveal(), "****");
+        for form in &self.forms {
+            if text.contains(form.reveal()) {
+                *text = text.replace(form.reveal(), "****");
             }
         }
+    }
+
+    fn cleaned(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        self.clean(&mut text);
+        text
     }
 }
 
@@ -78,12 +95,10 @@ pub(crate) fn write(
         return;
     }
     let (connection, connector) = origin;
-    let mut message = message.to_owned();
-    let mut told = fields.iter().map(|(name, value)| format!("{name}={value:?}")).collect::<Vec<_>>().join(" ");
-    for text in [&mut message, &mut told] {
-        redactor.clean(text);
-        tidy(text, longest);
-    }
+    let mut message = redactor.cleaned(message);
+    let mut told = told(redactor, fields);
+    tidy(&mut message, longest);
+    tidy(&mut told, longest);
     macro_rules! line {
         ($level:ident) => {
             tracing::$level!(target: "connector", connection, connector, fields = %told, "{message}")
@@ -96,6 +111,12 @@ pub(crate) fn write(
         Level::Warn => line!(warn),
         Level::Error => line!(error),
     }
+}
+
+/// Fields as text. They are cleaned before they are quoted: quoting changes a value that holds quotes, backslashes or line breaks.
+fn told(redactor: &Redactor, fields: &[(String, String)]) -> String {
+    let field = |(name, value): &(String, String)| format!("{}={:?}", redactor.cleaned(name), redactor.cleaned(value));
+    fields.iter().map(field).collect::<Vec<_>>().join(" ")
 }
 
 /// Cuts a text and takes out control characters, which could rewrite an operator's terminal.
@@ -123,6 +144,20 @@ mod tests {
         let mut text = "store-1 said s3cret-token is abc".to_owned();
         redactor.clean(&mut text);
         assert_eq!(text, "store-1 said **** is abc");
+    }
+
+    #[test]
+    fn hidden_values_are_found_in_quotes_in_json_and_within_each_other() {
+        let mut redactor = Redactor::default();
+        for secret in ["pass", "pass\"w\\ord\n1", "password"] {
+            redactor.add(&Secret::new(secret));
+        }
+        let field = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let json = serde_json::json!({ "token": "pass\"w\\ord\n1" }).to_string();
+        let fields = [field("a", "pass\"w\\ord\n1"), field("b", &json), field("password", "a password, a pass")];
+        let expected = r#"a="****" b="{\"token\":\"****\"}" ****="a ****, a ****""#;
+        assert_eq!(told(&redactor, &fields), expected);
+        assert!(!format!("{redactor:?}").contains("pass"));
     }
 
     #[test]

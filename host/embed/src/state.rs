@@ -15,6 +15,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use wasmtime_wasi_io::IoView;
 use wasmtime_wasi_io::poll::{DynPollable, Pollable, subscribe};
 
+use crate::activity::Signal;
 use crate::contract::{control, logging, quota, transport, variables};
 use crate::error::Cause;
 use crate::hooks::Network;
@@ -29,6 +30,11 @@ use crate::variables::{NoVariables, VariableError, Variables};
 const LONGEST_KEEP_ALIVE: u32 = 3600;
 /// Permits above which those that are gone are forgotten.
 const MANY_PERMITS: usize = 64;
+/// Allowances of its remote that one connection may draw on (a store, and each endpoint with a limit of its own). They are kept for
+/// as long as the connection.
+const MOST_BUCKETS: usize = 256;
+/// Longest name of one, in bytes.
+const LONGEST_BUCKET: usize = 256;
 /// Resources (requests, streams, pollables, permits) that one instance may hold at once.
 const MOST_RESOURCES: usize = 10_000;
 /// Entries of an instance's tables of functions.
@@ -43,6 +49,8 @@ pub(crate) struct Context {
     pub(crate) granted: BTreeSet<String>,
     pub(crate) limits: Limits,
     pub(crate) quotas: Arc<Registry>,
+    /// With whom it shares quota: [`crate::quota::sharers`].
+    pub(crate) sharers: String,
     pub(crate) transport: Option<Arc<Transport>>,
     pub(crate) buckets: Mutex<BTreeMap<String, Arc<Bucket>>>,
 }
@@ -57,22 +65,23 @@ impl Context {
             granted: BTreeSet::new(),
             limits: Limits::default(),
             quotas: Arc::default(),
+            sharers: String::new(),
             transport: None,
             buckets: Mutex::default(),
         }
     }
 
-    fn bucket(&self, name: String) -> Arc<Bucket> {
+    fn bucket(&self, name: String) -> Result<Arc<Bucket>, Cause> {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        let made = || self.quotas.bucket(&self.connector, &name);
-        match buckets.get(&name) {
-            Some(bucket) => Arc::clone(bucket),
-            None => {
-                let bucket = made();
-                buckets.insert(name, Arc::clone(&bucket));
-                bucket
-            }
+        if let Some(bucket) = buckets.get(&name) {
+            return Ok(Arc::clone(bucket));
         }
+        if buckets.len() >= MOST_BUCKETS || name.len() > LONGEST_BUCKET {
+            return Err(Cause::Quota { buckets: MOST_BUCKETS, name: LONGEST_BUCKET });
+        }
+        let bucket = self.quotas.bucket(&self.sharers, &name);
+        buckets.insert(name, Arc::clone(&bucket));
+        Ok(bucket)
     }
 }
 
@@ -84,7 +93,7 @@ pub(crate) struct State {
     http: WasiHttpCtx,
     clocks: WasiClocksCtx,
     network: Network,
-    cancelled: watch::Receiver<bool>,
+    cancelled: watch::Receiver<Signal>,
     redactor: Redactor,
     log: Budget,
     /// Permits that the instance holds: they count only while it runs.
@@ -96,7 +105,7 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new(context: Arc<Context>, cancelled: watch::Receiver<bool>) -> Self {
+    pub(crate) fn new(context: Arc<Context>, cancelled: watch::Receiver<Signal>) -> Self {
         static ACTIVITIES: AtomicU64 = AtomicU64::new(0);
         let activity = ACTIVITIES.fetch_add(1, Ordering::Relaxed);
         let mut table = ResourceTable::new();
@@ -160,6 +169,15 @@ impl State {
         }
         // Lets other activities run, and lets deadline and cancellation be seen.
         Ok(UpdateDeadline::Yield(1))
+    }
+
+    /// One of the connection's buckets. A connector that wants too many ends here: the contract has no word for a refusal.
+    fn bucket(&mut self, name: String) -> wasmtime::Result<Arc<Bucket>> {
+        self.context.bucket(name).map_err(|cause| {
+            let trap = wasmtime::format_err!("{cause}");
+            self.exceeded = Some(cause);
+            trap
+        })
     }
 
     /// The instance called the host, so it is not lost in a loop of its own.
@@ -257,7 +275,7 @@ impl transport::Host for State {
 
 impl quota::Host for State {
     fn reserve(&mut self, bucket: String, concurrency: Option<u32>) -> wasmtime::Result<Resource<Permit>> {
-        let permit = self.context.bucket(bucket).reserve(concurrency);
+        let permit = self.bucket(bucket)?.reserve(concurrency);
         if self.permits.len() >= MANY_PERMITS {
             self.permits.retain(Held::is_alive);
         }
@@ -267,7 +285,7 @@ impl quota::Host for State {
 
     fn report(&mut self, bucket: String, allowance: quota::Allowance) -> wasmtime::Result<()> {
         let quota::Allowance { limit, left, reset_ms } = allowance;
-        self.context.bucket(bucket).report(Report { limit, left, reset: reset_ms.map(Duration::from_millis) });
+        self.bucket(bucket)?.report(Report { limit, left, reset: reset_ms.map(Duration::from_millis) });
         Ok(())
     }
 }
@@ -290,12 +308,12 @@ impl Pollable for Permit {
     }
 }
 
-struct Cancelled(watch::Receiver<bool>);
+struct Cancelled(watch::Receiver<Signal>);
 
 #[wasmtime_wasi_io::async_trait]
 impl Pollable for Cancelled {
     async fn ready(&mut self) {
-        if self.0.wait_for(|cancelled| *cancelled).await.is_err() {
+        if self.0.wait_for(|signal| *signal != Signal::GoOn).await.is_err() {
             // Nobody is left who could cancel.
             std::future::pending::<()>().await;
         }
@@ -315,5 +333,21 @@ impl logging::Host for State {
         let longest = self.context.limits.log_line_bytes;
         write(origin, &self.redactor, &mut self.log, longest, level, &message, &fields);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_connection_has_a_bounded_number_of_buckets_with_names_of_a_bounded_length() {
+        let context = Context::bare();
+        let refused = |name: String| matches!(context.bucket(name), Err(Cause::Quota { buckets: 256, name: 256 }));
+        assert!(refused("x".repeat(257)) && !refused("x".repeat(256)));
+        assert!((1..256).all(|index| !refused(index.to_string())));
+        assert!(refused("one more".to_owned()) && !refused("1".to_owned()));
+        assert_eq!(context.buckets.lock().unwrap().len(), 256);
     }
 }

@@ -8,7 +8,7 @@
 
 mod share;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -16,6 +16,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::egress::Grant;
 use crate::status::QuotaStatus;
 use share::{Share, Told};
 
@@ -23,8 +24,8 @@ use share::{Share, Told};
 const UNKNOWN_IN_FLIGHT: u32 = 4;
 /// How long a window is taken to last if the remote does not say.
 const DEFAULT_WINDOW: Duration = Duration::from_secs(1);
-/// Longest wait that a remote can impose; what is longer is cut to it and asked again.
-const LONGEST_WINDOW: Duration = Duration::from_secs(24 * 3600);
+/// Longest wait that a report can impose on everybody who shares the bucket; what is longer is cut to it and asked again.
+const LONGEST_WINDOW: Duration = Duration::from_secs(600);
 /// Remotes tell the time until a window's end in milliseconds, and cut off the rest.
 const CUT_OFF: Duration = Duration::from_millis(1);
 /// Answers of one window arrive at different times and so name its end a little differently; a later end than this is a new window.
@@ -32,22 +33,34 @@ const SAME_WINDOW: Duration = Duration::from_secs(1);
 /// Buckets above which those that nobody uses are forgotten.
 const MANY_BUCKETS: usize = 1000;
 
-/// All buckets of a host, by connector and the connector's name for the bucket.
+/// All buckets of a host, by who may share them and the connector's name for the bucket.
+///
+/// Connections share a bucket if their connectors say the same name **and** the operator granted them the same origins. The name
+/// alone would not do, since any component can claim it; with it, a connector can hold up only connections to places that it was
+/// trusted to reach itself, and for [`LONGEST_WINDOW`] at a time. Connectors of one name and the same grants trust each other here.
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
     buckets: Mutex<HashMap<(String, String), Arc<Bucket>>>,
 }
 
 impl Registry {
-    /// The bucket of this name, new if nobody drew on it yet.
-    pub(crate) fn bucket(&self, connector: &str, name: &str) -> Arc<Bucket> {
+    /// The bucket of this name, new if nobody drew on it yet. `sharers` is from [`sharers`].
+    pub(crate) fn bucket(&self, sharers: &str, name: &str) -> Arc<Bucket> {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         if buckets.len() >= MANY_BUCKETS {
             let now = Instant::now();
             buckets.retain(|_, bucket| Arc::strong_count(bucket) > 1 || bucket.lock().held_until(now).is_some());
         }
-        Arc::clone(buckets.entry((connector.to_owned(), name.to_owned())).or_default())
+        Arc::clone(buckets.entry((sharers.to_owned(), name.to_owned())).or_default())
     }
+}
+
+/// By what connections know that they may share buckets: the connector's name, and the granted origins.
+pub(crate) fn sharers(connector: &str, grants: &[Grant]) -> String {
+    let origins: BTreeSet<String> = grants.iter().map(|grant| grant.origin.to_string()).collect();
+    // Neither holds a line break; should a connector's name hold one, it must not pass for origins.
+    let name = connector.replace('\n', " ");
+    std::iter::once(name).chain(origins).collect::<Vec<_>>().join("\n")
 }
 
 /// What an answer said.

@@ -66,9 +66,8 @@ impl Share {
         }
     }
 
-    /// An answer told the allowance. `out` of our requests, this one
-    /// included, are on their way, and counted or not. `behind` is when the window before ended, if this answers a request that was
-    /// sent after it.
+    /// An answer told the allowance. `out` of our requests, this one included, are on their way, and counted or not. `behind` is
+    /// when the window before ended, if this answers a request that was sent after it.
     pub(super) fn told(&mut self, told: Told, out: u32, behind: Option<Instant>, now: Instant) {
         let Told { limit, left, reset } = told;
         if self.limit.is_some_and(|known| known != limit) {

@@ -177,3 +177,30 @@ async fn permits_of_an_instance_that_does_not_run_keep_nobody_waiting() {
     assert!(ready(&running).await, "an idle instance kept its probe");
     assert!(!idle.ticket.granted.load(Ordering::Acquire));
 }
+
+#[tokio::test(start_paused = true)]
+async fn no_report_holds_anybody_for_long() {
+    let bucket = bucket();
+    bucket.report(left(0, u64::MAX));
+    let held = bucket.status("store").held_for.unwrap();
+    assert!(held > Duration::from_secs(599) && held < Duration::from_secs(601), "{held:?}");
+}
+
+#[test]
+fn connections_share_buckets_if_they_are_granted_the_same_and_their_connectors_say_the_same_name() {
+    let registry = Registry::default();
+    let grants = |origins: &[&str]| -> Vec<Grant> {
+        origins.iter().map(|origin| Grant::asked(origin.parse().unwrap())).collect()
+    };
+    let bucket = |name: &str, origins: &[&str]| registry.bucket(&sharers(name, &grants(origins)), "store");
+    let ours = bucket("shop", &["https://a.example", "https://b.example"]);
+    assert!(Arc::ptr_eq(&ours, &bucket("shop", &["https://b.example:443", "https://a.example", "https://b.example"])));
+    for other in [
+        bucket("shop", &["https://a.example"]),
+        bucket("shop", &[]),
+        bucket("other", &["https://a.example", "https://b.example"]),
+        bucket("shop\nhttps://a.example", &["https://b.example"]),
+    ] {
+        assert!(!Arc::ptr_eq(&ours, &other));
+    }
+}

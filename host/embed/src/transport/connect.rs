@@ -17,6 +17,9 @@ use crate::egress::{Origin, is_public};
 /// Most bytes of an answer that the HTTP client holds at once. It begins with 8 KiB and grows while pieces fill it.
 const READ_BUFFER: usize = 512 << 10;
 
+/// As good as for ever, for a time so long that no clock can name its end.
+const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
+
 /// A new socket to the origin.
 pub(super) async fn connect(
     origin: &Origin,
@@ -24,7 +27,8 @@ pub(super) async fn connect(
     trust: &Trust,
     within: Duration,
 ) -> Result<Lane, Failure> {
-    let deadline = Instant::now() + within;
+    let now = Instant::now();
+    let deadline = now.checked_add(within).unwrap_or_else(|| now + FOR_EVER);
     let resolved = timeout_at(deadline, tokio::net::lookup_host((origin.host(), origin.port())))
         .await
         .map_err(|_| Failure::DnsTimeout)?

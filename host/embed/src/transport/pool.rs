@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use hyper::client::conn::http1::SendRequest;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -55,13 +56,16 @@ struct Idle {
 #[derive(Debug, Default)]
 struct Sockets {
     idle: HashMap<Origin, Vec<Idle>>,
-    reaping: bool,
+    /// When the reaper looks next; none if it does not run.
+    looks: Option<Instant>,
 }
 
 /// Idle sockets.
 #[derive(Debug, Default)]
 pub(super) struct Pool {
     sockets: Mutex<Sockets>,
+    /// Wakes the reaper for a socket whose time is over before it would look.
+    sooner: Arc<Notify>,
 }
 
 impl Pool {
@@ -84,12 +88,15 @@ impl Pool {
         if keep.is_zero() || lane.sender.is_closed() {
             return;
         }
+        let until = Instant::now() + keep;
         let mut sockets = self.lock();
-        sockets.idle.entry(origin).or_default().push(Idle { lane, activity, until: Instant::now() + keep });
-        if !sockets.reaping {
-            sockets.reaping = true;
-            tokio::spawn(reap(Arc::downgrade(self)));
+        sockets.idle.entry(origin).or_default().push(Idle { lane, activity, until });
+        match sockets.looks {
+            Some(looks) if looks <= until => return,
+            Some(_) => self.sooner.notify_one(),
+            None => drop(tokio::spawn(reap(Arc::downgrade(self), Arc::clone(&self.sooner)))),
         }
+        sockets.looks = Some(until);
     }
 
     /// Closes the sockets that only this activity may use.
@@ -107,18 +114,20 @@ impl Pool {
             idle.retain(|idle| idle.until > now && !idle.lane.sender.is_closed());
         }
         sockets.idle.retain(|_, idle| !idle.is_empty());
-        let next = sockets.idle.values().flatten().map(|idle| idle.until).min();
-        sockets.reaping = next.is_some();
-        next
+        sockets.looks = sockets.idle.values().flatten().map(|idle| idle.until).min();
+        sockets.looks
     }
 }
 
 /// Closes idle sockets when their time is over, and ends when there are none.
-async fn reap(pool: Weak<Pool>) {
+async fn reap(pool: Weak<Pool>, sooner: Arc<Notify>) {
     loop {
         let Some(next) = pool.upgrade().and_then(|pool| pool.close_expired()) else {
             return;
         };
-        tokio::time::sleep_until(next).await;
+        tokio::select! {
+            () = tokio::time::sleep_until(next) => {}
+            () = sooner.notified() => {}
+        }
     }
 }

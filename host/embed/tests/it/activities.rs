@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use connector_host::contract::{ErrorKind, Outcome, QueryRequest, WrittenBy};
-use connector_host::{CallError, Cause, Connection, ConnectionConfig, Effect, Ended, Host, HostConfig, Limits};
+use connector_host::{CallError, Cause, Connection, ConnectionConfig, Effect, Host, HostConfig, Limits};
 
-use crate::{connection, people, plain, trial, wasm, write};
+use crate::{connection, ended, people, plain, trial, wasm, write};
 
 /// Every record of a query, and how many pages that took.
 async fn read_all(connection: &Connection, request: QueryRequest) -> (Vec<u8>, u32) {
@@ -137,13 +137,6 @@ async fn objects_describe_themselves() {
     assert_eq!(error.kind, ErrorKind::NotFound);
 }
 
-fn ended(result: Result<impl std::fmt::Debug, CallError>) -> Ended {
-    match result {
-        Err(CallError::Ended(ended)) => ended,
-        other => panic!("{other:?}"),
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cancelled_activity_takes_no_further_calls() {
     let mut activity = plain().await.activity().await.unwrap();
@@ -179,12 +172,23 @@ async fn giving_up_a_call_ends_the_activity() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn room_for_instances_is_bounded_and_given_back() {
-    let host = Host::new(HostConfig { activities: 2, ..HostConfig::default() }).unwrap();
+    for pooling in [true, false] {
+        room_is_bounded_and_given_back(pooling).await;
+    }
+}
+
+/// A connection of a host of its own.
+async fn small(activities: u32, pooling: bool) -> Connection {
+    let host = Host::new(HostConfig { activities, pooling, ..HostConfig::default() }).unwrap();
     let connector = host.load(&wasm()).await.unwrap();
-    let connection = host.open(&connector, ConnectionConfig::new("small", "{}")).await.unwrap();
+    host.open(&connector, ConnectionConfig::new("small", "{}")).await.unwrap()
+}
+
+async fn room_is_bounded_and_given_back(pooling: bool) {
+    let connection = small(2, pooling).await;
     let (one, mut two) = (connection.activity().await.unwrap(), connection.activity().await.unwrap());
     let finding = ended(connection.activity().await);
-    assert!(matches!(finding.cause, Cause::Instance(_)), "{finding}");
+    assert_eq!((finding.cause, finding.effect), (Cause::Full(2), Effect::NothingSent));
     assert_eq!(two.query(&people()).await.unwrap().count, 37, "those that are there are not disturbed");
     drop(one);
     let start = Instant::now();
@@ -204,4 +208,24 @@ async fn room_for_instances_is_bounded_and_given_back() {
         assert!(start.elapsed() < Duration::from_secs(5));
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_place_of_an_activity_just_dropped_is_waited_for() {
+    let connection = small(1, false).await;
+    for _ in 0..50 {
+        connection.test().await.unwrap();
+    }
+}
+
+#[test]
+fn a_call_that_is_torn_down_with_its_runtime_is_not_said_to_have_never_begun() {
+    let runtime = || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let (around, outside) = (runtime(), runtime());
+    let mut activity = around.block_on(async { plain().await.activity().await.unwrap() });
+    let call = outside.spawn(async move { activity.create(&write("trials", "{\"how\":\"wait\"}\n")).await });
+    std::thread::sleep(Duration::from_millis(500));
+    around.shutdown_timeout(Duration::from_secs(5));
+    let finding = ended(outside.block_on(call).unwrap());
+    assert_eq!((&finding.cause, finding.effect), (&Cause::TornDown, Effect::EveryRecordUnknown), "{finding}");
 }

@@ -4,9 +4,10 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use connector_host::contract::{Outcome, WriteRequest, WrittenBy};
 use connector_host::{CallError, Cause, ConnectionConfig, Effect, Ended, Limits};
 
-use crate::{Changing, connection, people, plain, trial, write};
+use crate::{Changing, connection, ended, people, plain, trial, write};
 
 fn limited(limits: Limits) -> ConnectionConfig {
     ConnectionConfig { limits, ..ConnectionConfig::new("limited", "{}") }
@@ -42,15 +43,57 @@ async fn a_crash_in_a_write_makes_every_record_unknown() {
     };
     assert_eq!(finding.effect, Effect::EveryRecordUnknown);
     assert!(finding.to_string().ends_with("what became of its records is unknown"), "{finding}");
+    let mut activity = plain().await.activity().await.unwrap();
+    let checked = WriteRequest { validate_only: true, ..write("trials", "{\"how\":\"trap\"}\n") };
+    assert_eq!(ended(activity.create(&checked).await).effect, Effect::NothingSent, "a check sends nothing");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_that_takes_too_long_is_ended() {
+async fn a_call_that_takes_too_long_and_does_not_end_when_it_is_cancelled_is_ended() {
     let limit = Duration::from_millis(200);
     let start = Instant::now();
-    let finding = try_out(Limits { call_time: limit, ..Limits::default() }, "deaf").await;
+    let finding = try_out(Limits { call_time: limit, cancel_grace: limit, ..Limits::default() }, "deaf").await;
     assert_eq!(finding.cause, Cause::CallTime(limit));
-    assert!(start.elapsed() < Duration::from_secs(5));
+    assert!(start.elapsed() >= limit * 2 && start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_whose_time_is_over_is_cancelled_and_answers_its_outcomes() {
+    let limit = Duration::from_millis(200);
+    let connection = connection(limited(Limits { call_time: limit, ..Limits::default() })).await;
+    let mut activity = connection.activity().await.unwrap();
+    let start = Instant::now();
+    let outcomes = activity.create(&write("trials", "{\"how\":\"skip\"}\n{}\n")).await.unwrap();
+    assert_eq!(outcomes, [Outcome::Skipped, Outcome::Skipped]);
+    assert!(start.elapsed() >= limit && start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    let finding = ended(activity.create(&write("people", "{\"name\":\"A\"}\n")).await);
+    assert_eq!((finding.cause, finding.effect), (Cause::LateBefore(limit), Effect::NothingSent));
+
+    // An answer that only says `cancelled` would not say by whom.
+    let mut activity = connection.activity().await.unwrap();
+    let finding = ended(activity.create(&write("trials", "{\"how\":\"wait\"}\n")).await);
+    assert_eq!((finding.cause, finding.effect), (Cause::CallTime(limit), Effect::NothingSent));
+    let mut activity = connection.activity().await.unwrap();
+    let finding = ended(activity.query(&trial("wait")).await);
+    assert_eq!((finding.cause, finding.effect), (Cause::CallTime(limit), Effect::Read));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_without_one_outcome_per_record_is_an_error() {
+    let connection = plain().await;
+    for (how, outcomes) in [("few", 1), ("many", 3)] {
+        let mut activity = connection.activity().await.unwrap();
+        let request = write("trials", &format!("{{\"how\":\"{how}\"}}\n\n{{}}"));
+        let finding = ended(activity.create(&request).await);
+        assert_eq!(finding.cause, Cause::Outcomes { records: 2, outcomes });
+        assert_eq!(finding.effect, Effect::EveryRecordUnknown);
+        let told = format!("fixed 0.1.0: create answered {outcomes} outcomes for 2 records; what became of");
+        assert!(finding.to_string().starts_with(&told), "{finding}");
+        assert_eq!(ended(activity.query(&people()).await).cause, Cause::Over, "the activity is over");
+        let mut activity = connection.activity().await.unwrap();
+        let finding = ended(activity.resolve(WrittenBy::Create, &request).await);
+        assert_eq!((finding.cause, finding.effect), (Cause::Outcomes { records: 2, outcomes }, Effect::Read));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

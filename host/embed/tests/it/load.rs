@@ -1,8 +1,9 @@
 //! What becomes a connector, what does not and why, and the compile cache.
 
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use connector_host::contract::Info;
 use connector_host::{Host, HostConfig, LoadError};
 
 use crate::{connector, host, wasm};
@@ -69,15 +70,29 @@ async fn what_is_no_connector_is_told_apart() {
 
 #[tokio::test]
 async fn a_flipped_byte_never_gets_past_the_checks() {
-    // Any single damaged byte gives an error or a connector, never a crash. A prime step spreads over the whole file.
+    // A component has no checksum of its own. So a damaged byte that changes neither structure nor interfaces (one in a text, say)
+    // is found by the digest alone; any other must be an error, and nothing a crash.
     let whole = wasm();
     let host = Host::new(HostConfig { pooling: false, ..HostConfig::default() }).unwrap();
+    let intact = host.load(&whole).await.unwrap();
+    let mut refused = 0;
     for position in (8..whole.len()).step_by(whole.len() / 7 + 1) {
         let mut damaged = whole.clone();
         damaged[position] ^= 0x55;
-        let loaded = host.load(&damaged).await;
-        assert!(!matches!(loaded, Err(LoadError::NotWasm | LoadError::CoreModule)), "{position}: {loaded:?}");
+        match host.load(&damaged).await {
+            Err(error) => {
+                assert!(!matches!(error, LoadError::NotWasm | LoadError::CoreModule), "{position}: {error}");
+                refused += 1;
+            }
+            Ok(loaded) => {
+                assert_ne!(loaded.digest(), intact.digest(), "{position}");
+                assert_eq!(loaded.imports(), intact.imports(), "{position}");
+                let facts = |info: &Info| (info.name.clone(), info.version.clone(), info.origins.clone());
+                assert_eq!(facts(loaded.info()), facts(intact.info()), "{position}");
+            }
+        }
     }
+    assert!(refused > 0, "no damage at all was found");
 }
 
 fn cached(folder: &Path) -> Host {
@@ -141,4 +156,29 @@ async fn several_hosts_share_a_cache() {
 async fn a_cache_that_cannot_be_used_costs_no_more_than_time() {
     let file = tempfile::NamedTempFile::new().unwrap();
     cached(&file.path().join("cache")).load(&wasm()).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_others_may_write_is_never_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let allow = |path: &Path, mode| std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+    cached(folder.path()).load(&wasm()).await.unwrap();
+    let [file] = files(folder.path()).try_into().unwrap();
+    let state = || std::fs::metadata(&file).map(|found| (found.ino(), found.mode() & 0o777)).unwrap();
+    let first = state();
+    assert_eq!(first.1, 0o600, "whatever the umask allows");
+
+    allow(&file, 0o660);
+    cached(folder.path()).load(&wasm()).await.unwrap();
+    let second = state();
+    assert_ne!(second.0, first.0, "a file that the group may write was used");
+    assert_eq!(second.1, 0o600);
+
+    // Nor is a folder trusted with anything new.
+    std::fs::write(&file, b"damaged").unwrap();
+    for mode in [0o770, 0o1777] {
+        allow(folder.path(), mode);
+        cached(folder.path()).load(&wasm()).await.unwrap();
+        assert_eq!(std::fs::read(&file).unwrap(), b"damaged", "{mode:o}");
+    }
 }

@@ -9,8 +9,10 @@ mod settings;
 
 use std::sync::{Arc, Mutex, OnceLock};
 
-use connector_host::contract::{Comparison, Condition, QueryRequest, WriteMode, WriteRequest};
-use connector_host::{Connection, ConnectionConfig, Connector, Host, HostConfig, Secret, VariableError, Variables};
+use connector_host::contract::{Comparison, Condition, QueryRequest, WriteRequest};
+use connector_host::{
+    CallError, Connection, ConnectionConfig, Connector, Ended, Host, HostConfig, Secret, VariableError, Variables,
+};
 
 /// The component; made by `cargo xtask components`.
 fn wasm() -> Vec<u8> {
@@ -61,13 +63,14 @@ fn trial(how: &str) -> QueryRequest {
 }
 
 fn write(object: &str, records: &str) -> WriteRequest {
-    WriteRequest {
-        object: object.into(),
-        records: records.as_bytes().to_vec(),
-        mode: WriteMode::Strict,
-        match_on: vec![],
-        continue_on_error: true,
-        validate_only: false,
+    WriteRequest { continue_on_error: true, ..WriteRequest::new(object, records) }
+}
+
+/// The finding that a call ended in.
+fn ended(result: Result<impl std::fmt::Debug, CallError>) -> Ended {
+    match result {
+        Err(CallError::Ended(ended)) => ended,
+        other => panic!("{other:?}"),
     }
 }
 

@@ -168,10 +168,7 @@ impl Guest for Fixed {
 
     fn create(request: WriteRequest) -> Result<Vec<Outcome>, Error> {
         if request.object == "trials" {
-            let record = request.records.split(|byte| *byte == b'\n').next().unwrap_or_default();
-            let record: Value =
-                serde_json::from_slice(record).map_err(|_| invalid("not a JSON object", "/records/0"))?;
-            return Err(trial(record.get("how").and_then(Value::as_str), "/records/0/how"));
+            return write_trials(&request.records);
         }
         write(&request, people::create)
     }
@@ -292,6 +289,24 @@ fn write(request: &WriteRequest, fate: impl Fn(&Fields, u64, bool) -> Fate) -> R
     Ok((0..).zip(&records).map(outcome).collect())
 }
 
+/// What the first record says.
+fn write_trials(records: &[u8]) -> Result<Vec<Outcome>, Error> {
+    let lines: Vec<&[u8]> = records.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect();
+    let record: Value = serde_json::from_slice(lines.first().copied().unwrap_or_default())
+        .map_err(|_| invalid("not a JSON object", "/records/0"))?;
+    let how = record.get("how").and_then(Value::as_str);
+    let outcomes = match how.and_then(How::of) {
+        Some(How::Skip) => {
+            control::cancelled().block();
+            lines.len()
+        }
+        Some(How::Few) => lines.len() - 1,
+        Some(How::Many) => lines.len() + 1,
+        _ => return Err(trial(how, "/records/0/how")),
+    };
+    Ok((0..outcomes).map(|_| Outcome::Skipped).collect())
+}
+
 /// Misbehaves. Answers a failure if it gets that far.
 fn trial(how: Option<&str>, pointer: &str) -> Error {
     let Some(how) = how.and_then(How::of) else {
@@ -307,6 +322,7 @@ fn trial(how: Option<&str>, pointer: &str) -> Error {
             monotonic_clock::subscribe_duration(HOUR).block();
             error(ErrorKind::Internal, "an hour is over", None)
         }
+        How::Skip | How::Few | How::Many => invalid("this is how a write can go", pointer),
         How::Trap => core::arch::wasm32::unreachable(),
         How::Loop => {
             let mut number = 0_u64;

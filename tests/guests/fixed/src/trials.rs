@@ -17,6 +17,12 @@ pub enum How {
     Log,
     /// `variable`: asks for the variable [`UNMENTIONED`], whose name is in no setting; answers a failure that holds what came.
     Variable,
+    /// `skip`: waits until the host cancels the call; a write then answers that every record was skipped.
+    Skip,
+    /// `few`: a write answers one outcome too few.
+    Few,
+    /// `many`: a write answers one outcome too many.
+    Many,
 }
 
 /// The variable that [`How::Variable`] asks for.
@@ -24,7 +30,7 @@ pub const UNMENTIONED: &str = "unmentioned";
 
 impl How {
     /// All of them with their names.
-    pub const ALL: [(&'static str, Self); 7] = [
+    pub const ALL: [(&'static str, Self); 10] = [
         ("wait", Self::Wait),
         ("deaf", Self::Deaf),
         ("trap", Self::Trap),
@@ -32,6 +38,9 @@ impl How {
         ("memory", Self::Memory),
         ("log", Self::Log),
         ("variable", Self::Variable),
+        ("skip", Self::Skip),
+        ("few", Self::Few),
+        ("many", Self::Many),
     ];
 
     /// The one of this name.
