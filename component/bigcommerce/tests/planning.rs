@@ -1,5 +1,7 @@
 //! What a query asks the store for, and what it promises: conditions are never dropped, records never doubled.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
 #[allow(dead_code, reason = "shared with the tests of writing")]
 #[path = "writes/store.rs"]
 mod store;

@@ -1,6 +1,8 @@
 //! A whole read through the reader, over a store that changes all the time: no record that exists throughout is missed, and none
 //! comes twice, wherever another instance goes on.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
 #[allow(dead_code, reason = "shared with the tests of writing")]
 #[path = "writes/store.rs"]
 mod store;

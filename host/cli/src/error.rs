@@ -44,7 +44,7 @@ pub(crate) struct Failure {
     /// Who has to act.
     pub blame: Blame,
     /// Fields for programs (`kind`, `retry`, `status`, `file`, `line` ...).
-    pub detail: Map<String, Value>,
+    pub detail: Box<Map<String, Value>>,
 }
 
 impl Failure {
@@ -56,7 +56,7 @@ impl Failure {
             notes: Vec::new(),
             hint: None,
             blame: Blame::Caller,
-            detail: Map::new(),
+            detail: Box::default(),
         }
     }
 
@@ -105,7 +105,7 @@ impl Failure {
 
     /// The failure as an object for programs.
     pub(crate) fn to_json(&self) -> Value {
-        let mut object = self.detail.clone();
+        let mut object = Map::clone(&self.detail);
         object.insert("message".into(), json!(self.message));
         if !self.causes.is_empty() {
             object.insert("causes".into(), json!(self.causes));

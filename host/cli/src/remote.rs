@@ -60,7 +60,7 @@ pub(crate) fn to_json(error: &Error) -> Value {
 /// A connector's failure.
 pub(crate) fn failure(error: &Error) -> Failure {
     let mut failure = Failure::new(error.message.trim_end_matches('.'));
-    failure.detail = detail(error);
+    failure.detail = Box::new(detail(error));
     if error.kind == ErrorKind::Internal {
         failure.blame = Blame::Defect;
         return failure.hint("this is a defect of the connector: please report it");
