@@ -84,9 +84,18 @@ pub struct Batch {
     pub way: Way,
 }
 
-/// The way with the smallest batch among those whose path the record can fill.
+/// The way with the smallest batch among those whose path the record can fill, unless its documents want a whole record (a
+/// metafield's PUT) and those of another are content with this one.
 pub fn single(ways: &[Way], line: &[u8]) -> Option<Way> {
-    ways.iter().copied().filter(|way| path(*way, line).is_ok()).min_by_key(|way| way.most())
+    let fits = ways.iter().copied().filter(|way| path(*way, line).is_ok());
+    fits.min_by_key(|way| (lacks(*way, line), way.most()))
+}
+
+/// Whether the record lacks a field without which the documents know no body of this way.
+fn lacks(way: Way, line: &[u8]) -> bool {
+    let Way::Put(Write { model: Some(model), path_only, .. }) = way else { return false };
+    let mut required = model.fields.iter().filter(|field| field.required && !path_only.contains(&field.name));
+    required.any(|field| !matches!(scan::get(line, field.name), Ok(Some(_))))
 }
 
 /// Path and query for a record.

@@ -360,3 +360,22 @@ fn dates_are_written_in_the_notation_that_is_documented() {
     let promotion = body("promotions", json!({ "id": 1, "end_date": "2018-03-13T16:18:59Z" }));
     assert_eq!(promotion["end_date"], "2018-03-13T16:18:59Z", "v3 keeps its own");
 }
+
+#[test]
+fn a_part_of_a_metafield_goes_where_the_documents_take_a_part() {
+    let (connector, store) = Store::new(|sent| {
+        let data = if sent.body.is_array() { sent.body.clone() } else { json!({ "id": 7, "value": "w" }) };
+        answer(200, json!({ "data": data, "meta": {} }))
+    });
+    let part = json!({ "id": 7, "resource_id": 1, "value": "w" });
+    let whole =
+        json!({ "id": 7, "resource_id": 1, "namespace": "n", "key": "k", "value": "w", "permission_set": "read" });
+    for record in [part, whole] {
+        let outcomes = write(&connector, Verb::Update, "products/metafields", &[record]);
+        assert_eq!(words(&outcomes), ["applied"], "{outcomes:?}");
+    }
+    let sent = store.sent();
+    let lines: Vec<&str> = sent.iter().map(|sent| sent.line.as_str()).collect();
+    assert_eq!(lines, ["PUT /v3/catalog/products/metafields", "PUT /v3/catalog/products/1/metafields/7"]);
+    assert!(sent[0].body.is_array(), "{}", sent[0].body);
+}
