@@ -1,6 +1,7 @@
 //! The connector command line: data on stdout, everything else on stderr, exit code 0, 1 (the input, the remote, a record) or 2
 //! (a defect).
 
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -95,6 +96,7 @@ fn log_to_stderr(global: &Global) {
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(progress::LogWriter::default);
+    let builder = builder.with_ansi(std::io::stderr().is_terminal());
     let result = if global.json { builder.json().try_init() } else { builder.try_init() };
     if let Err(error) = result {
         terminal::tell(&format!("warning: no log: {error}\n"));

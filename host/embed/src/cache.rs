@@ -69,6 +69,8 @@ impl Cache {
 
     fn path(&self, engine: &Engine, digest: &str) -> Option<PathBuf> {
         let mut hasher = Sha256Hasher(Sha256::new());
+        // Files of another layout are other files: they are neither read nor called damaged.
+        MAGIC.hash(&mut hasher);
         digest.hash(&mut hasher);
         engine.precompile_compatibility_hash().hash(&mut hasher);
         Some(self.folder.as_ref()?.join(format!("{}.cwasm", hex(&hasher.0.finalize()))))

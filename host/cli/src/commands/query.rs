@@ -220,9 +220,11 @@ impl Run {
         last.detail.insert("records".into(), json!(self.records));
         if let Some(path) = &partial {
             last.detail.insert("partial".into(), json!(path.display().to_string()));
-            last.notes.push(format!("{} before that are in {}, as NDJSON", counted(all, "record"), path.display()));
+            let are = if all == 1 { "is" } else { "are" };
+            last.notes.push(format!("{} before that {are} in {}, as NDJSON", counted(all, "record"), path.display()));
         } else if self.records > 0 && !to_file {
-            last.notes.push(format!("{} before that were written", counted(self.records, "record")));
+            let were = if self.records == 1 { "was" } else { "were" };
+            last.notes.push(format!("{} before that {were} written", counted(self.records, "record")));
         }
         // To repeat what was refused helps nobody; but where something was read, there is a place to go on from.
         if !passing && self.records == 0 {
