@@ -74,14 +74,15 @@ pub fn unsent(object: &'static Object, way: &Write, key: &str) -> bool {
 /// A key must look like what the model says: an integer key that is no integer could widen a filter.
 fn check_key(object: &'static Object, key: &str, value: &str) -> Result<(), Error> {
     let ty = object.model.and_then(|model| model.field(key)).map(|field| field.node.ty);
-    if ty == Some(Type::Integer)
-        && !(!value.is_empty() && value.len() <= 39 && value.bytes().all(|b| b.is_ascii_digit()))
-    {
-        return Err(
-            Error::invalid(format!("`{key}` must be a whole number, not `{}`", shortened(value))).at(format!("/{key}"))
-        );
-    }
-    Ok(())
+    let whole = || !value.is_empty() && value.len() <= 39 && value.bytes().all(|b| b.is_ascii_digit());
+    // With zeros in front it would be no number of JSON, in which some deletes send it.
+    let plain = || value == "0" || !value.starts_with('0');
+    let rule = match ty {
+        Some(Type::Integer) if !whole() => "a whole number",
+        Some(Type::Integer) if !plain() => "a whole number without zeros in front",
+        _ => return Ok(()),
+    };
+    Err(Error::invalid(format!("`{key}` must be {rule}, not `{}`", shortened(value))).at(format!("/{key}")))
 }
 
 /// A member's name with its escapes resolved.

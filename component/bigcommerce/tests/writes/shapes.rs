@@ -379,3 +379,17 @@ fn a_part_of_a_metafield_goes_where_the_documents_take_a_part() {
     assert_eq!(lines, ["PUT /v3/catalog/products/metafields", "PUT /v3/catalog/products/1/metafields/7"]);
     assert!(sent[0].body.is_array(), "{}", sent[0].body);
 }
+
+#[test]
+fn a_key_that_is_no_number_of_json_is_refused() {
+    let (connector, store) = Store::new(|sent| panic!("{sent:?}"));
+    let records = ["037", "00", "7 ", "-7", "7.0", "٧"].map(|id| json!({ "id": id, "resource_id": 1 }));
+    let outcomes = write(&connector, Verb::Delete, "categories/metafields", &records);
+    for outcome in &outcomes {
+        assert_eq!((error(outcome).kind, error(outcome).pointer.as_deref()), (Kind::InvalidRequest, Some("/id")));
+    }
+    assert!(store.sent().is_empty());
+    let (connector, store) = Store::new(|_| answer(204, Value::Null));
+    write(&connector, Verb::Delete, "categories/metafields", &[json!({ "id": "37" }), json!({ "id": 0 })]);
+    assert_eq!(store.sent()[0].body, json!([37, 0]));
+}

@@ -46,7 +46,9 @@ fn was_read(entry: &Entry) -> bool {
 /// Every delete in the journal names records.
 pub(crate) fn deletes_name_records(bench: &Bench, told: &str) {
     for entry in bench.store.journal().entries().iter().filter(|e| e.method == "DELETE" && was_read(e)) {
-        assert!(!named(entry).is_empty(), "{told}: this names no record: DELETE {}?{}", entry.path, entry.query);
+        let (body, fault) = (String::from_utf8_lossy(&entry.body), entry.fault);
+        let what = format!("DELETE {}?{} {body} ({fault:?})", entry.path, entry.query);
+        assert!(!named(entry).is_empty(), "{told}: this names no record: {what}");
     }
 }
 
