@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
+use std::time::UNIX_EPOCH;
 
 use anyhow::{Result, bail};
 use clap::Args;
@@ -55,6 +56,9 @@ const PROPERTIES: &str = "model";
 /// The variable that tells those tests how many cases to go through.
 const ROUNDS: &str = "CONNECTOR_TEST_ROUNDS";
 
+/// The variable that tells them the seed of the first case.
+const SEED: &str = "CONNECTOR_TEST_SEED";
+
 /// Cases of each property test unless told otherwise. Of a debug build on two cores a case takes one second (deleting, writing) to
 /// two and a half (reading): a quarter of an hour in all.
 const CASES: u64 = 300;
@@ -86,9 +90,12 @@ pub(crate) fn run(root: &Path, route: Route, options: &Options) -> Result<()> {
 /// The property tests with many more cases than `cargo xtask test` gives them.
 fn properties(context: &Context<'_>) -> Result<Ran> {
     components::build(context.root, &components::GUESTS, context.route)?;
+    // Other cases than last time, unless somebody wants to see some again.
+    let clock = UNIX_EPOCH.elapsed().unwrap_or_default().as_millis() % 1_000_000_000;
+    let seed = std::env::var(SEED).unwrap_or_else(|_| clock.to_string());
     let tests = |last: &[&str]| {
         let mut cargo = process::cargo();
-        cargo.current_dir(context.root).env(ROUNDS, context.options.cases.to_string());
+        cargo.current_dir(context.root).env(ROUNDS, context.options.cases.to_string()).env(SEED, &seed);
         cargo.args(["test", "--workspace", "--test", "promises", "--", PROPERTIES]).args(last);
         cargo
     };
@@ -116,10 +123,12 @@ mod tests {
     }
 
     #[test]
-    fn the_property_tests_read_the_variable_that_the_soak_sets() {
+    fn the_property_tests_read_the_variables_that_the_soak_sets() {
         let tests = crate::workspace().join("tests/end-to-end/tests/promises").join(PROPERTIES).join("mod.rs");
         let source = std::fs::read_to_string(tests).unwrap();
-        assert!(source.contains(&format!("number(\"{ROUNDS}\")")), "{ROUNDS}");
+        for name in [ROUNDS, SEED] {
+            assert!(source.contains(&format!("number(\"{name}\")")), "{name}");
+        }
     }
 
     #[test]

@@ -37,8 +37,7 @@ fn every_kept_input_passes() {
 #[test]
 fn mutations_of_the_kept_inputs_pass() {
     let given = std::env::var("CONNECTOR_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
-    let clock = std::time::UNIX_EPOCH.elapsed().unwrap().as_nanos();
-    let seed: u64 = given.unwrap_or((clock % u128::from(u64::MAX)) as u64);
+    let seed: u64 = given.unwrap_or(20_260_101);
     println!("CONNECTOR_TEST_SEED={seed}");
     let mut random = Random(seed | 1);
     for (target, check) in TARGETS {
