@@ -193,6 +193,8 @@ fn cut_answer(plan: &Plan, answer: Answer) -> Result<Fetched, String> {
             digest.bytes(record);
         }
         digest.bytes(&sliced.count.to_le_bytes());
+        // The same records on a page of another number are no repetition: as many others came in front of them.
+        digest.bytes(&number("current_page").unwrap_or(0).to_le_bytes());
         seen.digest = digest.0;
     }
     Ok(Fetched { sliced, seen, date, inside: None })

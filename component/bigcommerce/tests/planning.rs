@@ -140,3 +140,20 @@ fn a_page_that_is_gone_by_the_time_it_is_asked_for_is_the_end() {
     let rest = run(connector.query(&QueryRequest { cursor: first.next, ..request })).unwrap();
     assert_eq!((first.count, rest.count, rest.next), (1, 0, None), "{:?}", store.lines());
 }
+
+#[test]
+fn a_page_that_others_pushed_back_is_no_repetition_and_one_that_came_twice_is() {
+    for moves_on in [true, false] {
+        let (connector, _) = Store::new(move |sent| {
+            let second = sent.line.contains("page=2");
+            let current = if second && moves_on { 2 } else { 1 };
+            let data = if sent.line.contains("page=3") { json!([]) } else { json!([{ "id": 1, "name": "A" }]) };
+            let pagination = json!({ "total_pages": 2, "current_page": current, "per_page": 1 });
+            answer(200, json!({ "data": data, "meta": { "pagination": pagination } }))
+        });
+        let request = QueryRequest { page_size: Some(1), ..ordered("products", "name") };
+        let first = run(connector.query(&request)).unwrap();
+        let second = run(connector.query(&QueryRequest { cursor: first.next, ..request }));
+        assert_eq!(second.is_ok(), moves_on, "{second:?}");
+    }
+}
