@@ -198,6 +198,8 @@ pub(crate) fn run(root: &Path, route: Route) -> Result<()> {
 
     demo.heading("The store after");
     let after = demo.count()?;
+    // The products were under way side by side, so the first row need not have the least id.
+    let least = ids.iter().min_by_key(|id| id.parse::<u64>().ok()).unwrap_or(first);
     demo.show(
         "look at what is left",
         &[
@@ -205,7 +207,7 @@ pub(crate) fn run(root: &Path, route: Route) -> Result<()> {
             "demo",
             "products",
             "--where",
-            &format!("id >= {first}"),
+            &format!("id >= {least}"),
             "--fields",
             "id,sku,name,price",
             "--format",

@@ -34,7 +34,7 @@ const STEPS: [Step; 13] = [
     Step { name: "components", run: build_components },
     Step { name: "clippy", run: |context| cargo(context, CLIPPY) },
     Step { name: "clippy for wasm32", run: |context| components::lint(context.root, context.route) },
-    Step { name: "test", run: |context| cargo(context, &["test", "--workspace"]) },
+    Step { name: "test", run: |context| cargo(context, &["test", "--workspace", "--no-fail-fast"]) },
     Step { name: "API documents", run: api_documents },
     Step { name: "doc", run: |context| cargo(context, &["doc", "--workspace", "--no-deps"]) },
     Step { name: "vendored WIT", run: vendored_wit },
