@@ -115,7 +115,7 @@ pub async fn fetch(client: &Client, plan: &Plan, target: &Target, call: Call) ->
         (Access::Items { .. }, _) | (_, Target::Page(2..) | Target::Joined { page: 2.., .. }) => true,
         (Access::List(list), _) => url::parameters(list.read.path).next().is_some(),
     };
-    let fetched = client.read(call, Patience::Budget, |answer| cut_answer(plan, answer)).await;
+    let fetched = client.read(call, Patience::Budget, |answer| cut_answer(plan, target, answer)).await;
     match (fetched, &plan.unfold) {
         (Ok(fetched), Some(inside)) => unfold::unfold(client, plan, inside, fetched).await,
         (Err(error), _) if optional && error.kind == Kind::NotFound => {
@@ -127,7 +127,7 @@ pub async fn fetch(client: &Client, plan: &Plan, target: &Target, call: Call) ->
     }
 }
 
-fn cut_answer(plan: &Plan, answer: Answer) -> Result<Fetched, String> {
+fn cut_answer(plan: &Plan, target: &Target, answer: Answer) -> Result<Fetched, String> {
     let date = answer.header("date").and_then(Instant::parse).map(Instant::seconds);
     let (envelope, paging) = match &plan.access {
         Access::Items { item, .. } => (item.envelope, &Pages::Once),
@@ -150,6 +150,13 @@ fn cut_answer(plan: &Plan, answer: Answer) -> Result<Fetched, String> {
         None => Value::Null,
     };
     let number = |name: &str| meta.pointer(&format!("/pagination/{name}")).and_then(Value::as_u64);
+    // Some cache between us and the store gave the answer to another request.
+    if let (Target::Page(asked) | Target::Joined { page: asked, .. }, Some(came)) = (target, number("current_page"))
+        && sliced.count > 0
+        && came != *asked
+    {
+        return Err(format!("it is page {came}, and page {asked} was asked for"));
+    }
     (seen.total, seen.per_page, seen.total_pages) = (number("total"), number("per_page"), number("total_pages"));
     match paging {
         Pages::Keyset { keyset, .. } => {
