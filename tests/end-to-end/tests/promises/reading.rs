@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bigcommerce_emulator::{Config, Effect, Fault, Quota, Sizes};
 use connector_host::contract::{Comparison, Consistency};
-use end_to_end::{Bench, condition, ids, lines, order, query, records, refused};
+use end_to_end::{Bench, condition, ids, lines, order, query, records};
 use serde_json::{Value, json};
 
 /// The store's own list of ids.
