@@ -25,7 +25,7 @@ use crate::json::compact_into;
 use crate::progress::counted;
 use crate::remote;
 use crate::unsent::{Rest, Unsent, were};
-use crate::unsettled::{Sent, Via, Write};
+use crate::unsettled::{Sending, Sent, Via, Write};
 
 /// How many records ended how.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -270,12 +270,6 @@ struct Line {
     write: Option<Write>,
     row: Option<u64>,
     outcome: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Sending {
-    first_row: u64,
-    last_row: u64,
 }
 
 /// What earlier runs left. Refuses a file whose records were sent in another way than `sent`.

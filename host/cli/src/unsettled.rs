@@ -140,10 +140,11 @@ struct Line {
     outcome: Option<String>,
 }
 
+/// The rows that an announcement names.
 #[derive(Deserialize)]
-struct Sending {
-    first_row: u64,
-    last_row: u64,
+pub(crate) struct Sending {
+    pub first_row: u64,
+    pub last_row: u64,
 }
 
 impl Journal {

@@ -147,17 +147,7 @@ impl Drop for Bench {
 
 /// A query for all records of an object.
 pub fn query(object: &str) -> QueryRequest {
-    QueryRequest {
-        object: object.to_owned(),
-        fields: Vec::new(),
-        filter: Vec::new(),
-        order_by: Vec::new(),
-        include: Vec::new(),
-        page_size: None,
-        max_records: None,
-        since: None,
-        cursor: None,
-    }
+    QueryRequest::new(object)
 }
 
 /// A condition.
