@@ -1,7 +1,7 @@
 //! Which store a connection leads to, as a digest: the settings that say it are the required texts that are no secret (a store's
 //! name) and the addresses. A connection that is changed otherwise still leads to the same store.
 
-use connector_host::mentions;
+use connector_host::resolved;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -22,7 +22,7 @@ pub(crate) fn digest(schema: &Schema, settings: &Map<String, Value>, variables: 
         }
         let set = settings.get(name).filter(|value| !value.is_null() && **value != json!(""));
         let Some(text) = set.or_else(|| property.get("default")).and_then(Value::as_str) else { continue };
-        let text = resolved(text, variables);
+        let text = resolved(text, variables).unwrap_or_else(|| text.to_owned());
         if required(name) || text.starts_with("http://") || text.starts_with("https://") {
             parts.push((name.to_owned(), text.trim_end_matches('/').to_owned()));
         }
@@ -31,24 +31,6 @@ pub(crate) fn digest(schema: &Schema, settings: &Map<String, Value>, variables: 
     let digest = Sha256::digest(json!(parts).to_string().as_bytes());
     let short: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
     format!("sha256:{short}")
-}
-
-/// The text with the values of its variables.
-fn resolved(text: &str, variables: &Variables) -> String {
-    let mut text = text.to_owned();
-    for mention in mentions(&json!(text)) {
-        let value = variables.find(&mention.name).and_then(|variable| variable.value);
-        if let Some(value) = &value {
-            text = text.replace(&format!("[{}]", mention.name), value.reveal());
-        }
-        let open = format!("[{}{{", mention.name);
-        if let Some((before, rest)) = text.split_once(&open)
-            && let Some((default, behind)) = rest.split_once("}]")
-        {
-            text = format!("{before}{}{behind}", value.as_ref().map_or(default, |value| value.reveal()));
-        }
-    }
-    text
 }
 
 #[cfg(test)]

@@ -104,4 +104,4 @@ pub use engine::{Host, HostConfig};
 pub use error::{CallError, Cause, Effect, Ended, HostError, LoadError, OpenError};
 pub use limits::Limits;
 pub use status::{QuotaStatus, Status};
-pub use variables::{Mention, NoVariables, Secret, VariableError, Variables, is_variable_name, mentions};
+pub use variables::{Mention, NoVariables, Secret, VariableError, Variables, is_variable_name, mentions, resolved};

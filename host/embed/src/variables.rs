@@ -159,7 +159,7 @@ pub fn mentions(settings: &serde_json::Value) -> Vec<Mention> {
 }
 
 /// The text with its variables' values, or none if one has neither value nor default.
-pub(crate) fn resolved(text: &str, variables: &dyn Variables) -> Option<String> {
+pub fn resolved(text: &str, variables: &dyn Variables) -> Option<String> {
     let mut out = String::new();
     for piece in pieces(text) {
         match piece {
