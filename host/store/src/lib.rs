@@ -1,0 +1,1 @@
+//! Keeps connections and variables in one crash-safe file.

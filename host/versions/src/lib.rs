@@ -1,0 +1,1 @@
+//! Versions of connectors: fetched, verified, pinned and kept by digest.

@@ -1,0 +1,1 @@
+//! Ends a program at a chosen write, sync or rename.
