@@ -17,7 +17,9 @@ use crate::url::parameters;
 
 mod condition;
 pub(crate) use condition::{always_there, node_of};
+mod list;
 mod planner;
+mod related;
 
 /// Page size where no maximum is documented: what most of those that document one allow.
 const UNDOCUMENTED_LIMIT: u32 = 250;
