@@ -100,12 +100,13 @@ impl<'a> Decimal<'a> {
     pub fn plain(&self) -> Option<String> {
         let digits: String = self.digits().map(|digit| char::from(*digit)).collect();
         let zeros = |count: i128| (count <= PLAIN_ZEROS).then(|| "0".repeat(usize::try_from(count).unwrap_or(0)));
-        let size = match usize::try_from(self.exponent).ok().filter(|whole| *whole > 0) {
+        let size = match self.exponent {
             _ if digits.is_empty() => "0".to_owned(),
-            None => format!("0.{}{digits}", zeros(-self.exponent)?),
-            Some(whole) => match digits.split_at_checked(whole).filter(|(_, fraction)| !fraction.is_empty()) {
-                Some((whole, fraction)) => format!("{whole}.{fraction}"),
-                None => format!("{digits}{}", zeros(self.exponent - i128::try_from(digits.len()).ok()?)?),
+            ..=0 => format!("0.{}{digits}", zeros(-self.exponent)?),
+            // As many digits as there are in front of the point, which may be more than a machine can count.
+            whole => match usize::try_from(whole).ok().and_then(|whole| digits.split_at_checked(whole)) {
+                Some((whole, fraction)) if !fraction.is_empty() => format!("{whole}.{fraction}"),
+                _ => format!("{digits}{}", zeros(whole - i128::try_from(digits.len()).ok()?)?),
             },
         };
         Some(if self.negative { format!("-{size}") } else { size })

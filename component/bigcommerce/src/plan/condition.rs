@@ -285,6 +285,8 @@ mod tests {
     fn a_number_that_cannot_be_written_out_is_compared_here() {
         assert_eq!(asked("price", Comparison::Equal, "1e400"), None);
         assert_eq!(asked("price", Comparison::Less, "1e400"), None);
+        // More zeros than any machine can count.
+        assert_eq!(asked("price", Comparison::Greater, "0.1e400000000000000000000000001"), None);
     }
 
     #[test]
