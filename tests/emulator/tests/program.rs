@@ -44,6 +44,8 @@ fn ended(child: &mut Child) -> bool {
 async fn the_program_serves_until_its_standard_input_closes() {
     let (mut child, ready) = program(&["--token", "secret", "--store-hash", "abc123", "--quota", "5/60000"]);
     let url = ready["url"].as_str().unwrap();
+    // The libraries that speak to registries build this client with TLS of no provider, and it insists on one.
+    let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::new();
     let answer = client
         .get(format!("{url}/stores/abc123/v3/catalog/products?limit=1"))

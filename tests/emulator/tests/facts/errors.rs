@@ -143,7 +143,7 @@ async fn some_errors_are_no_json() {
     let plain = shop.request(Method::POST, &path).header("content-type", "text/plain").body("{}").send().await.unwrap();
     assert_eq!((plain.status().as_u16(), kind(&plain).as_str()), (415, "text/html"));
     let url = shop.emulator.url("/v3/catalog/brands");
-    let wrong = reqwest::Client::new().get(url).header("x-auth-token", "wrong").send().await.unwrap();
+    let wrong = shop.client.get(url).header("x-auth-token", "wrong").send().await.unwrap();
     assert_eq!((wrong.status().as_u16(), kind(&wrong).as_str()), (401, "text/plain"));
 }
 

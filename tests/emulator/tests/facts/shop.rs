@@ -9,6 +9,13 @@ pub(crate) struct Shop {
     pub(crate) client: Client,
 }
 
+/// A client of the store. The libraries that speak to registries build this one with TLS of no provider, and it insists on one.
+fn client() -> Client {
+    // Another test of this program may have been first.
+    let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
+    Client::new()
+}
+
 /// A status and a body, `null` if there is none.
 pub(crate) type Told = (u16, Value);
 
@@ -18,7 +25,7 @@ impl Shop {
     }
 
     pub(crate) async fn with(config: Config) -> Self {
-        Self { emulator: Emulator::start(config).await.unwrap(), client: Client::new() }
+        Self { emulator: Emulator::start(config).await.unwrap(), client: client() }
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
