@@ -1,6 +1,6 @@
-//! Debian's Rust compiler and the sources of its library, downloaded with apt and unpacked below `target/`.
+//! Programs from Debian's packages, downloaded with apt and unpacked below `target/`.
 //!
-//! Works for any user: apt keeps its lists and cache in a folder of ours and installs nothing. apt checks the signatures. The
+//! Works for any user: apt keeps its lists and cache in a folder of ours and installs nothing. apt checks the signatures. A program's
 //! folder appears under its name only when it is complete, with a stamp that says what is in it.
 
 use std::collections::BTreeSet;
@@ -11,12 +11,6 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 
 use crate::process;
-
-/// The compiler that Debian keeps recent for its browsers, and the sources that belong to it.
-const PACKAGES: [&str; 3] = ["rustc-web", "libstd-rust-web-dev", "rust-web-src"];
-
-/// Dependencies of those that the compiler cannot run without, and that no system has by chance: their names carry versions.
-const VERSIONED: [&str; 2] = ["libstd-rust-web-", "libllvm"];
 
 /// The file that is written last.
 const STAMP: &str = "complete";
@@ -33,52 +27,115 @@ const DOWNLOAD_LIMIT: Duration = Duration::from_secs(1200);
 /// Rounds of looking for missing libraries: a library may need others in turn.
 const LIBRARY_ROUNDS: usize = 4;
 
-/// The compiler's wrapper in `folder`.
-pub(crate) fn rustc(folder: &Path) -> PathBuf {
-    folder.join("rustc")
+/// Packages that are unpacked into one folder, and what is run from it.
+#[derive(Debug)]
+pub(crate) struct Bundle {
+    /// The package that it is about.
+    pub(crate) package: &'static str,
+    /// Packages that are wanted besides.
+    pub(crate) with: &'static [&'static str],
+    /// How the names of those begin that are wanted besides, but whose names carry versions. Only what the package depends on is
+    /// looked at.
+    pub(crate) versioned: &'static [&'static str],
+    /// The programs, as the packages place them (`usr/sbin/squid`). Each gets a launcher in the folder, by which it finds its
+    /// libraries: those that neither the system nor the folder has are fetched too.
+    pub(crate) programs: &'static [&'static str],
 }
 
-/// Whether `folder` holds everything.
-pub(crate) fn is_complete(folder: &Path) -> bool {
-    std::fs::read_to_string(folder.join(STAMP)).is_ok_and(|stamp| stamp.starts_with(LAYOUT)) && rustc(folder).is_file()
+impl Bundle {
+    /// Whether `folder` holds everything.
+    pub(crate) fn is_complete(&self, folder: &Path) -> bool {
+        let Ok(stamp) = std::fs::read_to_string(folder.join(STAMP)) else {
+            return false;
+        };
+        let mut lines = stamp.lines();
+        let same_layout = lines.next() == Some(LAYOUT);
+        let packages: BTreeSet<&str> = lines.collect();
+        same_layout
+            && packages.contains(self.package)
+            && self.with.iter().all(|package| packages.contains(package))
+            && self.programs.iter().all(|program| folder.join(launcher(program)).is_file())
+    }
+
+    /// Downloads and unpacks everything into `folder`, replacing what is there. `check` has the last word, before the folder
+    /// gets its name.
+    pub(crate) fn fetch(&self, apt: &Apt, folder: &Path, check: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+        let root = folder.with_extension("partial");
+        remove(&root)?;
+        std::fs::create_dir_all(&root).with_context(|| format!("cannot create {}", root.display()))?;
+
+        let known = apt.dependencies(self.package)?;
+        if known.is_empty() {
+            bail!("this system's package sources have no {}", self.package);
+        }
+        let mut packages: Vec<String> = self.with.iter().map(ToString::to_string).collect();
+        packages.push(self.package.to_owned());
+        packages.extend(known.iter().filter(|name| self.names(name)).cloned());
+        packages.sort();
+        packages.dedup();
+        apt.unpack(&packages, &root)?;
+        self.fetch_missing_libraries(apt, &known, &mut packages, &root)?;
+        for program in self.programs {
+            write_launcher(&root, program)?;
+        }
+        check(&root)?;
+
+        std::fs::write(root.join(STAMP), format!("{LAYOUT}\n{}\n", packages.join("\n")))?;
+        remove(folder)?;
+        std::fs::rename(&root, folder).with_context(|| format!("cannot create {}", folder.display()))
+    }
+
+    fn names(&self, package: &str) -> bool {
+        self.versioned.iter().any(|start| package.starts_with(start))
+    }
+
+    /// Fetches the packages of those libraries that the programs need and neither the system nor the folder has.
+    fn fetch_missing_libraries(
+        &self,
+        apt: &Apt,
+        known: &BTreeSet<String>,
+        packages: &mut Vec<String>,
+        root: &Path,
+    ) -> Result<()> {
+        for _ in 0..LIBRARY_ROUNDS {
+            let mut missing = BTreeSet::new();
+            for program in self.programs {
+                let program = root.join(program);
+                if !program.is_file() {
+                    bail!("the packages of {} hold no {}", self.package, program.display());
+                }
+                missing.extend(missing_libraries(&program, root)?);
+            }
+            if missing.is_empty() {
+                return Ok(());
+            }
+            let mut more = Vec::new();
+            for library in &missing {
+                let package = package_of(library, known).with_context(|| {
+                    format!("{} needs {library}, and no package of that name is known", self.package)
+                })?;
+                more.push(package.to_owned());
+            }
+            more.sort();
+            more.dedup();
+            apt.unpack(&more, root)?;
+            packages.extend(more);
+        }
+        bail!("{} needs libraries that their packages do not hold", self.package)
+    }
 }
 
-/// Whether this system can take the packages at all.
+/// Where the launcher of a program is, in its bundle's folder.
+pub(crate) fn launcher(program: &str) -> &str {
+    program.rsplit('/').next().unwrap_or(program)
+}
+
+/// Whether this system can take packages at all.
 pub(crate) fn check_tools() -> Result<()> {
     match ["apt-get", "apt-cache", "dpkg-deb"].iter().find(|tool| process::find(tool).is_none()) {
-        Some(tool) => bail!("there is no {tool} to fetch Debian's compiler with"),
+        Some(tool) => bail!("there is no {tool} to fetch Debian's packages with"),
         None => Ok(()),
     }
-}
-
-/// Downloads and unpacks everything into `folder`, replacing what is there.
-pub(crate) fn fetch(folder: &Path) -> Result<()> {
-    let partial = folder.with_extension("partial");
-    remove(&partial)?;
-    let apt = Apt::new(&partial.join("apt"))?;
-    let root = partial.join("root");
-    std::fs::create_dir_all(&root).with_context(|| format!("cannot create {}", root.display()))?;
-
-    apt.update()?;
-    let known = apt.dependencies("rustc-web")?;
-    if known.is_empty() {
-        bail!("this system's package sources have no rustc-web");
-    }
-    let mut packages: Vec<String> = PACKAGES.map(String::from).to_vec();
-    packages.extend(known.iter().filter(|name| needed(name)).cloned());
-    packages.sort();
-    packages.dedup();
-    apt.unpack(&packages, &root)?;
-
-    write_wrapper(&root)?;
-    fetch_missing_libraries(&apt, &known, &mut packages, &root)?;
-    check(&root)?;
-
-    remove(&apt.folder)?;
-    std::fs::write(root.join(STAMP), format!("{LAYOUT}\n{}\n", packages.join("\n")))?;
-    remove(folder)?;
-    std::fs::rename(&root, folder).with_context(|| format!("cannot create {}", folder.display()))?;
-    remove(&partial)
 }
 
 fn remove(folder: &Path) -> Result<()> {
@@ -90,22 +147,31 @@ fn remove(folder: &Path) -> Result<()> {
     }
 }
 
-fn needed(package: &str) -> bool {
-    VERSIONED.iter().any(|start| package.starts_with(start))
-}
-
-/// apt with lists and cache of its own.
-struct Apt {
+/// apt with lists and cache of its own, which are removed with it.
+#[derive(Debug)]
+pub(crate) struct Apt {
     folder: PathBuf,
 }
 
+impl Drop for Apt {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
 impl Apt {
-    fn new(folder: &Path) -> Result<Self> {
+    /// Reads the package lists into `folder`.
+    pub(crate) fn new(folder: &Path) -> Result<Self> {
+        check_tools()?;
+        // apt wants absolute names, and runs in another folder.
+        let folder = std::path::absolute(folder)?;
         for part in ["lists/partial", "cache/archives/partial", "debs"] {
             let part = folder.join(part);
             std::fs::create_dir_all(&part).with_context(|| format!("cannot create {}", part.display()))?;
         }
-        Ok(Self { folder: folder.to_owned() })
+        let apt = Self { folder };
+        process::capture(apt.command("apt-get").arg("update"), STEP_LIMIT).context("cannot read the package lists")?;
+        Ok(apt)
     }
 
     fn command(&self, program: &str) -> Command {
@@ -119,11 +185,6 @@ impl Apt {
             .env("LC_ALL", "C")
             .current_dir(self.folder.join("debs"));
         command
-    }
-
-    fn update(&self) -> Result<()> {
-        process::capture(self.command("apt-get").arg("update"), STEP_LIMIT).context("cannot read the package lists")?;
-        Ok(())
     }
 
     /// The package, what it needs, what that needs, and so on. Empty if there is no such package.
@@ -173,48 +234,34 @@ fn library_folders(root: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The compiler finds its libraries beside itself, wherever the folder is.
-fn write_wrapper(root: &Path) -> Result<()> {
+/// A script that runs a program with its libraries, wherever the folder is.
+fn write_launcher(root: &Path, program: &str) -> Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
     let folders: Vec<String> =
         library_folders(root).iter().map(|folder| format!("${{0%/*}}/{}", folder.display())).collect();
-    let script = format!(
-        "#!/bin/sh\nexport LD_LIBRARY_PATH=\"{}\"\nexec \"${{0%/*}}/usr/bin/rustc\" \"$@\"\n",
-        folders.join(":")
-    );
-    let path = rustc(root);
-    std::fs::write(&path, script).with_context(|| format!("cannot write {}", path.display()))?;
+    let libraries = match folders.is_empty() {
+        true => String::new(),
+        false => format!("export LD_LIBRARY_PATH=\"{}\"\n", folders.join(":")),
+    };
+    let path = root.join(launcher(program));
+    std::fs::write(&path, format!("#!/bin/sh\n{libraries}exec \"${{0%/*}}/{program}\" \"$@\"\n"))
+        .with_context(|| format!("cannot write {}", path.display()))?;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))?;
     Ok(())
 }
 
-/// Fetches the packages of those libraries that the compiler needs and neither the system nor the folder has.
-fn fetch_missing_libraries(apt: &Apt, known: &BTreeSet<String>, packages: &mut Vec<String>, root: &Path) -> Result<()> {
-    for _ in 0..LIBRARY_ROUNDS {
-        let folders: Vec<PathBuf> = library_folders(root).iter().map(|folder| root.join(folder)).collect();
-        let path = std::env::join_paths(folders).context("a folder's name holds a colon")?;
-        let mut ldd = Command::new("ldd");
-        ldd.arg(root.join("usr/bin/rustc")).env("LD_LIBRARY_PATH", path);
-        let missing = missing_libraries(&process::capture(&mut ldd, STEP_LIMIT)?);
-        if missing.is_empty() {
-            return write_wrapper(root);
-        }
-        let mut more = Vec::new();
-        for library in &missing {
-            let package = package_of(library, known)
-                .with_context(|| format!("Debian's compiler needs {library}, and no package of that name is known"))?;
-            more.push(package.to_owned());
-        }
-        more.sort();
-        more.dedup();
-        apt.unpack(&more, root)?;
-        packages.extend(more);
-    }
-    bail!("Debian's compiler needs libraries that their packages do not hold")
+/// Libraries that a program needs and neither the system nor the folder has.
+fn missing_libraries(program: &Path, root: &Path) -> Result<BTreeSet<String>> {
+    let folders: Vec<PathBuf> = library_folders(root).iter().map(|folder| root.join(folder)).collect();
+    let path = std::env::join_paths(folders).context("a folder's name holds a colon")?;
+    let mut ldd = Command::new("ldd");
+    ldd.arg(program).env("LD_LIBRARY_PATH", path);
+    // ldd fails for a program that needs none.
+    Ok(process::capture(&mut ldd, STEP_LIMIT).map(|listed| not_found(&listed)).unwrap_or_default())
 }
 
 /// What `ldd` could not find.
-fn missing_libraries(ldd: &str) -> BTreeSet<String> {
+fn not_found(ldd: &str) -> BTreeSet<String> {
     ldd.lines().filter_map(|line| Some(line.split_once("=> not found")?.0.trim().to_owned())).collect()
 }
 
@@ -232,27 +279,6 @@ fn package_of<'a>(library: &str, known: &'a BTreeSet<String>) -> Option<&'a str>
         .map(String::as_str)
 }
 
-/// Whether the compiler runs, is recent enough, and has the sources.
-fn check(root: &Path) -> Result<()> {
-    let version = process::capture(Command::new(rustc(root)).arg("--version"), STEP_LIMIT)?;
-    let needed = env!("CARGO_PKG_RUST_VERSION");
-    if !recent_enough(&version, needed) {
-        bail!("Debian's compiler is too old: {}, and {needed} is needed", version.trim());
-    }
-    let sources = root.join("usr/lib/rustlib/src/rust/library/Cargo.lock");
-    if !sources.is_file() {
-        bail!("Debian's packages hold no {}", sources.display());
-    }
-    Ok(())
-}
-
-fn recent_enough(version: &str, needed: &str) -> bool {
-    let numbers =
-        |text: &str| -> Vec<u32> { text.split(['.', '-', '+']).map_while(|part| part.parse().ok()).collect() };
-    let found = version.split_whitespace().nth(1).map(numbers).unwrap_or_default();
-    !found.is_empty() && found >= numbers(needed)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -268,10 +294,11 @@ mod tests {
     }
 
     #[test]
-    fn the_compiler_and_its_versioned_libraries_are_fetched_and_nothing_else() {
-        let all = ["gcc", "libc6", "libllvm22", "libstd-rust-web-1.96", "libstd-rust-web-dev", "libxml2"];
-        let picked: Vec<_> = all.into_iter().filter(|name| needed(name)).collect();
-        assert_eq!(picked, ["libllvm22", "libstd-rust-web-1.96", "libstd-rust-web-dev"]);
+    fn packages_whose_names_carry_versions_are_known_by_their_beginning() {
+        let bundle = Bundle { package: "a", with: &[], versioned: &["libstd-rust-web-", "libllvm"], programs: &[] };
+        let all = ["gcc", "libc6", "libllvm22", "libstd-rust-web-1.96", "libxml2"];
+        let picked: Vec<_> = all.into_iter().filter(|name| bundle.names(name)).collect();
+        assert_eq!(picked, ["libllvm22", "libstd-rust-web-1.96"]);
     }
 
     #[test]
@@ -293,26 +320,39 @@ mod tests {
     #[test]
     fn libraries_that_the_loader_misses_are_listed() {
         let ldd = "\tlinux-vdso.so.1 (0x1)\n\tlibedit.so.2 => not found\n\tlibc.so.6 => /lib/libc.so.6 (0x2)\n\tlibffi.so.8 => not found\n";
-        assert_eq!(missing_libraries(ldd), known(&["libedit.so.2", "libffi.so.8"]));
-    }
-
-    #[test]
-    fn an_old_compiler_is_refused() {
-        assert!(recent_enough("rustc 1.96.0 (hash 2026-05-01)", "1.95"));
-        assert!(recent_enough("rustc 1.95.0", "1.95"));
-        assert!(recent_enough("rustc 1.100.1-beta", "1.95"));
-        assert!(!recent_enough("rustc 1.85.0 (hash) (built from a source tarball)", "1.95"));
-        assert!(!recent_enough("", "1.95"));
+        assert_eq!(not_found(ldd), known(&["libedit.so.2", "libffi.so.8"]));
     }
 
     #[test]
     fn a_folder_without_its_stamp_is_not_complete() {
+        let bundle = Bundle { package: "one", with: &["two"], versioned: &[], programs: &["usr/bin/program"] };
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(rustc(folder.path()), "").unwrap();
-        assert!(!is_complete(folder.path()));
-        std::fs::write(folder.path().join(STAMP), "layout 0\n").unwrap();
-        assert!(!is_complete(folder.path()), "an older layout is made anew");
-        std::fs::write(folder.path().join(STAMP), format!("{LAYOUT}\nrustc-web\n")).unwrap();
-        assert!(is_complete(folder.path()));
+        std::fs::write(folder.path().join("program"), "").unwrap();
+        for (stamp, complete, why) in [
+            (None, false, "there is no stamp"),
+            (Some("layout 0\none\ntwo\n".to_owned()), false, "an older layout is made anew"),
+            (Some(format!("{LAYOUT}\none\n")), false, "a package was added since"),
+            (Some(format!("{LAYOUT}\none\nthree\ntwo\n")), true, "everything is there"),
+        ] {
+            stamp.iter().for_each(|stamp| std::fs::write(folder.path().join(STAMP), stamp).unwrap());
+            assert_eq!(bundle.is_complete(folder.path()), complete, "{why}");
+        }
+        std::fs::remove_file(folder.path().join("program")).unwrap();
+        assert!(!bundle.is_complete(folder.path()), "a program is gone");
+    }
+
+    #[test]
+    fn a_launcher_runs_its_program_wherever_the_folder_is() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("a b");
+        std::fs::create_dir_all(root.join("usr/lib/x86_64-linux-gnu")).unwrap();
+        std::fs::create_dir_all(root.join("usr/bin")).unwrap();
+        let program = root.join("usr/bin/program");
+        std::fs::write(&program, "#!/bin/sh\necho \"$LD_LIBRARY_PATH $1\"\n").unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        write_launcher(&root, "usr/bin/program").unwrap();
+        let said = process::capture(Command::new(root.join("program")).arg("x y"), STEP_LIMIT).unwrap();
+        assert_eq!(said.trim(), format!("{}/usr/lib/x86_64-linux-gnu x y", root.display()));
     }
 }

@@ -5,6 +5,7 @@
 mod bench;
 mod components;
 mod debian;
+mod debian_rustc;
 mod demo;
 mod dependencies;
 mod facts;
@@ -14,6 +15,7 @@ mod hosts;
 mod process;
 #[cfg(test)]
 mod readme;
+mod servers;
 mod soak;
 mod test;
 mod tools;
@@ -58,6 +60,8 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Fetch the real servers that some tests run against (proxies, registries) into target/servers.
+    Servers,
     /// Run the component in Node and in Python.
     Hosts,
     /// Do the main job on an emulated store.
@@ -110,6 +114,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
             }
             Ok(())
         }
+        Task::Servers => servers::fetch(&root),
         Task::Demo => demo::run(&root, arguments.wasm_std),
         Task::Test => test::run(&root, arguments.wasm_std),
         Task::Deny => dependencies::deny(&root),

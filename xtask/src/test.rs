@@ -13,7 +13,7 @@ use crate::demo::Store;
 use crate::hosts::Ran;
 use crate::vendor_wit::Checked;
 use crate::wasm_std::Route;
-use crate::{dependencies, hosts, process, vendor_wit};
+use crate::{dependencies, hosts, process, servers, vendor_wit};
 
 /// What the steps need to know.
 struct Context<'a> {
@@ -27,7 +27,7 @@ struct Step {
     run: fn(&Context<'_>) -> Result<Ran>,
 }
 
-const STEPS: [Step; 13] = [
+const STEPS: [Step; 14] = [
     Step { name: "fmt", run: |context| cargo(context, &["fmt", "--all", "--check"]) },
     // A workspace of its own. Compiling it takes a nightly compiler and one for C++; `cargo xtask soak` does.
     Step { name: "fmt of fuzz targets", run: |context| cargo(context, FUZZ_FMT) },
@@ -35,6 +35,7 @@ const STEPS: [Step; 13] = [
     Step { name: "clippy", run: |context| cargo(context, CLIPPY) },
     Step { name: "clippy for wasm32", run: |context| components::lint(context.root, context.route) },
     Step { name: "test", run: |context| cargo(context, &["test", "--workspace", "--no-fail-fast"]) },
+    Step { name: "real servers", run: |context| servers::test(context.root) },
     Step { name: "API documents", run: api_documents },
     Step { name: "doc", run: |context| cargo(context, &["doc", "--workspace", "--no-deps"]) },
     Step { name: "vendored WIT", run: vendored_wit },
@@ -134,6 +135,11 @@ fn summary(ended: &[Ended]) -> String {
     text
 }
 
+/// Whether a list of tests, as `--list --format terse` prints it, holds any.
+pub(crate) fn names_a_test(list: &str) -> bool {
+    list.lines().any(|line| line.ends_with(": test"))
+}
+
 /// A time for people: `0.4 s`, `83 s`, `12 min 5 s`.
 pub(crate) fn seconds(time: Duration) -> String {
     let whole = time.as_secs();
@@ -153,6 +159,12 @@ mod tests {
         assert_eq!(seconds(Duration::from_millis(420)), "0.4 s");
         assert_eq!(seconds(Duration::from_secs(83)), "83 s");
         assert_eq!(seconds(Duration::from_secs(725)), "12 min 5 s");
+    }
+
+    #[test]
+    fn a_list_without_tests_is_told_from_one_with_tests() {
+        assert!(names_a_test("model::reading::reads_hold: test\n"));
+        assert!(!names_a_test("") && !names_a_test("0 tests, 0 benchmarks\n"));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use clap::ValueEnum;
 
-use crate::{debian, process};
+use crate::{debian, debian_rustc, process};
 
 /// The target that guests are built for.
 pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
@@ -88,7 +88,7 @@ pub(crate) fn ensure(route: Route, folder: &Path) -> Result<WasmStd> {
         eprintln!("wasm32 library: the toolchain has it");
         return Ok(WasmStd::Installed);
     }
-    if wants(Route::Debian) && debian::is_complete(folder) {
+    if wants(Route::Debian) && debian_rustc::is_complete(folder) {
         eprintln!("wasm32 library: compiled from {}", folder.display());
         return from_source(folder);
     }
@@ -106,7 +106,7 @@ pub(crate) fn ensure(route: Route, folder: &Path) -> Result<WasmStd> {
         match debian::check_tools() {
             Ok(()) => {
                 eprintln!("wasm32 library: fetching Debian's compiler and library sources into {}", folder.display());
-                match debian::fetch(folder) {
+                match debian_rustc::fetch(folder) {
                     Ok(()) => return from_source(folder),
                     Err(error) => tried.push(format!("{error:#}")),
                 }
@@ -154,7 +154,7 @@ fn add_with_rustup() -> Result<()> {
 }
 
 fn from_source(folder: &Path) -> Result<WasmStd> {
-    Ok(WasmStd::FromSource { rustc: debian::rustc(folder), linker: linker()?, folder: folder.to_owned() })
+    Ok(WasmStd::FromSource { rustc: debian_rustc::rustc(folder), linker: linker()?, folder: folder.to_owned() })
 }
 
 /// A linker for wasm: the one that comes with the toolchain, or LLVM's.
