@@ -174,7 +174,9 @@ fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     // Readers and one writer side by side; what is committed is on the disk.
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "full")?;
-    connection.pragma_update(None, "foreign_keys", true)
+    connection.pragma_update(None, "foreign_keys", true)?;
+    // What is deleted is overwritten, and not only marked as free.
+    connection.pragma_update(None, "secure_delete", true)
 }
 
 enum Found {

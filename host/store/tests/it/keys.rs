@@ -1,0 +1,118 @@
+//! Keys: where they lie, what is said if one is missing, and how another takes its place.
+
+use connector_host::Secret;
+use connector_store::{KeyError, KeySources, NewKey, Store, StoreError};
+
+use super::{Folder, add, get, set, values};
+
+/// 32 bytes in base64.
+const ONE: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+const TWO: &str = "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=";
+
+fn environment(keys: &str) -> KeySources {
+    KeySources { environment: Some(Secret::new(keys)), ..KeySources::default() }
+}
+
+#[test]
+fn the_first_hidden_value_makes_a_key_file_and_plain_ones_make_none() {
+    let folder = Folder::new();
+    let store = folder.store();
+    set(&store, "plain", "p", false).unwrap();
+    assert!(!folder.0.path().join("keys").exists());
+    set(&store, "x", "s3cret", true).unwrap();
+    let keys = std::fs::read_to_string(folder.key_file()).unwrap();
+    set(&folder.store(), "y", "s3cret", true).unwrap();
+    assert_eq!(std::fs::read_to_string(folder.key_file()).unwrap(), keys, "the second value takes the same key");
+}
+
+#[test]
+fn a_key_that_is_missing_or_wrong_is_told_with_every_place_that_was_looked_at() {
+    let folder = Folder::new();
+    set(&folder.store(), "x", "s3cret", true).unwrap();
+    std::fs::write(folder.key_file(), format!("{ONE}\n")).unwrap();
+    let keys = KeySources { file: Some("/nowhere/a.key".into()), ..folder.keys() };
+    let store = Store::open(&folder.path(), keys).unwrap();
+    let told = |error: StoreError| match error {
+        StoreError::Key(KeyError::Missing { looked, .. }) => {
+            looked.into_iter().map(|looked| format!("{}: {}", looked.place, looked.found)).collect::<Vec<_>>()
+        }
+        other => panic!("{other}"),
+    };
+    for error in [values(&store, "x", None).unwrap_err(), set(&store, "y", "z", true).unwrap_err()] {
+        let looked = told(error);
+        assert_eq!(looked.len(), 3, "{looked:?}");
+        assert_eq!(looked[0], "CONNECTOR_KEY: not set");
+        assert!(looked[1].starts_with("/nowhere/a.key: No such file"), "{looked:?}");
+        assert!(looked[2].contains("keys/") && !looked[2].contains(ONE), "{looked:?}");
+    }
+    set(&store, "plain", "p", false).unwrap();
+    assert_eq!(values(&store, "plain", None).unwrap(), ["p"], "what is not hidden needs no key");
+}
+
+#[test]
+fn without_any_place_for_a_key_nothing_hidden_is_kept() {
+    let folder = Folder::new();
+    let store = Store::open(&folder.path(), KeySources::default()).unwrap();
+    let error = set(&store, "x", "s3cret", true).unwrap_err();
+    assert!(matches!(error, StoreError::Key(KeyError::NoPlace)), "{error}");
+    let store = Store::open(&folder.path(), environment("nonsense")).unwrap();
+    let error = set(&store, "x", "s3cret", true).unwrap_err();
+    assert!(matches!(error, StoreError::Key(KeyError::NoKey { .. })), "{error}");
+    assert!(!error.to_string().contains("nonsense"), "{error}");
+}
+
+#[test]
+fn after_a_rotation_every_value_opens_with_the_new_key_alone() {
+    let folder = Folder::new();
+    let store = folder.store();
+    set(&store, "x", "of the project", true).unwrap();
+    add(&store, "a", &[("token", "of a")]);
+    let rotated = store.rotate_key(NewKey::Usual).unwrap();
+    assert_eq!(rotated.values, 2);
+    assert_ne!(rotated.before.as_deref(), Some(rotated.now.as_str()));
+    let file = folder.key_file();
+    let lines: Vec<String> = std::fs::read_to_string(&file).unwrap().lines().map(str::to_owned).collect();
+    assert_eq!(lines.len(), 2, "the old key stays");
+    std::fs::write(&file, format!("{}\n", lines[1])).unwrap();
+    let fresh = folder.store();
+    assert_eq!(values(&fresh, "x", None).unwrap(), ["of the project"]);
+    assert_eq!(values(&fresh, "secret.token", Some(&get(&fresh, "a"))).unwrap(), ["of a"]);
+    std::fs::write(&file, format!("{}\n", lines[0])).unwrap();
+    assert!(values(&folder.store(), "x", None).is_err());
+}
+
+#[test]
+fn a_process_that_is_at_work_reads_on_while_another_rotates() {
+    let folder = Folder::new();
+    let (at_work, other) = (folder.store(), folder.store());
+    set(&at_work, "x", "value", true).unwrap();
+    for _ in 0..3 {
+        other.rotate_key(NewKey::Usual).unwrap();
+        assert_eq!(values(&at_work, "x", None).unwrap(), ["value"]);
+    }
+}
+
+#[test]
+fn a_key_of_the_environment_is_replaced_by_the_one_behind_it() {
+    let folder = Folder::new();
+    let open = |keys: &str| Store::open(&folder.path(), environment(keys)).unwrap();
+    set(&open(ONE), "x", "value", true).unwrap();
+    let only = open(ONE).rotate_key(NewKey::Usual).unwrap_err();
+    assert!(matches!(only, StoreError::Key(KeyError::OnlyThePresentOne(_))), "{only}");
+    assert_eq!(open(&format!("{ONE},{TWO}")).rotate_key(NewKey::Usual).unwrap().place, "CONNECTOR_KEY");
+    assert_eq!(values(&open(TWO), "x", None).unwrap(), ["value"]);
+    assert!(values(&open(ONE), "x", None).is_err());
+}
+
+#[test]
+fn a_rotation_that_cannot_read_one_value_changes_none_and_makes_no_key() {
+    let folder = Folder::new();
+    let store = folder.store();
+    set(&store, "x", "value", true).unwrap();
+    set(&store, "y", "value", true).unwrap();
+    folder.sql("UPDATE variable SET sealed = zeroblob(60) WHERE name = 'y'");
+    let keys = std::fs::read_to_string(folder.key_file()).unwrap();
+    assert!(matches!(store.rotate_key(NewKey::Usual), Err(StoreError::Damaged { .. })));
+    assert_eq!(values(&store, "x", None).unwrap(), ["value"]);
+    assert_eq!(std::fs::read_to_string(folder.key_file()).unwrap(), keys);
+}
