@@ -208,6 +208,10 @@ impl Line {
             self.share.told(Told { limit, left, reset }, self.out, behind, now);
         }
         self.known = match self.known {
+            // A refusal holds until the end that it named: what was under way meanwhile may tell of a later window, and is no leave.
+            Known::Window { left: 0, silent, ends: known } if now < known && ends > known + SAME_WINDOW => {
+                Known::Window { left: 0, silent, ends: if left == 0 { ends } else { known } }
+            }
             // Answers overtake each other: within one window the lowest number is the latest.
             Known::Window { left: before, ends: known, .. } if now < known && ends <= known + SAME_WINDOW => {
                 Known::Window {

@@ -97,6 +97,27 @@ async fn an_overtaken_report_does_not_raise_what_is_left() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_refusal_holds_until_the_end_that_it_named_whatever_later_window_other_answers_tell_of() {
+    let bucket = bucket();
+    bucket.report(left(0, 500));
+    bucket.report(left(50, 20_000));
+    let start = Instant::now();
+    let permits = [bucket.reserve(None), bucket.reserve(None)];
+    permits[0].granted().await;
+    assert_eq!(start.elapsed().as_millis(), 501, "an answer that was under way lifted the hold");
+    assert!(!ready(&permits[1]).await, "one finds out what is left");
+    bucket.report(left(49, 19_500));
+    assert!(ready(&permits[1]).await);
+
+    let bucket = self::bucket();
+    bucket.report(left(0, 500));
+    bucket.report(left(0, 20_000));
+    let start = Instant::now();
+    bucket.reserve(None).granted().await;
+    assert_eq!(start.elapsed().as_millis(), 20_001, "a second refusal named a later end");
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_answer_that_says_nothing_counts_against_what_is_left() {
     let bucket = bucket();
     bucket.report(left(2, 10_000));
