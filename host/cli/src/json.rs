@@ -22,7 +22,12 @@ pub(crate) fn is_scalar(text: &str) -> bool {
 
 /// Whether the text is one JSON value with nothing around it.
 pub(crate) fn is_value(text: &str) -> bool {
-    text.trim().len() == text.len() && serde_json::from_str::<&RawValue>(text).is_ok()
+    trim(text).len() == text.len() && serde_json::from_str::<&RawValue>(text).is_ok()
+}
+
+/// A text without JSON's white space around it. Other white space, like a form feed, makes it a text that is no JSON.
+pub(crate) fn trim(text: &str) -> &str {
+    text.trim_matches([' ', '\t', '\n', '\r'])
 }
 
 /// Appends a JSON text without the white space between its tokens, so that it fits on one line. The text must be valid.

@@ -176,7 +176,7 @@ impl Types {
         if text == "null" && (self.any || self.null && !self.string) {
             return Some(text.to_owned());
         }
-        let trimmed = text.trim();
+        let trimmed = json::trim(text);
         if (trimmed.starts_with('[') && (self.array || self.any)
             || trimmed.starts_with('{') && (self.object || self.any))
             && json::is_value(trimmed)
@@ -235,6 +235,8 @@ mod tests {
         let any = types("{}");
         assert_eq!(any.value_of("007").as_deref(), Some("\"007\""));
         assert_eq!(any.value_of("7").as_deref(), Some("7"));
+        assert_eq!(any.value_of("\u{b}[1, 2]").as_deref(), Some(r#""\u000b[1, 2]""#), "no white space of JSON's");
+        assert_eq!(list.value_of("\u{a0}[1]"), None);
     }
 
     #[test]

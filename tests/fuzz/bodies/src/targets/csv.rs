@@ -4,7 +4,6 @@
 use std::sync::LazyLock;
 
 use crate::input::{Format, read_from};
-use crate::json;
 use crate::oracle;
 use crate::schema::Schema;
 
@@ -137,7 +136,7 @@ fn record(line: &[u8], header: &[String], row: &[String]) {
                 *found == quoted
                     || found == cell
                     || found.eq_ignore_ascii_case(cell)
-                    || json::is_value(cell.trim()) && **found == oracle::bare(cell)
+                    || **found == oracle::bare(cell) && oracle::value(cell.as_bytes()).is_some()
             }
         };
         assert!(same, "the cell {cell:?} of `{name}` became {found}");
