@@ -167,7 +167,7 @@ pub fn cut(lines: &[Vec<u8>], rows: Vec<usize>, way: Way) -> VecDeque<Batch> {
         let line = line(lines, row);
         let own = match way {
             Way::Delete(Delete { by: DeleteBy::Filter { field, .. }, .. }) => {
-                text(line, field).map_or(0, |value| 3 * value.len() + 1)
+                text(line, field).map_or(0, |value| url::encoded_len(&value) + 1)
             }
             _ => line.len() + 1,
         };

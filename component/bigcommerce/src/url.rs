@@ -2,13 +2,13 @@
 
 use crate::error::Error;
 
-/// Longest query of a request, in bytes. Servers and proxies commonly refuse request lines over 8 KB.
+/// Bytes of a request's query, encoded, that conditions may take. Servers and proxies commonly refuse request lines over 8 KB.
 pub const MOST_QUERY: usize = 4000;
 
 /// Percent-encodes a query value or path segment. Commas and colons stay: the API uses them in lists and operators.
 pub fn encode(text: &str, out: &mut String) {
     for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~' | b',' | b':') {
+        if plain(byte) {
             out.push(char::from(byte));
         } else {
             out.push('%');
@@ -17,6 +17,15 @@ pub fn encode(text: &str, out: &mut String) {
             }
         }
     }
+}
+
+/// Length of what [`encode`] makes of a text.
+pub fn encoded_len(text: &str) -> usize {
+    text.bytes().map(|byte| if plain(byte) { 1 } else { 3 }).sum()
+}
+
+fn plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~' | b',' | b':')
 }
 
 /// Undoes percent-encoding; none if it is malformed.

@@ -77,11 +77,87 @@ fn a_list_is_split_only_where_no_record_can_be_in_two_parts_and_the_order_holds(
 }
 
 #[test]
+fn of_several_long_lists_one_is_asked_for_in_parts_and_the_others_are_evaluated_here() {
+    let records: Vec<Value> = (1..=2000).map(|n| json!({ "id": 100_000 + n, "sku": format!("SKU-{n}") })).collect();
+    let (connector, store) = Store::new(move |sent| {
+        let list = sent.line.split_once("id:in=").map(|(_, rest)| rest.split('&').next().unwrap_or_default());
+        let wanted: Vec<&str> = list.expect("asks for ids").split(',').collect();
+        let held = |record: &&Value| wanted.contains(&record["id"].to_string().as_str());
+        let found: Vec<&Value> = records.iter().filter(held).collect();
+        answer(200, json!({ "data": found, "meta": { "pagination": { "total": found.len(), "total_pages": 1 } } }))
+    });
+    let skus: Value = (1001..3000).map(|n| json!(format!("SKU-{n}"))).collect();
+    let mut request = query("products");
+    request.filter =
+        vec![condition("id", Comparison::OneOf, numbers(2000)), condition("sku", Comparison::OneOf, skus.clone())];
+    let steps = connector.explain(&request).unwrap().steps.join("\n");
+    assert!(steps.contains("`id` (id:in), 2000 values") && steps.contains("`sku` is evaluated here"), "{steps}");
+    let mut ids = Vec::new();
+    loop {
+        let page = run(connector.query(&request)).unwrap();
+        let lines = std::str::from_utf8(&page.records).unwrap().lines();
+        ids.extend(lines.map(|line| serde_json::from_str::<Value>(line).unwrap()["id"].as_u64().unwrap()));
+        request.cursor = page.next;
+        if request.cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(ids, (101_001..=102_000).collect::<Vec<u64>>());
+    assert!(store.lines().iter().all(|line| !line.contains("SKU")), "{:?}", store.lines());
+}
+
+#[test]
+fn no_request_gets_longer_than_servers_take_however_many_conditions_there_are() {
+    let connector = empty();
+    let short = |field: &str, count: u32| {
+        let values: Value = (0..count).map(|n| json!(format!("ein Schlüssel, {n}").replace(", ", " Ü "))).collect();
+        condition(field, Comparison::OneOf, values)
+    };
+    let asked = |filter: Vec<Condition>| {
+        let (connector, store) = Store::new(|_| answer(200, json!({ "data": [], "meta": {} })));
+        run(connector.query(&QueryRequest { filter, ..query("products") })).unwrap();
+        store.lines()
+    };
+    // Each fits, all of them do not.
+    for lines in [
+        asked(vec![short("sku", 60), short("name", 60), short("upc", 60), short("mpn", 60)]),
+        asked(vec![short("sku", 200), condition("name", Comparison::Equal, json!("Ü".repeat(600)))]),
+        asked(vec![condition("id", Comparison::OneOf, numbers(2000)), short("sku", 70)]),
+    ] {
+        assert!(lines.iter().all(|line| line.len() < 6500), "{:?}", lines.iter().map(String::len).collect::<Vec<_>>());
+    }
+    let needed = |count| condition("categories", Comparison::OneOf, numbers(count));
+    let plan = connector.explain(&QueryRequest { filter: vec![short("sku", 60), needed(300)], ..query("products") });
+    let steps = plan.unwrap().steps.join("\n");
+    assert!(steps.contains("(categories:in)"), "what only the store can evaluate comes first: {steps}");
+}
+
+#[test]
 fn records_that_are_read_in_an_order_that_changes_are_not_called_stable() {
     let connector = empty();
     assert!(connector.explain(&query("customers")).unwrap().stable);
     assert!(!connector.explain(&ordered("customers", "date_modified")).unwrap().stable);
     assert!(!connector.explain(&query("tax_rates")).unwrap().stable, "the answer is documented to tell of pages");
+}
+
+#[test]
+fn a_record_without_a_date_of_change_comes_once_and_a_plan_that_cannot_see_a_new_one_says_so() {
+    for (object, by_the_store) in [("products", true), ("scripts", false)] {
+        let (connector, _) = Store::new(|sent| {
+            // A store compares dates, and null is none.
+            let dated = sent.line.contains("date_modified:min");
+            let all = json!([{ "id": 1, "uuid": "a", "date_modified": null }]);
+            let data = if dated { json!([]) } else { all };
+            answer(200, json!({ "data": data, "meta": { "pagination": { "total": 1, "total_pages": 1 } } }))
+        });
+        let mut request = QueryRequest { since: Some(String::new()), ..query(object) };
+        let first = run(connector.query(&request)).unwrap();
+        request.since = first.state;
+        let second = run(connector.query(&request)).unwrap();
+        assert_eq!((first.count, second.count), (1, 0), "{object}");
+        let steps = connector.explain(&request).unwrap().steps.join("\n");
+        assert_eq!(steps.contains("is null comes with a first read only"), by_the_store, "{steps}");
+    }
 }
 
 #[test]

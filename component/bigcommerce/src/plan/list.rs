@@ -1,14 +1,11 @@
-//! Reads of a collection: which conditions, order and fields the endpoint itself takes, and how its pages are counted.
+//! Reads of a collection: which order and fields the endpoint itself takes, and how its pages are counted.
 
-use std::collections::BTreeSet;
-
-use super::condition::{filter_for, narrow, parameter, path_has};
-use super::planner::{Planner, hull};
-use super::{Access, List, Pages, Parents, UNDOCUMENTED_DEFAULT, UNDOCUMENTED_LIMIT};
-use crate::date::Instant;
+use super::condition::filter_for;
+use super::planner::Planner;
+use super::{Access, List, Pages, Parents, UNDOCUMENTED_DEFAULT};
 use crate::error::Error;
-use crate::table::{Filter, Keyset, Op, Paging, Read, Type};
-use crate::url::{MOST_QUERY, parameters};
+use crate::table::{Keyset, Op, Paging, Read};
+use crate::url::parameters;
 
 impl Planner<'_> {
     pub(super) fn list(&mut self, read: &'static Read) -> Result<Access, Error> {
@@ -43,8 +40,7 @@ impl Planner<'_> {
         };
         let floor = read.default_limit.unwrap_or(UNDOCUMENTED_DEFAULT);
         let (split, parents) = match self.split.take() {
-            Some((param, values)) => {
-                let parts = parts(&values);
+            Some((param, parts)) => {
                 self.steps.push(format!("in {} parts, several at once", parts.len()));
                 (Some(param), Parents::Given(parts.into_iter().map(|part| vec![part]).collect()))
             }
@@ -130,102 +126,6 @@ impl Planner<'_> {
         (free && !taken && numbered(read, keyset)).then_some(filter.param)
     }
 
-    /// Turns conditions into parameters where the endpoint has them; the rest must be evaluable here.
-    fn push_down(
-        &mut self,
-        read: &'static Read,
-        keyset: Option<&'static Keyset>,
-        range: &mut (u128, u128),
-        query: &mut Vec<(String, String)>,
-    ) -> Result<(), Error> {
-        // The parameters of the key ranges are taken, whatever else a condition on the key asks for.
-        let mut used: BTreeSet<&str> = keyset.iter().flat_map(|keyset| [keyset.from, keyset.to]).collect();
-        let mut steps = Vec::new();
-        if let Some((param, value)) = self.since(read, &mut steps) {
-            used.insert(param);
-            query.push((param.to_owned(), value));
-        }
-        for checked in &self.conditions {
-            let field = checked.condition.field.as_str();
-            let index = checked.index();
-            if keyset.is_some_and(|keyset| keyset.field == field) && narrow(range, checked) {
-                steps.push(format!("the store evaluates the bounds of `{field}`"));
-                self.placed.insert(index);
-                continue;
-            }
-            if path_has(read, field) {
-                continue;
-            }
-            let pushed = parameter(self.object, read, checked).filter(|(filter, _)| !used.contains(filter.param));
-            // Part by part, records come in the order of the parts; and one that holds several of the values would come twice.
-            let divisible = |filter: &Filter| {
-                filter.op == Op::In
-                    && self.split.is_none()
-                    && parameters(read.path).next().is_none()
-                    && self.request.order_by.iter().all(|order| order.field == field && keyset.is_some())
-                    && checked.node.is_some_and(|node| node.ty != Type::Array)
-            };
-            let long = |value: &str| value.len() > MOST_QUERY;
-            let hull = || match keyset {
-                Some(keyset) if keyset.field == field && pushed.is_none() => hull(checked.pins()?.iter()),
-                _ => None,
-            };
-            if let Some((least, greatest)) = hull() {
-                *range = (range.0.max(least), range.1.min(greatest));
-                steps.push(format!("reads what is between the least and the greatest `{field}`, and picks here"));
-            } else if let Some((filter, value)) =
-                pushed.as_ref().filter(|(filter, value)| long(value) && divisible(filter))
-            {
-                used.insert(filter.param);
-                let mut values: Vec<String> = value.split(',').map(str::to_owned).collect();
-                // In the order of a numeric key, as everything is read.
-                values.sort_unstable_by_key(|value| value.parse::<u128>().unwrap_or_default());
-                values.dedup();
-                steps.push(format!("the store evaluates `{field}` ({}), {} values", filter.param, values.len()));
-                self.placed.insert(index);
-                self.split = Some((filter.param, values));
-            } else if let Some((filter, _)) =
-                pushed.as_ref().filter(|(_, value)| long(value) && checked.prepared.is_none())
-            {
-                let message = format!(
-                    "the values of the condition on `{field}` do not fit into one request (`{}`), and records may come twice if they are asked for in parts: name fewer, and query several times",
-                    filter.param
-                );
-                return Err(Error::unsupported(message).at(checked.pointer()));
-            } else if let Some((filter, value)) = pushed.filter(|(_, value)| !long(value)) {
-                used.insert(filter.param);
-                query.push((filter.param.to_owned(), value));
-                steps.push(format!("the store evaluates `{field}` ({})", filter.param));
-                self.placed.insert(index);
-            }
-        }
-        let missing = |filter: &&Filter| filter.required && !used.contains(filter.param);
-        if let Some(filter) = read.filters.iter().find(missing) {
-            let message = format!("`{}` can only be queried with a condition on `{}`", self.object.name, filter.field);
-            return Err(Error::unsupported(message).at("/filter"));
-        }
-        self.steps.append(&mut steps);
-        Ok(())
-    }
-
-    /// The parameter for what an incremental read skips, if the endpoint has one.
-    fn since(&self, read: &'static Read, steps: &mut Vec<String>) -> Option<(&'static str, String)> {
-        let (watch, dates) = (self.watch.as_ref()?, self.object.incremental()?);
-        let Some(from) = watch.horizon().and_then(Instant::from_unix) else {
-            steps.push("delivers everything, and a state from which the next read goes on".into());
-            return None;
-        };
-        let since = format!("modified at {} or later (`{}`)", from.rfc3339(), dates.field);
-        let Some(filter) = filter_for(read, dates.field, &[Op::Min, Op::Greater]) else {
-            steps.push(format!("every record is read, and only what was {since} is delivered"));
-            return None;
-        };
-        steps.push(format!("the store gives what was {since}, and what was delivered before is dropped here"));
-        // A second more than needed, for stores that take "at least" for "more than".
-        let param = Instant::from_unix(from.seconds() - 1).unwrap_or(from).rfc3339();
-        Some((filter.param, param))
-    }
-
     /// `include`, and `include_fields` where the endpoint trims.
     pub(super) fn trimming(&mut self, select: bool, include_with: &[(&str, &str)], query: &mut Vec<(String, String)>) {
         if !self.request.include.is_empty() {
@@ -270,20 +170,4 @@ impl Planner<'_> {
 /// Whether a collection that is read by its key has pages by number in the same order, and tells totals.
 fn numbered(read: &Read, keyset: &Keyset) -> bool {
     read.paging == Paging::V3Page && read.limited && keyset.ordered
-}
-
-/// Comma lists that fit into a request each. Cursors count them, so they are the same for every page size.
-fn parts(values: &[String]) -> Vec<String> {
-    let mut parts: Vec<(String, u32)> = Vec::new();
-    for value in values {
-        match parts.last_mut() {
-            Some((part, count)) if *count < UNDOCUMENTED_LIMIT && part.len() + 1 + value.len() <= MOST_QUERY => {
-                part.push(',');
-                part.push_str(value);
-                *count += 1;
-            }
-            _ => parts.push((value.clone(), 1)),
-        }
-    }
-    parts.into_iter().map(|(part, _)| part).collect()
 }

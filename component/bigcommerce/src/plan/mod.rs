@@ -19,6 +19,7 @@ mod condition;
 pub(crate) use condition::{always_there, node_of};
 mod list;
 mod planner;
+mod pushdown;
 mod related;
 
 /// Page size where no maximum is documented: what most of those that document one allow.

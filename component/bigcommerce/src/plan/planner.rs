@@ -24,7 +24,7 @@ pub(super) struct Planner<'a> {
     pub(super) unfold: Option<Unfold>,
     /// Conditions that the request itself expresses: a parameter, a path, a range of keys.
     pub(super) placed: BTreeSet<usize>,
-    /// A parameter whose values need several requests, and the values.
+    /// A parameter whose values need several requests, and the values of each.
     pub(super) split: Option<(&'static str, Vec<String>)>,
     pub(super) steps: Vec<String>,
 }
