@@ -33,7 +33,7 @@ fn survives(digest: u64, delivered: u64, position: &Position) {
 }
 
 fn place(feed: &mut Feed<'_>, depth: u8) -> Position {
-    match feed.byte() % 5 {
+    match feed.byte() % 6 {
         0 => Position::Key(feed.number(16)),
         1 => Position::After(feed.text(40)),
         2 => {
@@ -44,6 +44,10 @@ fn place(feed: &mut Feed<'_>, depth: u8) -> Position {
             let skip = u64::try_from(feed.number(8)).unwrap();
             let page = Box::new(place(feed, depth - 1));
             Position::Parent { page, skip, inner: Box::new(place(feed, depth - 1)) }
+        }
+        4 => {
+            let gaps = (0..=feed.below(3)).map(|_| (feed.number(16), feed.number(16)));
+            Position::Owed(gaps.collect(), feed.number(16))
         }
         _ => Position::Start,
     }
