@@ -6,14 +6,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
+use tracing::{Instrument as _, field};
 use wasmtime::Store;
 
+use crate::connector::Connector;
 use crate::contract::{
     Error, Guest, Identity, ObjectInfo, ObjectSchema, Outcome, Page, Plan, QueryRequest, WriteRequest, WrittenBy,
 };
+use crate::deployment::{Lease, Version};
 use crate::error::{CallError, Cause, Effect};
-use crate::instance::{BoxFuture, Live, Program};
-use crate::state::State;
+use crate::instance::{BoxFuture, Live};
+use crate::observe::{Tally, Underway};
+use crate::state::{Context, State};
 
 /// A call on its way to the task. Answers whether the instance may serve another one.
 type Job = Box<dyn for<'a> FnOnce(&'a mut Live) -> BoxFuture<'a, bool> + Send>;
@@ -26,12 +30,13 @@ pub struct Activity {
     jobs: mpsc::Sender<Job>,
     task: JoinHandle<()>,
     canceller: Canceller,
-    program: Arc<Program>,
+    context: Arc<Context>,
+    version: Arc<Version>,
 }
 
 impl fmt::Debug for Activity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Activity({} {})", self.program.name, self.program.version)
+        write!(f, "Activity({:?}, {:?})", self.context.connection, self.connector())
     }
 }
 
@@ -43,16 +48,29 @@ impl Drop for Activity {
 
 impl Activity {
     /// Hands a configured instance to a task of its own.
-    pub(crate) fn start(mut live: Live, canceller: Canceller, program: &Arc<Program>) -> Self {
-        let (jobs, mut inbox) = mpsc::channel::<Job>(1);
-        let task = tokio::spawn(async move {
-            while let Some(job) = inbox.recv().await {
-                if !job(&mut live).await {
-                    break;
-                }
-            }
-        });
-        Self { jobs, task, canceller, program: Arc::clone(program) }
+    pub(crate) fn start(lease: Lease, live: Live, canceller: Canceller, context: &Arc<Context>) -> Self {
+        let (jobs, inbox) = mpsc::channel(1);
+        let (context, version) = (Arc::clone(context), Arc::clone(lease.version()));
+        let program = version.program();
+        let span = tracing::info_span!(
+            target: "connector_host",
+            "activity",
+            connector.connection = context.connection,
+            connector.name = program.name,
+            connector.version = program.version,
+        );
+        let task = tokio::spawn(serve(lease, live, inbox, canceller.clone()).instrument(span));
+        Self { jobs, task, canceller, context, version }
+    }
+
+    /// The version that it runs on.
+    pub fn connector(&self) -> &Connector {
+        self.version.connector()
+    }
+
+    /// Whether new activities of its connection run on another version.
+    pub(crate) fn is_replaced(&self) -> bool {
+        self.version.is_replaced()
     }
 
     async fn call<T: Answer + Send + 'static>(
@@ -65,20 +83,34 @@ impl Activity {
         let (mut reply, answer) = oneshot::channel();
         let begun = Arc::new(AtomicBool::new(false));
         let begins = Arc::clone(&begun);
+        let (name, effect) = (call.name, call.effect);
+        let (context, version) = (Arc::clone(&self.context), Arc::clone(&self.version));
         let job: Job = Box::new(move |live| {
-            Box::pin(async move {
+            let span = tracing::info_span!(
+                target: "connector_host",
+                "call",
+                connector.call = call.name,
+                connector.object = call.object.as_deref(),
+                connector.records = field::Empty,
+                error.r#type = field::Empty,
+            );
+            let work = async move {
                 begins.store(true, Ordering::Release);
+                live.state().works_on(call.object.clone());
+                let under_way = Underway::begin(&context, &version, call.name, call.object.clone());
                 let answer = live
                     .run(call.name, call.effect, reply.closed(), |store, instance| {
                         function(store, instance.ipaas_connector_connection())
                     })
                     .await;
                 let answer = answer.map_err(CallError::from).and_then(|answer| call.judge(answer, live));
+                under_way.end(call.tally(&answer), answer.as_ref().err());
                 let usable = !matches!(answer, Err(CallError::Ended(_)));
                 // Whoever does not wait any more has dropped the activity or given it up.
                 let _ = reply.send(answer);
                 usable
-            })
+            };
+            Box::pin(work.instrument(span))
         });
         if self.jobs.send(job).await.is_ok()
             && let Ok(answer) = answer.await
@@ -87,10 +119,11 @@ impl Activity {
         }
         // Without an answer the task ended before it took the call, or was torn down in the middle with the runtime around it.
         let (cause, effect) = match begun.load(Ordering::Acquire) {
-            true => (Cause::TornDown, call.effect),
+            true => (Cause::TornDown, effect),
+            false if self.version.is_retired() => (Cause::Replaced, Effect::NothingSent),
             false => (Cause::Over, Effect::NothingSent),
         };
-        Err(self.program.ended(call.name, cause, effect).into())
+        Err(self.version.program().ended(name, cause, effect).into())
     }
 
     /// See [`crate::Connection::test`].
@@ -115,7 +148,7 @@ impl Activity {
     /// [`CallError`].
     pub async fn describe_object(&mut self, name: &str) -> Result<ObjectSchema, CallError> {
         let name = name.to_owned();
-        self.call(Call::read("describe-object"), move |store, guest| {
+        self.call(Call::read("describe-object").of(&name), move |store, guest| {
             Box::pin(async move { guest.call_describe_object(store, &name).await })
         })
         .await
@@ -127,7 +160,7 @@ impl Activity {
     /// [`CallError`].
     pub async fn query(&mut self, request: &QueryRequest) -> Result<Page, CallError> {
         let request = request.clone();
-        self.call(Call::read("query"), move |store, guest| {
+        self.call(Call::read("query").of(&request.object), move |store, guest| {
             Box::pin(async move { guest.call_query(store, &request).await })
         })
         .await
@@ -139,7 +172,7 @@ impl Activity {
     /// [`CallError`].
     pub async fn explain(&mut self, request: &QueryRequest) -> Result<Plan, CallError> {
         let request = request.clone();
-        self.call(Call::read("explain"), move |store, guest| {
+        self.call(Call::read("explain").of(&request.object), move |store, guest| {
             Box::pin(async move { guest.call_explain(store, &request).await })
         })
         .await
@@ -202,6 +235,33 @@ impl Activity {
     }
 }
 
+/// Owns the instance and makes its calls, until there are no more or its version is retired. The lease is dropped after the instance.
+async fn serve(lease: Lease, mut live: Live, mut inbox: mpsc::Receiver<Job>, canceller: Canceller) {
+    let retired = lease.version().retired();
+    tokio::pin!(retired);
+    loop {
+        let job = tokio::select! {
+            biased;
+            job = inbox.recv() => job,
+            () = &mut retired => None,
+        };
+        let Some(job) = job else { return };
+        let mut work = job(&mut live);
+        let usable = tokio::select! {
+            biased;
+            usable = &mut work => usable,
+            () = &mut retired => {
+                canceller.stop(Signal::Replaced);
+                work.await;
+                false
+            }
+        };
+        if !usable {
+            return;
+        }
+    }
+}
+
 /// Ends an activity in an orderly way: the connector sends nothing more, waits briefly for writes under way and returns what it
 /// has. After [`crate::Limits::cancel_grace`] the call is ended hard. The activity takes no calls afterwards.
 #[derive(Clone, Debug)]
@@ -213,6 +273,8 @@ pub struct Canceller {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Signal {
     GoOn,
+    /// The time for what runs on its version is over.
+    Replaced,
     /// Somebody cancelled it.
     Cancelled,
     /// A call took too long.
@@ -229,14 +291,25 @@ impl Canceller {
         self.stop(Signal::Cancelled);
     }
 
-    /// Asks for the end. The first reason stays.
+    /// Asks for the end. The first reason stays, but somebody who cancels means more than this activity.
     pub(crate) fn stop(&self, why: Signal) {
         self.signal.send_if_modified(|signal| {
-            let first = *signal == Signal::GoOn;
-            if first {
+            let stronger = *signal == Signal::GoOn || (*signal, why) == (Signal::Replaced, Signal::Cancelled);
+            if stronger {
                 *signal = why;
             }
-            first
+            stronger
+        });
+    }
+
+    /// What was ended because its version was replaced goes on elsewhere.
+    pub(crate) fn move_on(&self) {
+        self.signal.send_if_modified(|signal| {
+            let replaced = *signal == Signal::Replaced;
+            if replaced {
+                *signal = Signal::GoOn;
+            }
+            replaced
         });
     }
 
@@ -250,9 +323,9 @@ impl Canceller {
 }
 
 /// What is known of a call before it is made.
-#[derive(Clone, Copy)]
 struct Call {
     name: &'static str,
+    object: Option<Arc<str>>,
     /// What it means for the remote if the host has to end it.
     effect: Effect,
     /// How many outcomes the answer must hold.
@@ -261,17 +334,34 @@ struct Call {
 
 impl Call {
     fn read(name: &'static str) -> Self {
-        Self { name, effect: Effect::Read, records: None }
+        Self { name, object: None, effect: Effect::Read, records: None }
+    }
+
+    /// About this object.
+    fn of(self, object: &str) -> Self {
+        Self { object: Some(object.into()), ..self }
     }
 
     fn write(name: &'static str, request: &WriteRequest) -> Self {
         let effect = if request.validate_only { Effect::NothingSent } else { Effect::EveryRecordUnknown };
         let lines = request.records.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
-        Self { name, effect, records: Some(lines.count()) }
+        Self { name, object: Some(request.object.as_str().into()), effect, records: Some(lines.count()) }
+    }
+
+    /// What was read or written.
+    fn tally<T: Answer>(&self, answer: &Result<T, CallError>) -> Tally {
+        let records = self.records.unwrap_or_default() as u64;
+        match answer {
+            Ok(answer) => answer.tally(),
+            Err(CallError::Ended(ended)) if ended.effect == Effect::EveryRecordUnknown => {
+                Tally { records, unknown: records, ..Tally::default() }
+            }
+            Err(_nothing_was_sent) => Tally { records, skipped: records, ..Tally::default() },
+        }
     }
 
     /// What the caller gets to see of a connector's answer.
-    fn judge<T: Answer>(self, answer: Result<T, Error>, live: &mut Live) -> Result<T, CallError> {
+    fn judge<T: Answer>(&self, answer: Result<T, Error>, live: &mut Live) -> Result<T, CallError> {
         match answer {
             Ok(mut answer) => {
                 if let (Some(records), Some(outcomes)) = (self.records, answer.outcomes())
@@ -284,8 +374,8 @@ impl Call {
                 answer.clean(&mut |text| redactor.clean(text));
                 Ok(answer)
             }
-            Err(mut error) => match live.late() {
-                // Nobody but the limit cancelled it. By the contract an error means that nothing was sent.
+            Err(mut error) => match live.stopped() {
+                // Nobody but the host cancelled it. By the contract an error means that nothing was sent.
                 Some(cause) if error.code.as_deref() == Some("cancelled") => {
                     let effect = if self.effect == Effect::Read { Effect::Read } else { Effect::NothingSent };
                     Err(live.ended(self.name, cause, effect).into())
@@ -308,6 +398,11 @@ pub(crate) trait Answer {
     fn outcomes(&self) -> Option<usize> {
         None
     }
+
+    /// Records in it.
+    fn tally(&self) -> Tally {
+        Tally::default()
+    }
 }
 
 impl Answer for Identity {
@@ -320,6 +415,10 @@ impl Answer for Identity {
 impl Answer for Vec<Outcome> {
     fn outcomes(&self) -> Option<usize> {
         Some(self.len())
+    }
+
+    fn tally(&self) -> Tally {
+        Tally::of_outcomes(self)
     }
 
     fn clean(&mut self, clean: &mut dyn FnMut(&mut String)) {
@@ -337,8 +436,17 @@ impl Answer for Plan {
     }
 }
 
-/// Pages are data, the rest is fixed: none is searched.
+/// Pages are data: they are not searched.
+impl Answer for Page {
+    fn clean(&mut self, _: &mut dyn FnMut(&mut String)) {}
+
+    fn tally(&self) -> Tally {
+        Tally { records: self.count.into(), ..Tally::default() }
+    }
+}
+
+/// Fixed: not searched.
 macro_rules! as_it_is {
     ($($answer:ty),*) => { $(impl Answer for $answer { fn clean(&mut self, _: &mut dyn FnMut(&mut String)) {} })* };
 }
-as_it_is!(Page, ObjectSchema, Vec<ObjectInfo>);
+as_it_is!(ObjectSchema, Vec<ObjectInfo>);

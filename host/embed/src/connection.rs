@@ -2,17 +2,19 @@
 
 use std::fmt;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use serde_json::Value;
 
 use crate::activity::{Activity, Canceller};
 use crate::connector::Connector;
 use crate::contract::{Error, ErrorKind, Identity, ObjectInfo, ObjectSchema, Page, Plan, QueryRequest, Retry};
+use crate::deployment::Deployment;
 use crate::egress::{Egress, Grant, Origin};
-use crate::error::{CallError, Effect, OpenError};
+use crate::error::{CallError, Cause, Effect, Ended, OpenError};
 use crate::instance::Live;
 use crate::limits::Limits;
+use crate::observe::Watch;
 use crate::quota::{Registry, sharers};
 use crate::state::Context;
 use crate::status::Status;
@@ -64,15 +66,27 @@ impl fmt::Debug for ConnectionConfig {
 /// An open connection. Cheap to clone; clones are the same connection. Costs nothing while idle.
 #[derive(Clone)]
 pub struct Connection {
+    deployment: Deployment,
     inner: Arc<Inner>,
 }
 
-struct Inner {
-    connector: Connector,
+/// What a connection has whichever version serves it.
+pub(crate) struct Inner {
     context: Arc<Context>,
     transport: Arc<Transport>,
     settings: String,
     parsed: Value,
+    /// Where it is a member, and as which, once it is open.
+    member: OnceLock<(Deployment, u64)>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Some((deployment, number)) = self.member.get() {
+            deployment.leave(*number);
+            self.context.watch.connections.subtract(1);
+        }
+    }
 }
 
 impl fmt::Debug for Connection {
@@ -83,10 +97,12 @@ impl fmt::Debug for Connection {
 
 impl Connection {
     pub(crate) async fn open(
-        connector: &Connector,
+        deployment: Deployment,
         config: ConnectionConfig,
         quotas: Arc<Registry>,
+        watch: Arc<Watch>,
     ) -> Result<Self, OpenError> {
+        let connector = deployment.connector();
         check_name(&config.name)?;
         let invalid = |message: String| OpenError::Settings(vec![finding(ErrorKind::Configuration, message, None, "")]);
         let parsed: Value = serde_json::from_str(&config.settings)
@@ -108,28 +124,46 @@ impl Connection {
             sharers,
             transport: Some(Arc::clone(&transport)),
             buckets: Mutex::default(),
+            watch,
         };
-        let connection = Self {
-            inner: Arc::new(Inner {
-                connector: connector.clone(),
-                context: Arc::new(context),
-                transport,
-                settings: config.settings,
-                parsed,
-            }),
-        };
-        match connection.configured(&Canceller::new()).await {
-            Ok(_instance) => Ok(connection),
-            Err(CallError::Ended(ended)) => Err(ended.into()),
-            Err(CallError::Settings(errors)) => Err(OpenError::Settings(errors)),
-            Err(CallError::Connector(error)) => Err(OpenError::Settings(vec![error])),
+        let inner =
+            Inner { context: Arc::new(context), transport, settings: config.settings, parsed, member: OnceLock::new() };
+        let connection = Self { deployment, inner: Arc::new(inner) };
+        connection.join().await.map_err(|error| match error {
+            CallError::Ended(ended) => ended.into(),
+            CallError::Settings(errors) => OpenError::Settings(errors),
+            CallError::Connector(error) => OpenError::Settings(vec![error]),
+        })?;
+        Ok(connection)
+    }
+
+    /// Checks the settings with the version that serves, and becomes a member of its deployment.
+    async fn join(&self) -> Result<(), CallError> {
+        loop {
+            let serving = self.deployment.serving();
+            self.configured(serving.connector(), &Canceller::new()).await?;
+            if let Some(number) = self.deployment.admit(&serving, &self.inner) {
+                self.inner.context.watch.connections.add(1);
+                // Nobody else has seen this connection yet.
+                let _ = self.inner.member.set((self.deployment.clone(), number));
+                return Ok(());
+            }
         }
     }
 
+    pub(crate) fn of(deployment: Deployment, inner: Arc<Inner>) -> Self {
+        Self { deployment, inner }
+    }
+
+    /// The same connection, served by this version whatever its deployment does.
+    pub(crate) fn on(&self, connector: &Connector) -> Self {
+        Self::of(Deployment::new(connector), Arc::clone(&self.inner))
+    }
+
     /// A new instance that has taken the settings.
-    async fn configured(&self, canceller: &Canceller) -> Result<Live, CallError> {
+    async fn configured(&self, connector: &Connector, canceller: &Canceller) -> Result<Live, CallError> {
         let inner = &self.inner;
-        let mut live = Live::new(inner.connector.program(), &inner.context, canceller, "configure").await?;
+        let mut live = Live::new(connector.program(), &inner.context, canceller, "configure").await?;
         let settings = inner.settings.clone();
         let taken = live
             .run("configure", Effect::NothingSent, std::future::pending(), move |store, instance| {
@@ -173,9 +207,14 @@ impl Connection {
         &self.inner.context.connection
     }
 
-    /// The connector that serves it.
-    pub fn connector(&self) -> &Connector {
-        &self.inner.connector
+    /// The version that serves it now.
+    pub fn connector(&self) -> Connector {
+        self.deployment.connector()
+    }
+
+    /// What chooses the version that serves it.
+    pub fn deployment(&self) -> &Deployment {
+        &self.deployment
     }
 
     /// Begins an activity: one instance, which serves one call after the other. Any number may run side by side, up to
@@ -185,9 +224,24 @@ impl Connection {
     /// [`CallError::Settings`] if a variable changed so that the settings are not valid any more; [`CallError::Ended`] with
     /// [`crate::Cause::Full`] if there is no room.
     pub async fn activity(&self) -> Result<Activity, CallError> {
-        let canceller = Canceller::new();
-        let live = self.configured(&canceller).await?;
-        Ok(Activity::start(live, canceller, self.inner.connector.program()))
+        self.begin(Canceller::new()).await
+    }
+
+    /// [`Connection::activity`], to be ended by this canceller.
+    async fn begin(&self, canceller: Canceller) -> Result<Activity, CallError> {
+        let mut lease = self.deployment.lease();
+        loop {
+            match self.configured(lease.version().connector(), &canceller).await {
+                Ok(live) => return Ok(Activity::start(lease, live, canceller, &self.inner.context)),
+                Err(error) => {
+                    lease.version().failed_to_start(&error);
+                    if !lease.on_trial || error.is_full() {
+                        return Err(error);
+                    }
+                    lease = self.deployment.lease_serving();
+                }
+            }
+        }
     }
 
     /// One cheap read that proves address, credentials and transport.
@@ -227,7 +281,8 @@ impl Connection {
     /// # Errors
     /// As [`Connection::activity`].
     pub async fn query(&self, request: QueryRequest) -> Result<Pages, CallError> {
-        Ok(Pages { activity: self.activity().await?, request, last: false })
+        let activity = self.activity().await?;
+        Ok(Pages { connection: self.clone(), activity, request, last: false, stays: false })
     }
 
     /// What the connection is doing right now.
@@ -244,12 +299,16 @@ impl Connection {
     }
 }
 
-/// The pages of one query.
+/// The pages of one query. If another version of the connector serves by the next page, that page comes from it; unless it cannot
+/// read the cursor or fails where the query could go on, then the query stays with the version that it has.
 #[derive(Debug)]
 pub struct Pages {
+    connection: Connection,
     activity: Activity,
     request: QueryRequest,
     last: bool,
+    /// It cannot move over.
+    stays: bool,
 }
 
 impl Pages {
@@ -261,10 +320,37 @@ impl Pages {
         if self.last {
             return Ok(None);
         }
-        let page = self.activity.query(&self.request).await?;
+        let page = self.page().await?;
         self.request.cursor.clone_from(&page.next);
         self.last = page.next.is_none();
         Ok(Some(page))
+    }
+
+    async fn page(&mut self) -> Result<Page, CallError> {
+        if !self.stays && self.activity.is_replaced() {
+            match self.move_over().await {
+                Err(error) if leaves_a_choice(&error) => {
+                    tracing::info!(target: "connector_host", connection = self.connection.name(), %error, "a query stays with its version");
+                    self.stays = true;
+                }
+                moved => return moved,
+            }
+        }
+        match self.activity.query(&self.request).await {
+            // A read: what the end of its version has broken off begins again on the next one.
+            Err(CallError::Ended(Ended { cause: Cause::Replaced, .. })) => self.move_over().await,
+            page => page,
+        }
+    }
+
+    /// The next page from the version that serves now.
+    async fn move_over(&mut self) -> Result<Page, CallError> {
+        let canceller = self.activity.canceller();
+        canceller.move_on();
+        let mut activity = self.connection.begin(canceller).await?;
+        let page = activity.query(&self.request).await?;
+        self.activity = activity;
+        Ok(page)
     }
 
     /// Where the next page begins: pass it as [`QueryRequest::cursor`] to go on later or elsewhere. None before the first page (of
@@ -276,6 +362,15 @@ impl Pages {
     /// Ends the query from elsewhere.
     pub fn canceller(&self) -> Canceller {
         self.activity.canceller()
+    }
+}
+
+/// Whether a query that fails so on the new version can go on with the old one.
+fn leaves_a_choice(error: &CallError) -> bool {
+    match error {
+        CallError::Connector(error) => error.code.as_deref() == Some("cursor-version"),
+        CallError::Settings(_) => true,
+        CallError::Ended(_) => error.is_fault() || error.is_full(),
     }
 }
 

@@ -39,6 +39,26 @@ pub use bindings::exports::ipaas::connector::connection::{
 pub use bindings::exports::ipaas::connector::metadata::Info;
 pub use bindings::ipaas::connector::types::{Error, ErrorKind, Retry};
 
+impl ErrorKind {
+    /// The contract's name of it (`rate-limited`).
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Configuration => "configuration",
+            Self::Unsupported => "unsupported",
+            Self::InvalidRequest => "invalid-request",
+            Self::Unauthorized => "unauthorized",
+            Self::NotFound => "not-found",
+            Self::Conflict => "conflict",
+            Self::Rejected => "rejected",
+            Self::RateLimited => "rate-limited",
+            Self::Unavailable => "unavailable",
+            Self::Protocol => "protocol",
+            Self::Denied => "denied",
+            Self::Internal => "internal",
+        }
+    }
+}
+
 impl WriteRequest {
     /// A strict write that stops at the first record that fails. `records` is NDJSON: one JSON object per line, each closed by `\n`.
     pub fn new(object: impl Into<String>, records: impl Into<Vec<u8>>) -> Self {

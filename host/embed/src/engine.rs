@@ -11,13 +11,15 @@ use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAlloc
 use crate::cache::Cache;
 use crate::connection::{Connection, ConnectionConfig};
 use crate::connector::Connector;
+use crate::deployment::Deployment;
 use crate::error::{Cause, HostError, LoadError, OpenError};
+use crate::observe::{HostStatus, Observer, Watch};
 use crate::quota::Registry;
 use crate::state::{State, link};
 use crate::ticker::Ticker;
 
 /// How a host is set up.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct HostConfig {
     /// Folder for compiled connectors, made if it is missing. None compiles on every start, and so does, with a warning, a folder
     /// that belongs to somebody else or that others may write into: what is in it runs as machine code with the rights of this
@@ -30,11 +32,13 @@ pub struct HostConfig {
     /// Whether room for instances is set aside in advance, which makes them faster to start; needs address space (4 GiB each), not
     /// memory. Where there is too little of it, instances are made on demand. Default true.
     pub pooling: bool,
+    /// Is told of every call, request and swap. Default: nobody.
+    pub observer: Option<Arc<dyn Observer>>,
 }
 
 impl Default for HostConfig {
     fn default() -> Self {
-        Self { cache_dir: None, activities: 512, pooling: true }
+        Self { cache_dir: None, activities: 512, pooling: true, observer: None }
     }
 }
 
@@ -54,6 +58,7 @@ pub(crate) struct Runtime {
     pub(crate) linker: Linker<State>,
     pub(crate) ticker: Ticker,
     pub(crate) cache: Cache,
+    pub(crate) watch: Arc<Watch>,
     places: Arc<Semaphore>,
     activities: u32,
 }
@@ -63,6 +68,10 @@ impl Runtime {
     pub(crate) async fn place(&self) -> Result<OwnedSemaphorePermit, Cause> {
         let place = tokio::time::timeout(PATIENCE, Arc::clone(&self.places).acquire_owned()).await;
         place.ok().and_then(Result::ok).ok_or(Cause::Full(self.activities))
+    }
+
+    fn instances(&self) -> usize {
+        usize::try_from(self.activities).unwrap_or(usize::MAX).saturating_sub(self.places.available_permits())
     }
 }
 
@@ -105,7 +114,8 @@ impl Host {
         let cache = Cache::new(config.cache_dir);
         let places =
             Arc::new(Semaphore::new(usize::try_from(activities).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS)));
-        let runtime = Runtime { engine, linker, ticker, cache, places, activities };
+        let watch = Arc::new(Watch { observer: config.observer, ..Watch::default() });
+        let runtime = Runtime { engine, linker, ticker, cache, watch, places, activities };
         Ok(Self { runtime: Arc::new(runtime), quotas: Arc::default() })
     }
 
@@ -117,12 +127,29 @@ impl Host {
         Connector::load(&self.runtime, wasm).await
     }
 
-    /// Opens a connection: checks name, settings and grants. Makes no request.
+    /// Opens a connection: checks name, settings and grants. Makes no request. `served_by` is a [`Connector`], or a [`Deployment`] if
+    /// its version is to be exchanged together with that of other connections.
     ///
     /// # Errors
     /// [`OpenError`], with everything that is wrong with the settings at once.
-    pub async fn open(&self, connector: &Connector, config: ConnectionConfig) -> Result<Connection, OpenError> {
-        Connection::open(connector, config, Arc::clone(&self.quotas)).await
+    pub async fn open(
+        &self,
+        served_by: impl Into<Deployment>,
+        config: ConnectionConfig,
+    ) -> Result<Connection, OpenError> {
+        let (quotas, watch) = (Arc::clone(&self.quotas), Arc::clone(&self.runtime.watch));
+        Connection::open(served_by.into(), config, quotas, watch).await
+    }
+
+    /// What it uses right now.
+    pub fn status(&self) -> HostStatus {
+        let Watch { memory, connections, sockets, .. } = &*self.runtime.watch;
+        HostStatus {
+            instances: self.runtime.instances(),
+            memory: memory.get(),
+            connections: connections.get(),
+            sockets: sockets.get(),
+        }
     }
 }
 

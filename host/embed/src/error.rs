@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::contract;
+use crate::contract::{self, ErrorKind};
 
 /// The host itself cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -95,6 +95,30 @@ pub enum CallError {
 }
 
 impl CallError {
+    /// Its kind in one word: the contract's for a connector's failure (`rate-limited`), otherwise that of what the host found (`trap`).
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Connector(error) => error.kind.name(),
+            Self::Settings(_) => ErrorKind::Configuration.name(),
+            Self::Ended(ended) => ended.cause.name(),
+        }
+    }
+
+    /// Whether the connector is to blame: it crashed, reached a limit, broke the contract, found a defect in itself, or did not
+    /// understand the remote. Refusals, of the remote or of the host, are no faults.
+    pub fn is_fault(&self) -> bool {
+        match self {
+            Self::Connector(error) => matches!(error.kind, ErrorKind::Internal | ErrorKind::Protocol),
+            Self::Settings(_) => false,
+            Self::Ended(ended) => ended.cause.is_fault(),
+        }
+    }
+
+    /// Whether there was no room for another instance.
+    pub(crate) fn is_full(&self) -> bool {
+        matches!(self, Self::Ended(Ended { cause: Cause::Full(_), .. }))
+    }
+
     /// Whether the call was cancelled, orderly or not.
     pub fn is_cancelled(&self) -> bool {
         match self {
@@ -146,6 +170,10 @@ pub enum Cause {
     /// The activity was cancelled before this call began.
     #[error("was not started, because its activity is cancelled")]
     Cancelled,
+    /// The connector's version was replaced, and the time for what ran on it was over ([`crate::SwapOptions::drain`]). Begin another
+    /// activity.
+    #[error("was ended, because another version of the connector serves now")]
+    Replaced,
     /// The activity ended earlier, or the host shuts down.
     #[error("was not started, because its activity has ended")]
     Over,
@@ -174,6 +202,105 @@ pub enum Cause {
     /// The instance could not be made.
     #[error("was not started, because no instance could be made: {0}")]
     Instance(String),
+}
+
+impl Cause {
+    /// It in one word.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Trap(_) => "trap",
+            Self::Memory(_) => "memory",
+            Self::CallTime(_) => "call-time",
+            Self::LateBefore(_) => "late-before",
+            Self::ComputeTime(_) => "compute-time",
+            Self::CancelGrace(_) => "cancel-grace",
+            Self::Cancelled => "cancelled",
+            Self::Replaced => "replaced",
+            Self::Over => "over",
+            Self::TornDown => "torn-down",
+            Self::Outcomes { .. } => "outcomes",
+            Self::Quota { .. } => "quota",
+            Self::Full(_) => "full",
+            Self::Instance(_) => "instance",
+        }
+    }
+
+    /// Whether the connector is to blame.
+    fn is_fault(&self) -> bool {
+        match self {
+            Self::Trap(_)
+            | Self::Memory(_)
+            | Self::CallTime(_)
+            | Self::ComputeTime(_)
+            | Self::CancelGrace(_)
+            | Self::Outcomes { .. }
+            | Self::Quota { .. }
+            | Self::Instance(_) => true,
+            Self::LateBefore(_) | Self::Cancelled | Self::Replaced | Self::Over | Self::TornDown | Self::Full(_) => {
+                false
+            }
+        }
+    }
+}
+
+/// Why a version does not replace another one: the old one goes on serving.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SwapError {
+    /// One swap at a time.
+    #[error("another swap is under way: wait for its end, or roll it back")]
+    Busy,
+    /// The other component is another connector.
+    #[error("`{found}` is another connector than `{serving}`, which serves")]
+    OtherConnector {
+        /// Name of the one that serves.
+        serving: String,
+        /// Name of the other.
+        found: String,
+    },
+    /// The new version does not do for a connection what the old one does: it refuses the settings, or its test fails.
+    #[error("the new version does not work for the connection `{connection}`: {error}")]
+    Refused {
+        /// Name of the connection.
+        connection: String,
+        /// What the new version answered.
+        #[source]
+        error: CallError,
+    },
+    /// The new version did worse than the old one on its share of the activities ([`crate::Canary`]).
+    #[error(
+        "the new version is to blame for {faults} of its {calls} calls, the old one for {old_faults} of {old_calls} in the same time"
+    )]
+    Canary {
+        /// Calls of the new version that are its fault.
+        faults: u64,
+        /// Calls of the new version.
+        calls: u64,
+        /// Calls of the old version that are its fault.
+        old_faults: u64,
+        /// Calls of the old version.
+        old_calls: u64,
+    },
+    /// Somebody called [`crate::Deployment::rollback`] meanwhile.
+    #[error("it was rolled back before it was done")]
+    RolledBack,
+    /// There is nothing to go back to.
+    #[error("no version served before this one")]
+    NoPrevious,
+}
+
+impl SwapError {
+    /// It in one word.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Busy => "busy",
+            Self::OtherConnector { .. } => "other-connector",
+            Self::Refused { .. } => "refused",
+            Self::Canary { .. } => "canary",
+            Self::RolledBack => "rolled-back",
+            Self::NoPrevious => "no-previous",
+        }
+    }
 }
 
 /// What an ended call means for the remote.

@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::BodyExt;
+use tracing::Instrument as _;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
-use crate::limits::Limits;
+use crate::requests::{Sender, Watched};
+use crate::state::Context;
 use crate::transport::{Failure, Keep, Timeouts, Transport};
 
 /// What a request gets that asks for no timeouts, if the limits allow as much.
@@ -21,14 +23,17 @@ pub(crate) struct Network {
     /// None while the instance may send nothing: before and during `configure`.
     pub(crate) transport: Option<Arc<Transport>>,
     pub(crate) keep: Keep,
+    pub(crate) sender: Sender,
     longest: Timeouts,
 }
 
 impl Network {
-    pub(crate) fn new(activity: u64, limits: &Limits) -> Self {
+    pub(crate) fn new(activity: u64, context: &Arc<Context>) -> Self {
+        let limits = &context.limits;
         Self {
             transport: None,
             keep: Keep { activity, idle: None },
+            sender: Sender { context: Arc::clone(context), object: None, store: None },
             longest: Timeouts {
                 connect: limits.connect_timeout,
                 first_byte: limits.first_byte_timeout,
@@ -68,13 +73,29 @@ impl WasiHttpHooks for Network {
         let transport = self.transport.clone();
         let keep = self.keep;
         let timeouts = self.timeouts(options.unwrap_or_default());
-        Box::new(async move {
-            let transport = transport.ok_or(Error::HttpRequestDenied)?;
-            let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
-            let answer = transport.send(request, timeouts, keep).await.map_err(code)?;
-            let answer = answer.map(|body| body.map_err(code).boxed_unsync());
-            Ok((answer, Box::new(std::future::ready(Ok(()))) as Ended))
-        })
+        let watched = Watched::new(self.sender.clone(), &request);
+        let span = watched.span();
+        let sending = async move {
+            let sent = match transport {
+                Some(transport) => {
+                    let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
+                    transport.send(request, timeouts, keep).await.map_err(code)
+                }
+                None => Err(Error::HttpRequestDenied),
+            };
+            match sent {
+                Ok(answer) => {
+                    let answer = watched.answered(answer.map(|body| body.map_err(code)));
+                    let answer = answer.map(BodyExt::boxed_unsync);
+                    Ok((answer, Box::new(std::future::ready(Ok(()))) as Ended))
+                }
+                Err(error) => {
+                    watched.failed(&error);
+                    Err(error)
+                }
+            }
+        };
+        Box::new(sending.instrument(span))
     }
 }
 
@@ -109,6 +130,7 @@ fn code(failure: Failure) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::Limits;
 
     /// Whether a code, by its name, proves that nothing was sent: the rule that connectors go by.
     fn proof(error: &Error) -> bool {
@@ -127,9 +149,10 @@ mod tests {
                 between_bytes_timeout: Duration::from_secs(between_bytes),
                 ..Limits::default()
             };
+            let context = Arc::new(Context { limits, ..Context::bare() });
             move |asked: Option<u64>| {
                 let asked = asked.map(Duration::from_secs);
-                let timeouts = Network::new(0, &limits).timeouts(RequestOptions {
+                let timeouts = Network::new(0, &context).timeouts(RequestOptions {
                     connect_timeout: asked,
                     first_byte_timeout: asked,
                     between_bytes_timeout: asked,

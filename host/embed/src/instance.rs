@@ -78,9 +78,13 @@ impl Live {
         self.program.ended(call, cause, effect)
     }
 
-    /// The limit by which a call was cancelled, if one was by its limit.
-    pub(crate) fn late(&self) -> Option<Cause> {
-        (self.canceller.signal() == Signal::OutOfTime).then_some(Cause::CallTime(self.limits.call_time))
+    /// Why the host cancelled a call of its own accord, if it did.
+    pub(crate) fn stopped(&self) -> Option<Cause> {
+        match self.canceller.signal() {
+            Signal::GoOn | Signal::Cancelled => None,
+            Signal::Replaced => Some(Cause::Replaced),
+            Signal::OutOfTime => Some(Cause::CallTime(self.limits.call_time)),
+        }
     }
 
     pub(crate) fn state(&mut self) -> &mut State {
@@ -99,6 +103,7 @@ impl Live {
         match self.canceller.signal() {
             Signal::GoOn => {}
             Signal::Cancelled => return Err(self.ended(call, Cause::Cancelled, Effect::NothingSent)),
+            Signal::Replaced => return Err(self.ended(call, Cause::Replaced, Effect::NothingSent)),
             Signal::OutOfTime => return Err(self.ended(call, Cause::LateBefore(call_time), Effect::NothingSent)),
         }
         let overdue = overdue(self.canceller.clone(), call_time, grace);

@@ -21,6 +21,7 @@ use crate::error::Cause;
 use crate::hooks::Network;
 use crate::limits::Limits;
 use crate::logging::{Budget, Redactor, write};
+use crate::observe::Watch;
 use crate::quota::{Bucket, Held, Permit, Registry, Report};
 use crate::ticker::TICK;
 use crate::transport::Transport;
@@ -53,6 +54,7 @@ pub(crate) struct Context {
     pub(crate) sharers: String,
     pub(crate) transport: Option<Arc<Transport>>,
     pub(crate) buckets: Mutex<BTreeMap<String, Arc<Bucket>>>,
+    pub(crate) watch: Arc<Watch>,
 }
 
 impl Context {
@@ -68,6 +70,7 @@ impl Context {
             sharers: String::new(),
             transport: None,
             buckets: Mutex::default(),
+            watch: Arc::default(),
         }
     }
 
@@ -111,7 +114,7 @@ impl State {
         let mut table = ResourceTable::new();
         table.set_max_capacity(MOST_RESOURCES);
         Self {
-            network: Network::new(activity, &context.limits),
+            network: Network::new(activity, &context),
             context,
             activity,
             table,
@@ -130,6 +133,11 @@ impl State {
     /// Opens the network, once the instance is configured.
     pub(crate) fn connect(&mut self) {
         self.network.transport.clone_from(&self.context.transport);
+    }
+
+    /// The object that the next call is about.
+    pub(crate) fn works_on(&mut self, object: Option<Arc<str>>) {
+        self.network.sender.object = object;
     }
 
     /// Begins a call: its own log budget and computing time.
@@ -191,6 +199,7 @@ impl Drop for State {
     fn drop(&mut self) {
         // First what is under way, then the sockets that only this activity used.
         self.table = ResourceTable::new();
+        self.context.watch.memory.subtract(self.memory);
         if let Some(transport) = &self.context.transport {
             transport.close_activity(self.activity);
         }
@@ -233,6 +242,7 @@ impl ResourceLimiter for State {
             self.exceeded = Some(Cause::Memory(most));
             return Ok(false);
         }
+        self.context.watch.memory.add(total - self.memory);
         self.memory = total;
         Ok(true)
     }
@@ -275,7 +285,9 @@ impl transport::Host for State {
 
 impl quota::Host for State {
     fn reserve(&mut self, bucket: String, concurrency: Option<u32>) -> wasmtime::Result<Resource<Permit>> {
+        let store = Arc::from(bucket.as_str());
         let permit = self.bucket(bucket)?.reserve(concurrency);
+        self.network.sender.store = Some(store);
         if self.permits.len() >= MANY_PERMITS {
             self.permits.retain(Held::is_alive);
         }
