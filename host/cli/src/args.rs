@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::{input, output};
+use crate::{input, output, serve, telemetry};
 
 /// Query, create, update and delete the records of a store through a sandboxed connector.
 #[derive(Debug, Parser)]
@@ -38,6 +38,9 @@ pub(crate) struct Global {
     /// Say nothing on stderr but errors.
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
+    /// How log lines on stderr look. Default: text, and json with --json.
+    #[arg(long, global = true, value_name = "FORMAT", env = "CONNECTOR_LOG_FORMAT")]
+    pub log_format: Option<telemetry::LogFormat>,
     /// Folder for compiled components. Default: the user's cache folder.
     #[arg(long, global = true, value_name = "DIR", env = "CONNECTOR_CACHE_DIR")]
     pub cache_dir: Option<PathBuf>,
@@ -102,6 +105,11 @@ pub(crate) enum Command {
     /// Show variables.
     #[command(subcommand)]
     Variables(Variables),
+    /// Keep the project's connections open and answer over HTTP, until Ctrl-C.
+    ///
+    /// Another version of a connector that is put in use takes over while calls run. `/metrics` is for Prometheus, `/v1/deployments`
+    /// says which version serves.
+    Serve(serve::Arguments),
 }
 
 #[derive(Debug, Subcommand)]

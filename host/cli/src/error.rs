@@ -130,6 +130,15 @@ impl Failures {
         if list.is_empty() { Ok(()) } else { Err(Self(list)) }
     }
 
+    /// All of them with their causes, for a line of a log or a field of an answer.
+    pub(crate) fn in_one_line(&self) -> String {
+        let line = |failure: &Failure| {
+            let parts = std::iter::once(&failure.message).chain(&failure.causes).map(String::as_str);
+            parts.collect::<Vec<_>>().join(": ")
+        };
+        self.0.iter().map(line).collect::<Vec<_>>().join("; ")
+    }
+
     /// The gravest of them decides.
     pub(crate) fn exit_code(&self) -> u8 {
         self.0.iter().map(|f| f.blame).max().unwrap_or(Blame::Caller).code()

@@ -46,6 +46,14 @@ impl Interrupt {
         *self.asked.borrow()
     }
 
+    /// Comes to its end when the end is asked for.
+    pub(crate) async fn wait(&self) {
+        if self.asked.clone().wait_for(|asked| *asked).await.is_err() {
+            // Nobody listens for signals any more: the process ends already.
+            std::future::pending::<()>().await;
+        }
+    }
+
     /// Something is under way that must come to an orderly end, as long as the guard lives, though nothing can be cancelled yet.
     pub(crate) fn working(&self) -> Guard {
         self.under_way.fetch_add(1, Ordering::SeqCst);

@@ -1,12 +1,12 @@
 //! The connector command line: data on stdout, everything else on stderr, exit code 0, 1 (the input, the remote, a record) or 2
 //! (a defect).
 
-use std::io::IsTerminal as _;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Parser as _;
 use clap::error::ErrorKind;
-use tracing_subscriber::EnvFilter;
 
 mod args;
 mod commands;
@@ -22,17 +22,20 @@ mod progress;
 mod project;
 mod remote;
 mod schema;
+mod serve;
 mod session;
 mod since;
 mod store;
+mod telemetry;
 mod terminal;
 mod toml_file;
 mod unsent;
 mod unsettled;
 mod variables;
 
-use args::{Cli, Global};
+use args::{Cli, Command};
 use error::{Failure, Failures};
+use telemetry::Telemetry;
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -40,7 +43,6 @@ fn main() -> ExitCode {
         Err(error) => return usage(&error),
     };
     let as_json = cli.global.json;
-    log_to_stderr(&cli.global);
     // A panic has told where it is by then; what is left is that it is nobody's mistake but ours.
     let result = std::panic::catch_unwind(|| run(cli)).unwrap_or_else(|_| {
         Err(Failure::defect("this program has come to an end that nobody expected").hint("please report it").into())
@@ -54,12 +56,18 @@ fn main() -> ExitCode {
     }
 }
 
+/// How long tasks have to come to their end, so that their spans are sent.
+const CLOSING_SPANS: Duration = Duration::from_millis(500);
+
 fn run(cli: Cli) -> error::Result<()> {
+    let telemetry = Arc::new(Telemetry::start(&cli.global, matches!(cli.command, Command::Serve(_)))?);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|e| Failure::defect("cannot start").causes_of(&e))?;
-    let result = runtime.block_on(commands::run(cli));
-    // A signal listener or a read of stdin may still wait; nothing that matters does.
-    runtime.shutdown_background();
+    let result = runtime.block_on(commands::run(cli, &telemetry));
+    // A signal listener or a read of stdin may still wait; nothing that matters does, but for the spans of activities that have just
+    // been dropped.
+    runtime.shutdown_timeout(if telemetry.traces() { CLOSING_SPANS } else { Duration::ZERO });
+    telemetry.stop();
     result
 }
 
@@ -85,22 +93,6 @@ fn mistake(text: &str) -> Failure {
         failure.and_hint(tip);
     }
     failure
-}
-
-fn log_to_stderr(global: &Global) {
-    let default = match (global.quiet, global.verbose) {
-        (true, _) => "error",
-        (false, 0) => "warn",
-        (false, 1) => "info,connector=debug,connector_host=debug",
-        (false, _) => "trace",
-    };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(progress::LogWriter::default);
-    let builder = builder.with_ansi(std::io::stderr().is_terminal());
-    let result = if global.json { builder.json().try_init() } else { builder.try_init() };
-    if let Err(error) = result {
-        terminal::tell(&format!("warning: no log: {error}\n"));
-    }
 }
 
 #[cfg(test)]

@@ -7,28 +7,10 @@ use serde_json::{Map, Value, json};
 
 use crate::error::{Blame, Failure, Failures};
 
-/// The contract's name of a kind.
-pub(crate) fn kind(kind: ErrorKind) -> &'static str {
-    match kind {
-        ErrorKind::Configuration => "configuration",
-        ErrorKind::Unsupported => "unsupported",
-        ErrorKind::InvalidRequest => "invalid-request",
-        ErrorKind::Unauthorized => "unauthorized",
-        ErrorKind::NotFound => "not-found",
-        ErrorKind::Conflict => "conflict",
-        ErrorKind::Rejected => "rejected",
-        ErrorKind::RateLimited => "rate-limited",
-        ErrorKind::Unavailable => "unavailable",
-        ErrorKind::Protocol => "protocol",
-        ErrorKind::Denied => "denied",
-        ErrorKind::Internal => "internal",
-    }
-}
-
 /// A connector's failure as an object for programs, without its message.
 pub(crate) fn detail(error: &Error) -> Map<String, Value> {
     let mut object = Map::new();
-    object.insert("kind".into(), json!(kind(error.kind)));
+    object.insert("kind".into(), json!(error.kind.name()));
     let (retry, after) = match error.retry {
         Retry::Never => ("never", None),
         Retry::After(ms) => ("after", Some(ms)),

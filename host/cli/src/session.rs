@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use connector_host::contract::ObjectSchema;
-use connector_host::{Connection, ConnectionConfig, Connector, Grant, Host, HostConfig, OpenError, Origin};
+use connector_host::{
+    Connection, ConnectionConfig, Connector, Deployment, Grant, Host, HostConfig, Observer, OpenError, Origin,
+};
 use serde_json::Value;
 
 use crate::args::Global;
@@ -20,7 +22,7 @@ use crate::variables::{self, Sources, Variables};
 
 include!(concat!(env!("OUT_DIR"), "/bundled.rs"));
 
-/// Instances at once. A command runs one or two activities.
+/// Activities at once of a command: it runs one or two.
 const ACTIVITIES: u32 = 8;
 
 /// A command's surroundings.
@@ -28,12 +30,18 @@ pub(crate) struct Session {
     pub project: Project,
     pub global: Global,
     pub interrupt: Interrupt,
+    /// Who is told what happens in the host.
+    pub observer: Option<Arc<dyn Observer>>,
+    /// Activities at once, of a process that stays.
+    pub activities: Option<u32>,
 }
 
 /// A connector, and whether it is the one that this program brings along.
 pub(crate) struct Loaded {
     pub host: Host,
     pub connector: Connector,
+    /// Through which connections get it.
+    pub deployment: Deployment,
     pub bundled: bool,
     /// What messages call it: a file's path, or `bundled`.
     pub source: String,
@@ -41,7 +49,8 @@ pub(crate) struct Loaded {
 
 impl Session {
     pub(crate) fn new(global: Global, interrupt: Interrupt) -> Self {
-        Self { project: Project::new(&global.project), global, interrupt }
+        let project = Project::new(&global.project);
+        Self { project, global, interrupt, observer: None, activities: None }
     }
 
     /// Whether notes for people may go to stderr.
@@ -90,13 +99,15 @@ impl Session {
         };
         let config = HostConfig {
             cache_dir: self.cache_dir(),
-            activities: ACTIVITIES,
+            activities: self.activities.unwrap_or(ACTIVITIES),
             // Address space set aside pays off with many instances, not with one.
-            pooling: false,
+            pooling: self.activities.is_some(),
+            observer: self.observer.clone(),
         };
         let host = Host::new(config).map_err(|e| Failure::defect("cannot start").causes_of(&e))?;
         let connector = host.load(&bytes).await.map_err(|e| remote::load_failed(&source, &e))?;
-        Ok(Loaded { host, connector, bundled: COMPONENT == Some(bytes.as_slice()), source })
+        let deployment = Deployment::new(&connector);
+        Ok(Loaded { host, connector, deployment, bundled: COMPONENT == Some(bytes.as_slice()), source })
     }
 
     fn cache_dir(&self) -> Option<PathBuf> {
@@ -195,7 +206,7 @@ impl Session {
                 ),
             }
         }
-        let opened = loaded.host.open(&loaded.connector, config).await;
+        let opened = loaded.host.open(&loaded.deployment, config).await;
         match opened {
             Ok(connection) if failures.is_empty() => return Ok(connection),
             Ok(_) => {}

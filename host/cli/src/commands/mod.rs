@@ -1,15 +1,18 @@
 //! One file per command. Each takes what was typed and leaves its result on stdout.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use crate::args::{Cli, Command, Verb};
 use crate::error::{Failure, Result};
 use crate::interrupt::Interrupt;
 use crate::session::Session;
+use crate::telemetry::Telemetry;
 
 mod connection;
 mod describe;
-mod objects;
+pub(crate) mod objects;
 mod query;
 mod resolve;
 mod test;
@@ -17,9 +20,10 @@ mod variables;
 mod write;
 
 /// Runs the command.
-pub(crate) async fn run(cli: Cli) -> Result<()> {
+pub(crate) async fn run(cli: Cli, telemetry: &Arc<Telemetry>) -> Result<()> {
     let interrupt = Interrupt::install(cli.global.quiet || cli.global.json);
-    let session = Session::new(cli.global, interrupt);
+    let mut session = Session::new(cli.global, interrupt);
+    session.observer = telemetry.observer();
     match cli.command {
         Command::Connection(command) => connection::run(&session, command).await,
         Command::Test { name } => test::run(&session, &name).await,
@@ -31,11 +35,12 @@ pub(crate) async fn run(cli: Cli) -> Result<()> {
         Command::Delete(delete) => write::delete(&session, delete).await,
         Command::Resolve { name, outcomes } => resolve::run(&session, &name, &outcomes).await,
         Command::Variables(command) => variables::run(&session, &command),
+        Command::Serve(arguments) => crate::serve::run(session, arguments, Arc::clone(telemetry)).await,
     }
 }
 
 /// Writes a result for a person to stdout.
-fn print(text: &str) -> Result<()> {
+pub(crate) fn print(text: &str) -> Result<()> {
     print_raw(&crate::terminal::clean(text))
 }
 

@@ -1,7 +1,7 @@
 //! `objects`: what a connection can read and write.
 
-use connector_host::contract::Activities;
-use serde_json::json;
+use connector_host::contract::{Activities, ObjectInfo};
+use serde_json::{Value, json};
 
 use super::{print, print_json};
 use crate::error::{Failure, Result};
@@ -17,6 +17,16 @@ const NAMES: [(&str, Activities); 4] = [
     ("delete", Activities::DELETE),
 ];
 
+/// The objects for programs.
+pub(crate) fn to_json(objects: &[ObjectInfo]) -> Value {
+    let one = |object: &ObjectInfo| {
+        let activities: Vec<&str> =
+            NAMES.iter().filter(|(_, flag)| object.activities.contains(*flag)).map(|(name, _)| *name).collect();
+        json!({ "name": object.name, "title": object.title, "parent": object.parent, "activities": activities })
+    };
+    objects.iter().map(one).collect()
+}
+
 pub(super) async fn run(session: &Session, name: &str, search: Option<&str>) -> Result<()> {
     let connection = session.connection(name).await?;
     let mut objects = connection.list_objects().await.map_err(|e| remote::call_failed(&e))?;
@@ -31,12 +41,7 @@ pub(super) async fn run(session: &Session, name: &str, search: Option<&str>) -> 
         }
     }
     if session.global.json {
-        let list = objects.iter().map(|object| {
-            let activities: Vec<&str> =
-                NAMES.iter().filter(|(_, flag)| object.activities.contains(*flag)).map(|(name, _)| *name).collect();
-            json!({ "name": object.name, "title": object.title, "parent": object.parent, "activities": activities })
-        });
-        return print_json(&list.collect());
+        return print_json(&to_json(&objects));
     }
     let mut table = base(terminal_width());
     table.set_header(["object", "title", "query", "create", "update", "delete"]);

@@ -6,5 +6,6 @@
 mod bad_input;
 mod connections;
 mod query;
+mod serve;
 mod support;
 mod write;

@@ -1,0 +1,73 @@
+//! The end of a process that serves. No new requests; those under way get a while; then their calls are cancelled in an orderly way,
+//! so that a write still answers its outcomes. A write goes on though nobody waits for it any more.
+
+use std::time::Duration;
+
+use connector_host::Canceller;
+use tokio::sync::watch;
+
+use crate::interrupt::Interrupt;
+
+/// Whether the process shall end, and what it still has to do.
+pub(super) struct Closing {
+    interrupt: Interrupt,
+    /// How long calls under way may go on then.
+    grace: Duration,
+    writes: watch::Sender<u32>,
+}
+
+impl Closing {
+    pub(super) fn new(interrupt: &Interrupt, grace: Duration) -> Self {
+        Self { interrupt: interrupt.clone(), grace, writes: watch::Sender::default() }
+    }
+
+    /// Comes to its end when the process shall.
+    pub(super) fn asked(&self) -> impl Future<Output = ()> + Send + 'static {
+        let interrupt = self.interrupt.clone();
+        async move { interrupt.wait().await }
+    }
+
+    /// Makes a call. It is cancelled when the process shall end and it takes too long.
+    pub(super) async fn call<T>(&self, canceller: Canceller, call: impl Future<Output = T>) -> T {
+        let too_late = async {
+            self.interrupt.wait().await;
+            tokio::time::sleep(self.grace).await;
+        };
+        tokio::pin!(call);
+        tokio::select! {
+            biased;
+            answer = &mut call => answer,
+            () = too_late => {
+                canceller.cancel();
+                call.await
+            }
+        }
+    }
+
+    /// The same for a write: the process does not end before it.
+    pub(super) async fn write<T>(&self, canceller: Canceller, write: impl Future<Output = T>) -> T {
+        let _counted = Counted::one_more(&self.writes);
+        self.call(canceller, write).await
+    }
+
+    /// Comes to its end when no write is under way.
+    pub(super) async fn writes_ended(&self) {
+        // The sender lives as long as `self`.
+        let _ = self.writes.subscribe().wait_for(|writes| *writes == 0).await;
+    }
+}
+
+struct Counted<'a>(&'a watch::Sender<u32>);
+
+impl<'a> Counted<'a> {
+    fn one_more(writes: &'a watch::Sender<u32>) -> Self {
+        writes.send_modify(|writes| *writes = writes.saturating_add(1));
+        Self(writes)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|writes| *writes = writes.saturating_sub(1));
+    }
+}

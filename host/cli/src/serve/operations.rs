@@ -1,0 +1,112 @@
+//! What operators ask: metrics, versions, connections.
+
+use std::sync::Arc;
+use std::time::UNIX_EPOCH;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use connector_host::{Deployment, DeploymentState, SwapError};
+use serde_json::{Value, json};
+
+use super::Server;
+use super::answer::{Answer, refusal};
+
+pub(super) async fn metrics(State(server): State<Arc<Server>>) -> Answer {
+    let text = server.telemetry.exposition();
+    let text = text.map_err(|e| refusal(StatusCode::INTERNAL_SERVER_ERROR, "internal", &e.to_string()))?;
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
+}
+
+pub(super) async fn deployments(State(server): State<Arc<Server>>) -> Json<Value> {
+    Json(json!([state(&server.loaded.deployment.state(), server.upkeep.refused())]))
+}
+
+fn state(state: &DeploymentState, refused: Option<String>) -> Value {
+    let versions: Vec<Value> = state
+        .versions
+        .iter()
+        .map(|version| {
+            json!({
+                "version": version.version,
+                "digest": version.digest,
+                "role": version.role.name(),
+                "since": version.since.duration_since(UNIX_EPOCH).map(|since| since.as_secs()).unwrap_or_default(),
+                "activities": version.activities,
+                "calls_in_flight": version.calls_in_flight,
+                "calls": version.calls,
+                "errors": version.errors,
+                "faults": version.faults,
+            })
+        })
+        .collect();
+    json!({ "connector": state.connector, "connections": state.connections, "versions": versions, "refused": refused })
+}
+
+/// Now, and whatever was tried before, to the version that is in use in the project. Answers when the old one has come to its end.
+pub(super) async fn swap(State(server): State<Arc<Server>>, Path(connector): Path<String>) -> Answer<Json<Value>> {
+    server.deployment(&connector)?;
+    let conflict = |message: String| refusal(StatusCode::CONFLICT, "conflict", &message);
+    let report = server.upkeep.swap(&server).await.map_err(|failure| conflict(failure.in_one_line()))?;
+    Ok(Json(json!({
+        "from": report.from.info().version,
+        "to": report.to.info().version,
+        "cancelled": report.cancelled,
+        "switched_after_ms": u64::try_from(report.switched_after.as_millis()).unwrap_or(u64::MAX),
+    })))
+}
+
+/// Back to the version that served before, at once.
+pub(super) async fn rollback(State(server): State<Arc<Server>>, Path(connector): Path<String>) -> Answer<Json<Value>> {
+    let conflict = |error: SwapError| refusal(StatusCode::CONFLICT, "conflict", &error.to_string());
+    let serving = server.deployment(&connector)?.rollback().map_err(conflict)?;
+    Ok(Json(json!({ "serving": serving.info().version, "digest": serving.digest() })))
+}
+
+pub(super) async fn connections(State(server): State<Arc<Server>>) -> Json<Value> {
+    let connector = server.loaded.deployment.connector();
+    let list = server.connections.keys();
+    let one = |name| json!({ "name": name, "connector": connector.info().name, "version": connector.info().version });
+    Json(list.map(one).collect())
+}
+
+pub(super) async fn status(State(server): State<Arc<Server>>, Path(name): Path<String>) -> Answer<Json<Value>> {
+    let status = server.connection(&name)?.status();
+    let quotas: Vec<Value> = status
+        .quotas
+        .iter()
+        .map(|quota| {
+            json!({
+                "store": quota.bucket,
+                "limit": quota.limit,
+                "left": quota.left,
+                "in_flight": quota.in_flight,
+                "waiting": quota.waiting,
+                "held_ms": quota.held_for.map(|held| u64::try_from(held.as_millis()).unwrap_or(u64::MAX)),
+            })
+        })
+        .collect();
+    Ok(Json(json!({
+        "requests": status.requests,
+        "in_flight": status.in_flight,
+        "bytes_read": status.bytes_read,
+        "quotas": quotas,
+    })))
+}
+
+impl Server {
+    /// The deployment of this connector.
+    fn deployment(&self, connector: &str) -> Answer<&Deployment> {
+        let deployment = &self.loaded.deployment;
+        if deployment.connector().info().name == connector {
+            return Ok(deployment);
+        }
+        Err(refusal(StatusCode::NOT_FOUND, "not-found", &format!("no connector `{connector}` serves here")))
+    }
+}
+
+/// JSON that is put together here.
+pub(super) fn raw_json(text: Vec<u8>) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], text).into_response()
+}

@@ -1,0 +1,213 @@
+//! The verbs over HTTP. A query answers one page; the next one is asked for with its cursor, by anybody, of any version that serves
+//! then. Records pass as the bytes that they are.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use connector_host::Activity;
+use connector_host::contract::{Comparison, Condition, Order, QueryRequest, WriteMode, WriteRequest};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use super::Server;
+use super::answer::{Answer, Refusal, refusal};
+use super::operations::raw_json;
+use crate::args::Verb;
+
+pub(super) async fn test(State(server): State<Arc<Server>>, Path(name): Path<String>) -> Answer<Json<Value>> {
+    let mut activity = server.activity(&name).await?;
+    let identity = server.closing.call(activity.canceller(), activity.test()).await.map_err(|e| Refusal::from(&e))?;
+    Ok(Json(json!({ "account": identity.account, "warnings": identity.warnings })))
+}
+
+pub(super) async fn objects(State(server): State<Arc<Server>>, Path(name): Path<String>) -> Answer<Json<Value>> {
+    let objects = server.activity(&name).await?.list_objects().await.map_err(|e| Refusal::from(&e))?;
+    Ok(Json(crate::commands::objects::to_json(&objects)))
+}
+
+/// A query as it is asked for.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Asked {
+    object: String,
+    #[serde(default)]
+    fields: Vec<String>,
+    #[serde(default)]
+    filter: Vec<AskedCondition>,
+    #[serde(default)]
+    order_by: Vec<AskedOrder>,
+    #[serde(default)]
+    include: Vec<String>,
+    page_size: Option<u32>,
+    max_records: Option<u64>,
+    since: Option<String>,
+    cursor: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AskedCondition {
+    field: String,
+    op: AskedComparison,
+    /// As it was written, so that no digit is lost.
+    value: Box<RawValue>,
+}
+
+/// The contract's names.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum AskedComparison {
+    Equal,
+    NotEqual,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+    OneOf,
+    Contains,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AskedOrder {
+    field: String,
+    #[serde(default)]
+    descending: bool,
+}
+
+impl From<AskedComparison> for Comparison {
+    fn from(asked: AskedComparison) -> Self {
+        match asked {
+            AskedComparison::Equal => Self::Equal,
+            AskedComparison::NotEqual => Self::NotEqual,
+            AskedComparison::Less => Self::Less,
+            AskedComparison::LessOrEqual => Self::LessOrEqual,
+            AskedComparison::Greater => Self::Greater,
+            AskedComparison::GreaterOrEqual => Self::GreaterOrEqual,
+            AskedComparison::OneOf => Self::OneOf,
+            AskedComparison::Contains => Self::Contains,
+        }
+    }
+}
+
+impl From<Asked> for QueryRequest {
+    fn from(asked: Asked) -> Self {
+        let condition = |asked: AskedCondition| Condition {
+            field: asked.field,
+            op: asked.op.into(),
+            value: asked.value.get().to_owned(),
+        };
+        let order = |asked: AskedOrder| Order { field: asked.field, descending: asked.descending };
+        Self {
+            object: asked.object,
+            fields: asked.fields,
+            filter: asked.filter.into_iter().map(condition).collect(),
+            order_by: asked.order_by.into_iter().map(order).collect(),
+            include: asked.include,
+            page_size: asked.page_size,
+            max_records: asked.max_records,
+            since: asked.since,
+            cursor: asked.cursor,
+        }
+    }
+}
+
+pub(super) async fn query(
+    State(server): State<Arc<Server>>,
+    Path(name): Path<String>,
+    asked: Result<Json<Asked>, JsonRejection>,
+) -> Answer {
+    let Json(asked) = asked.map_err(|e| refusal(e.status(), "invalid-request", &e.body_text()))?;
+    let mut activity = server.activity(&name).await?;
+    let (canceller, request) = (activity.canceller(), QueryRequest::from(asked));
+    let page = server.closing.call(canceller, activity.query(&request)).await.map_err(|e| Refusal::from(&e))?;
+    let mut text = b"{\"records\":[".to_vec();
+    let lines = page.records.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
+    for (index, line) in lines.enumerate() {
+        text.extend_from_slice(if index == 0 { b"" } else { b"," });
+        text.extend_from_slice(line);
+    }
+    let rest = json!({ "count": page.count, "next": page.next, "total": page.total, "state": page.state }).to_string();
+    text.extend_from_slice(format!("],{}", rest.trim_start_matches('{')).as_bytes());
+    Ok(raw_json(text))
+}
+
+/// How a write is made; its records are the body, NDJSON.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct How {
+    object: String,
+    #[serde(default)]
+    continue_on_error: bool,
+    #[serde(default)]
+    dry_run: bool,
+    #[serde(default)]
+    upsert: bool,
+    /// Names of fields, with commas between them.
+    #[serde(default)]
+    match_on: String,
+}
+
+type Writing = (State<Arc<Server>>, Path<String>, Result<Query<How>, QueryRejection>, Bytes);
+
+macro_rules! writes {
+    ($($function:ident $verb:ident),*) => { $(
+        pub(super) async fn $function(
+            State(server): State<Arc<Server>>,
+            Path(name): Path<String>,
+            how: Result<Query<How>, QueryRejection>,
+            body: Bytes,
+        ) -> Answer {
+            write(Verb::$verb, (State(server), Path(name), how, body)).await
+        }
+    )* };
+}
+writes!(create Create, update Update, delete Delete);
+
+async fn write(verb: Verb, (State(server), Path(name), how, body): Writing) -> Answer {
+    let Query(how) = how.map_err(|e| refusal(e.status(), "invalid-request", &e.body_text()))?;
+    let mut activity = server.activity(&name).await?;
+    let request = WriteRequest {
+        mode: if how.upsert { WriteMode::Upsert } else { WriteMode::Strict },
+        match_on: how.match_on.split(',').filter(|field| !field.is_empty()).map(str::to_owned).collect(),
+        continue_on_error: how.continue_on_error,
+        validate_only: how.dry_run,
+        ..WriteRequest::new(how.object, body.to_vec())
+    };
+    // In a task of its own: who asked may go away, and then a write must not be broken off in the middle.
+    let written = tokio::spawn(async move {
+        let canceller = activity.canceller();
+        let call = async {
+            match verb {
+                Verb::Create => activity.create(&request).await,
+                Verb::Update => activity.update(&request).await,
+                Verb::Delete => activity.delete(&request).await,
+            }
+        };
+        server.closing.write(canceller, call).await
+    });
+    let written = written.await;
+    let lost =
+        |_| refusal(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the write came to an end that nobody expected");
+    let outcomes = written.map_err(lost)?.map_err(|e| Refusal::from(&e))?;
+    let mut text = b"{\"outcomes\":[".to_vec();
+    for (row, outcome) in (1..).zip(&outcomes) {
+        crate::outcomes::line_into(row, outcome, &mut text);
+        // The line's end is white space between two members of a list.
+        text.extend_from_slice(if row < outcomes.len() as u64 { b"," } else { b"" });
+    }
+    text.extend_from_slice(b"]}\n");
+    Ok(raw_json(text))
+}
+
+impl Server {
+    /// A new activity of the connection of this name.
+    async fn activity(&self, name: &str) -> Answer<Activity> {
+        self.connection(name)?.activity().await.map_err(|e| Refusal::from(&e))
+    }
+}

@@ -1,0 +1,301 @@
+//! `serve`: answers while it stays, says what it does, and comes to an orderly end.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::support::{Project, Ran, finish, fixed};
+
+/// A process that serves.
+struct Serving {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Serving {
+    fn start(project: &Project, arguments: &[&str]) -> Self {
+        Self::run(project.command(&[&["serve", "--listen", "127.0.0.1:0"], arguments].concat()))
+    }
+
+    /// Serves with the component in this file, looks at it often.
+    fn start_with(project: &Project, component: &str, arguments: &[&str]) -> Self {
+        let often = ["serve", "--listen", "127.0.0.1:0", "--connector", component, "--look", "50ms"];
+        Self::run(project.bare(&[&often, arguments].concat()))
+    }
+
+    fn run(mut command: Command) -> Self {
+        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        let address = line.trim().strip_prefix("listening on http://").unwrap_or_else(|| panic!("{line:?}"));
+        Self { address: address.parse().unwrap(), child }
+    }
+
+    /// One request on a connection of its own: status and body.
+    fn ask(&self, method: &str, path: &str, headers: &[&str], body: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        let host = if headers.iter().any(|line| line.starts_with("host:")) { "" } else { "host: 127.0.0.1\r\n" };
+        let headers: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
+        let length = body.len();
+        write!(
+            stream,
+            "{method} {path} HTTP/1.1\r\n{host}{headers}content-length: {length}\r\nconnection: close\r\n\r\n{body}"
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+    }
+
+    fn get(&self, path: &str) -> (u16, String) {
+        self.ask("GET", path, &[], "")
+    }
+
+    fn query(&self, query: &Value) -> (u16, Value) {
+        let (status, body) =
+            self.ask("POST", "/v1/connections/people/query", &["content-type: application/json"], &query.to_string());
+        (status, serde_json::from_str(&body).unwrap_or_else(|e| panic!("{e}: {body}")))
+    }
+
+    fn post(&self, path: &str) -> (u16, String) {
+        self.ask("POST", path, &[], "")
+    }
+
+    /// The versions of the deployment, as it tells them.
+    fn versions(&self) -> Vec<Value> {
+        let state: Value = serde_json::from_str(&self.get("/v1/deployments").1).unwrap();
+        state[0]["versions"].as_array().unwrap().clone()
+    }
+
+    /// Waits until the version that serves has this digest.
+    fn until_serves(&self, digest: &str) {
+        let waited = Instant::now();
+        while self.versions()[0]["digest"] != digest {
+            assert!(waited.elapsed() < Duration::from_secs(60), "{:?}", self.versions());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Asks it to end.
+    fn terminate(&self) {
+        let killed = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        assert!(killed.success());
+    }
+
+    /// The same, and answers what it left.
+    fn stop(self) -> Ran {
+        self.terminate();
+        finish(self.child)
+    }
+}
+
+#[test]
+fn records_are_read_and_written_over_http_and_the_process_ends_in_good_order() {
+    let project = Project::with_people();
+    let serving = Serving::start(&project, &[]);
+    assert_eq!(serving.get("/healthz"), (200, "ok\n".into()));
+    let (status, page) = serving.query(&json!({ "object": "people", "fields": ["id"], "page_size": 2,
+        "filter": [{ "field": "id", "op": "greater", "value": 3 }] }));
+    assert_eq!((status, page["records"][0]["id"].as_u64()), (200, Some(4)), "{page}");
+    let next = page["next"].as_str().unwrap();
+    let (_, more) = serving.query(&json!({ "object": "people", "fields": ["id"], "page_size": 2, "cursor": next,
+        "filter": [{ "field": "id", "op": "greater", "value": 3 }] }));
+    assert!(more["records"][0]["id"].as_u64() > page["records"][1]["id"].as_u64(), "{more}");
+    let path = "/v1/connections/people/create?object=people&dry_run=true";
+    let (status, outcomes) = serving.ask("POST", path, &[], "{\"name\":\"Ada\"}\n");
+    assert_eq!((status, outcomes.trim()), (200, "{\"outcomes\":[{\"row\":1,\"outcome\":\"skipped\"}\n]}"));
+    let (status, state) = serving.get("/v1/deployments");
+    let state: Value = serde_json::from_str(&state).unwrap();
+    assert_eq!((status, &state[0]["versions"][0]["role"]), (200, &json!("serving")));
+    serving.stop().good();
+}
+
+#[test]
+fn what_is_wrong_is_told_with_the_status_that_fits() {
+    let project = Project::with_people();
+    let serving = Serving::start(&project, &[]);
+    let (status, error) = serving.query(&json!({ "object": "nothing" }));
+    assert!(status == 404 || status == 400, "{status} {error}");
+    assert!(error["errors"][0]["message"].as_str().unwrap().contains("nothing"), "{error}");
+    assert_eq!(serving.query(&json!({ "object": "people", "wrong": 1 })).0, 422);
+    let (status, error) = serving.get("/v1/connections/poeple/status");
+    assert!(status == 404 && error.contains("did you mean `people`"), "{status} {error}");
+    assert_eq!(serving.ask("GET", "/v1/connections", &["host: evil.example"], "").0, 403);
+    assert_eq!(serving.ask("GET", "/v1/connections", &["origin: http://127.0.0.1"], "").0, 403);
+    assert_eq!(serving.ask("POST", "/v1/deployments/fixed/rollback", &[], "").0, 409);
+    serving.stop().good();
+}
+
+#[test]
+fn a_token_guards_everything_but_the_health() {
+    let project = Project::with_people();
+    let token = project.write("token", "0123456789abcdef0123\n");
+    let serving = Serving::start(&project, &["--token-file", &token]);
+    assert_eq!(serving.get("/healthz").0, 200);
+    assert_eq!(serving.get("/metrics").0, 401);
+    assert_eq!(serving.ask("GET", "/metrics", &["authorization: Bearer 0123456789abcdef0123"], "").0, 200);
+    let ran = serving.stop().good();
+    assert!(!ran.stderr.contains("0123456789abcdef"), "{ran:#?}");
+    project.run(&["serve", "--listen", "0.0.0.0:0"]).bad(1, &["other machines", "--token-file"]);
+}
+
+#[test]
+fn prometheus_finds_calls_records_and_what_the_host_uses() {
+    let project = Project::with_people();
+    let serving = Serving::start(&project, &[]);
+    serving.query(&json!({ "object": "people", "fields": ["id"] }));
+    let (status, metrics) = serving.get("/metrics");
+    assert_eq!(status, 200);
+    let line = |name: &str, label: &str| {
+        let found = metrics.lines().find(|line| line.starts_with(name) && line.contains(label));
+        found.unwrap_or_else(|| panic!("no {name} with {label} in {metrics}"))
+    };
+    assert!(line("connector_call_duration_seconds_count", "connector_call=\"query\"").ends_with(" 1"));
+    assert!(line("connector_records_total", "connector_object=\"people\"").rsplit(' ').next().unwrap() != "0");
+    assert!(line("connector_connections", "").ends_with(" 1"));
+    line("connector_instances", "");
+    line("connector_memory_bytes", "");
+    line("connector_version_activities", "connector_role=\"serving\"");
+    serving.stop().good();
+}
+
+/// The component with one more section, which changes its digest and nothing else.
+fn another(component: &[u8]) -> Vec<u8> {
+    [component, b"\0\x08\x07another"].concat()
+}
+
+#[test]
+fn a_version_that_is_put_in_use_takes_over_without_a_failed_call_and_can_be_rolled_back() {
+    let project = Project::with_people();
+    let component = std::fs::read(fixed()).unwrap();
+    let current = project.write("current.wasm", &component);
+    let put_in_use = |bytes: &[u8]| {
+        let next = project.write("next.wasm", bytes);
+        std::fs::rename(next, &current).unwrap();
+    };
+    let serving = Serving::start_with(&project, &current, &["--self-test", "people"]);
+    let first = serving.versions()[0]["digest"].as_str().unwrap().to_owned();
+    let (stop, answered) = (AtomicBool::new(false), AtomicU32::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    let (status, page) = serving.query(&json!({ "object": "people", "fields": ["id"] }));
+                    assert_eq!((status, page["count"].as_u64()), (200, Some(100)), "{page}");
+                    answered.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        put_in_use(&another(&component));
+        let waited = Instant::now();
+        while serving.versions()[0]["digest"] == first.as_str() {
+            assert!(waited.elapsed() < Duration::from_secs(60));
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let so_far = answered.load(Ordering::Relaxed);
+        while answered.load(Ordering::Relaxed) < so_far + 8 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    let second = serving.versions()[0]["digest"].as_str().unwrap().to_owned();
+    assert_ne!(first, second);
+
+    put_in_use(b"no component");
+    let waited = Instant::now();
+    while !serving.get("/v1/deployments").1.contains("not a WebAssembly file") {
+        assert!(waited.elapsed() < Duration::from_secs(60));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let (status, told) = serving.post("/v1/deployments/fixed/swap");
+    assert!(status == 409 && told.contains("not a WebAssembly file"), "{status} {told}");
+    assert_eq!(serving.versions()[0]["digest"], second.as_str());
+
+    let (status, told) = serving.post("/v1/deployments/fixed/rollback");
+    assert!(status == 200 && told.contains(&first), "{status} {told}");
+    serving.until_serves(&first);
+    put_in_use(&another(&component));
+    serving.until_serves(&second);
+    serving.stop().good().says(&["the version that serves goes on"]);
+}
+
+#[test]
+fn a_call_under_way_answers_when_the_process_is_asked_to_end() {
+    let project = Project::with_people();
+    let serving = Serving::start(&project, &["--grace", "100ms"]);
+    std::thread::scope(|scope| {
+        // Waits until it is cancelled, and then answers that nothing was sent.
+        let writing = scope.spawn(|| {
+            let path = "/v1/connections/people/create?object=trials";
+            serving.ask("POST", path, &[], "{\"how\":\"skip\"}\n")
+        });
+        let waited = Instant::now();
+        while serving.versions()[0]["calls_in_flight"] != 1 {
+            assert!(waited.elapsed() < Duration::from_secs(60), "{:?}", serving.versions());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        serving.terminate();
+        let (status, outcomes) = writing.join().unwrap();
+        assert!(status == 200 && outcomes.contains("skipped"), "{status} {outcomes}");
+    });
+    finish(serving.child).good();
+}
+
+#[test]
+fn traces_and_metrics_reach_a_collector() {
+    let project = Project::with_people();
+    let collector = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", collector.local_addr().unwrap());
+    let (sender, bodies) = mpsc::channel();
+    // Ends with the test's process.
+    std::thread::spawn(move || {
+        for stream in collector.incoming() {
+            let sender = sender.clone();
+            std::thread::spawn(move || collect(stream.unwrap(), &sender));
+        }
+    });
+    let mut command = project.command(&["query", "people", "people", "--limit", "1"]);
+    command.env("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint);
+    crate::support::run(&mut command).good();
+    let mut seen = (false, false);
+    while seen != (true, true) {
+        let (path, body) = bodies.recv_timeout(Duration::from_secs(20)).unwrap_or_else(|e| panic!("{e}: {seen:?}"));
+        let holds = |text: &str| body.windows(text.len()).any(|window| window == text.as_bytes());
+        // Protobuf holds texts as they are.
+        seen.0 |= path == "/v1/traces" && holds("activity") && holds("connector.object") && holds("people");
+        seen.1 |= path == "/v1/metrics" && holds("connector.call.duration") && holds("connector.records");
+    }
+}
+
+/// Takes requests off one connection: path and body.
+fn collect(stream: TcpStream, sender: &mpsc::Sender<(String, Vec<u8>)>) {
+    let mut reader = BufReader::new(stream);
+    loop {
+        let (mut path, mut length, mut line) = (String::new(), 0, String::new());
+        while reader.read_line(&mut line).unwrap_or(0) > 0 && line != "\r\n" {
+            if let Some(rest) = line.strip_prefix("POST ") {
+                path = rest.split(' ').next().unwrap().to_owned();
+            } else if let Some((name, value)) = line.split_once(':')
+                && name.eq_ignore_ascii_case("content-length")
+            {
+                length = value.trim().parse().unwrap();
+            }
+            line.clear();
+        }
+        let mut body = vec![0; length];
+        if path.is_empty() || reader.read_exact(&mut body).is_err() || sender.send((path, body)).is_err() {
+            return;
+        }
+        let answer = "HTTP/1.1 200 OK\r\ncontent-type: application/x-protobuf\r\ncontent-length: 0\r\n\r\n";
+        if reader.get_mut().write_all(answer.as_bytes()).is_err() {
+            return;
+        }
+    }
+}
