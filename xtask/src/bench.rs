@@ -29,7 +29,7 @@ pub(crate) struct Options {
     /// A quick look: fewer runs.
     #[arg(long)]
     quick: bool,
-    /// Measure only these: cpu, wall, start, quota, idle, slice.
+    /// Measure only these: cpu, wall, start, quota, idle, swap, slice.
     #[arg(long, value_name = "PART,PART")]
     only: Option<String>,
     /// Write the table into this Markdown file, between its lines that mark the place; rows that were not measured stay.

@@ -47,7 +47,7 @@ enum Goal {
 type Known = (&'static str, &'static str, Option<&'static str>, Option<Goal>);
 
 /// Everything that is measured.
-const KNOWN: [Known; 16] = [
+const KNOWN: [Known; 26] = [
     ("cpu-native-slices", "CPU for W, native loop, raw slices", Some("cpu-native-slices"), None),
     ("cpu-native-values", "CPU for W, native loop, values", Some("cpu-native-slices"), None),
     ("cpu-host", "CPU for W, this host", Some("cpu-native-slices"), Some(Goal::RatioAtMost(2.0))),
@@ -71,6 +71,16 @@ const KNOWN: [Known; 16] = [
     ("quota-used", "quota used by 8 queries of different objects", None, Some(Goal::AtLeast(95.0))),
     ("quota-refused", "requests refused meanwhile, of those granted", None, Some(Goal::AtMost(1.0))),
     ("idle", "resident memory, 10,000 idle connections", None, Some(Goal::AtMost(200.0))),
+    ("idle-active", "the same with 500 of them active at once", None, None),
+    ("idle-after", "the same when all are idle again", None, Some(Goal::AtMost(200.0))),
+    ("swap-failed", "100 swaps under 32 callers: calls that failed", None, Some(Goal::AtMost(0.0))),
+    ("swap-lost", "records that were lost", None, Some(Goal::AtMost(0.0))),
+    ("swap-doubled", "records that came twice", None, Some(Goal::AtMost(0.0))),
+    ("swap-calls", "calls that succeeded", None, None),
+    ("swap-calm-p99", "p99 of a call in a minute without swaps", None, None),
+    ("swap-p99", "p99 of a call in the minute with them", None, None),
+    ("swap-p99-ratio", "the one by the other", None, Some(Goal::AtMost(3.0))),
+    ("swap-growth", "growth of resident memory per swap", None, Some(Goal::AtMost(20.0))),
     ("slice-native", "slicing 20,000 records (47 MB), native", Some("slice-native"), None),
     ("slice-simd", "slicing them in WebAssembly, simd128", Some("slice-native"), None),
     ("slice-plain", "slicing them in WebAssembly, without", Some("slice-native"), None),

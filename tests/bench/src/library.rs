@@ -27,7 +27,7 @@ const OBJECTS: [&str; 8] =
 pub(crate) struct Common {
     /// The component.
     #[arg(long)]
-    component: PathBuf,
+    pub(crate) component: PathBuf,
     /// Folder of compiled components.
     #[arg(long)]
     cache: PathBuf,
@@ -70,6 +70,9 @@ pub(crate) struct Idle {
     /// Connections.
     #[arg(long, default_value_t = 10_000)]
     connections: usize,
+    /// Those of them that are active at once, before all are idle again.
+    #[arg(long, default_value_t = 500)]
+    active: usize,
 }
 
 /// Prints samples for the process that waits for them.
@@ -108,7 +111,7 @@ pub(crate) fn start(options: Start) -> Result<Vec<Samples>> {
     })
 }
 
-/// Opens connections that then do nothing.
+/// Opens connections, of which some are active at once; then all do nothing.
 pub(crate) fn idle(options: Idle) -> Result<Vec<Samples>> {
     runtime()?.block_on(async {
         let (host, connector, _) = load(&options.common).await?;
@@ -116,9 +119,24 @@ pub(crate) fn idle(options: Idle) -> Result<Vec<Samples>> {
         for number in 0..options.connections {
             connections.push(host.open(&connector, bigcommerce(&format!("store-{number}"))).await?);
         }
-        let resident = resident()?;
+        let before = resident()?;
+        let mut activities = Vec::with_capacity(options.active);
+        for connection in connections.iter().take(options.active) {
+            activities.push(connection.activity().await?);
+        }
+        let active = resident()?;
+        drop(activities);
+        // Instances go a little after their activities.
+        while host.status().instances > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let after = resident()?;
         drop(connections);
-        Ok(vec![Samples::new("idle", "MB", vec![resident])])
+        Ok(vec![
+            Samples::new("idle", "MB", vec![before]),
+            Samples::new("idle-active", "MB", vec![active]),
+            Samples::new("idle-after", "MB", vec![after]),
+        ])
     })
 }
 
@@ -226,12 +244,14 @@ async fn read_all(connection: &Connection, object: &str) -> Result<u64> {
     Ok(records)
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime> {
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
+    // The libraries that speak to registries build the client here with TLS of no provider, and it insists on one.
+    let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
     Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?)
 }
 
 /// A host as an embedder would set it up, and the component, compiled before.
-async fn load(options: &Common) -> Result<(Host, Connector, Vec<u8>)> {
+pub(crate) async fn load(options: &Common) -> Result<(Host, Connector, Vec<u8>)> {
     let wasm =
         std::fs::read(&options.component).with_context(|| format!("cannot read {}", options.component.display()))?;
     let host = Host::new(HostConfig { cache_dir: Some(options.cache.clone()), ..HostConfig::default() })?;
@@ -249,7 +269,7 @@ fn bigcommerce(name: &str) -> ConnectionConfig {
 }
 
 /// One variable, `token`.
-struct Token(String);
+pub(crate) struct Token(pub(crate) String);
 
 impl Variables for Token {
     fn get(&self, name: &str) -> Result<Secret, VariableError> {
@@ -262,8 +282,5 @@ impl Variables for Token {
 
 /// Resident memory of this process, in MB.
 fn resident() -> Result<f64> {
-    let status = std::fs::read_to_string("/proc/self/status").context("the system does not tell the memory")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("there is no VmRSS")?;
-    let kilobytes: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
-    Ok(kilobytes * 1024.0 / 1e6)
+    Ok(traffic::resident().context("the system does not tell the memory")? as f64 / 1e6)
 }

@@ -10,6 +10,7 @@ mod markdown;
 mod measure;
 mod run;
 mod slice;
+mod swap;
 mod work;
 
 use anyhow::Result;
@@ -32,6 +33,8 @@ enum Command {
     Quota(library::Quota),
     /// In this process: connections that do nothing.
     Idle(library::Idle),
+    /// In this process: versions that change while callers query and write.
+    Swap(swap::Swap),
 }
 
 fn main() -> Result<()> {
@@ -40,5 +43,6 @@ fn main() -> Result<()> {
         Command::Start(options) => library::report(library::start(options)),
         Command::Quota(options) => library::report(library::quota(options)),
         Command::Idle(options) => library::report(library::idle(options)),
+        Command::Swap(options) => library::report(swap::swap(options)),
     }
 }

@@ -77,6 +77,8 @@ enum Part {
     Quota,
     /// Idle connections.
     Idle,
+    /// Versions that change under load.
+    Swap,
     /// The slicer alone, natively and in WebAssembly.
     Slice,
 }
@@ -108,6 +110,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
                 eprintln!("10,000 connections");
                 library(options, &bench, &["idle"])?
             }
+            Part::Swap => swap(options, &bench)?,
             Part::Slice => {
                 eprintln!("the slicer alone");
                 slice::slice(&options.slice_simd, &options.slice_plain, rounds(options))?
@@ -202,6 +205,33 @@ fn quota(options: &Options, bench: &Bench) -> Result<Vec<Samples>> {
         windows,
     ];
     library(options, bench, &words)
+}
+
+/// Three runs of a minute without swaps and one with a hundred.
+fn swap(options: &Options, bench: &Bench) -> Result<Vec<Samples>> {
+    let (seconds, swaps) = if options.quick { ("10", "20") } else { ("60", "100") };
+    let mut all: Vec<Samples> = Vec::new();
+    for run in 1..=3 {
+        eprintln!("{swaps} swaps: run {run} of 3");
+        // A store of its own: what a run has written would make the next one slower.
+        let store = Emulator::start(&options.emulator, &["--latency-ms", "20"])?;
+        let (url, hash) = (store.url(), store.store_hash());
+        let words =
+            ["swap", "--url", url, "--store-hash", hash, "--token", TOKEN, "--seconds", seconds, "--swaps", swaps];
+        for samples in library(options, bench, &words)? {
+            match all.iter_mut().find(|known| known.name == samples.name) {
+                Some(known) => known.values.extend(samples.values),
+                None => all.push(samples),
+            }
+        }
+    }
+    // No run may hide behind the median of the others.
+    for counted in
+        all.iter_mut().filter(|samples| ["swap-failed", "swap-lost", "swap-doubled"].contains(&&*samples.name))
+    {
+        counted.values = vec![counted.values.iter().sum()];
+    }
+    Ok(all)
 }
 
 /// Samples of a sub-command of this program.

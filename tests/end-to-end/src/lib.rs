@@ -105,12 +105,18 @@ impl Bench {
         settings: Value,
         change: impl FnOnce(&mut ConnectionConfig),
     ) -> Result<Connection, OpenError> {
+        let mut config = self.config(settings);
+        change(&mut config);
+        self.host.open(&self.connector, config).await
+    }
+
+    /// What a connection with exactly these settings is opened from.
+    pub fn config(&self, settings: Value) -> ConnectionConfig {
         let mut config = ConnectionConfig::new("store", settings.to_string());
         config.variables = Arc::new(self.variables.clone());
         let origins = [self.store.base_url(), self.store.https_url()];
         config.grants = origins.iter().filter_map(|url| url.parse().ok()).map(Grant::extra).collect();
-        change(&mut config);
-        self.host.open(&self.connector, config).await
+        config
     }
 
     /// The connection with default settings.

@@ -13,4 +13,5 @@ mod reading;
 mod sent;
 mod settings;
 mod sub_objects;
+mod swapping;
 mod writing;
