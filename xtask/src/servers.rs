@@ -16,7 +16,7 @@ use crate::{fuzz, process};
 const SERVERS: [Bundle; 2] = [
     Bundle {
         package: "squid",
-        with: &["squid-common"],
+        with: &["squid-common", "squid-langpack"],
         versioned: &[],
         programs: &["usr/sbin/squid", "usr/lib/squid/basic_ncsa_auth"],
     },

@@ -20,6 +20,7 @@ mod outcomes;
 mod output;
 mod progress;
 mod project;
+mod proxy;
 mod remote;
 mod schema;
 mod serve;

@@ -13,6 +13,7 @@ use crate::args::Global;
 use crate::error::{Failure, Failures, Result, suggest};
 use crate::interrupt::Interrupt;
 use crate::project::{Project, Saved, bad_name};
+use crate::proxy;
 use crate::remote;
 use crate::schema::Schema;
 use crate::store;
@@ -192,6 +193,8 @@ impl Session {
         let mut config = ConnectionConfig::new(&saved.name, settings.to_string());
         config.variables = Arc::new(variables);
         config.grants = grants(loaded, saved);
+        let (proxy, bypass) = (self.global.proxy.as_deref(), self.global.proxy_bypass.as_deref());
+        config.proxy = proxy::configured(proxy, bypass, |name| std::env::var(name).ok())?;
         if let Some(path) = &saved.ca_file {
             let path = self.project.resolve(path);
             match std::fs::read_to_string(&path) {

@@ -11,7 +11,8 @@ use wasmtime::Store;
 
 use crate::connector::Connector;
 use crate::contract::{
-    Error, Guest, Identity, ObjectInfo, ObjectSchema, Outcome, Page, Plan, QueryRequest, WriteRequest, WrittenBy,
+    Error, ErrorKind, Guest, Identity, ObjectInfo, ObjectSchema, Outcome, Page, Plan, QueryRequest, WriteRequest,
+    WrittenBy,
 };
 use crate::deployment::{Lease, Version};
 use crate::error::{CallError, Cause, Effect};
@@ -370,6 +371,9 @@ impl Call {
                     // Outcomes belong to records by their place, and no place can be trusted now.
                     return Err(live.ended(self.name, Cause::Outcomes { records, outcomes }, self.effect).into());
                 }
+                if let Some(reason) = live.state().refusal() {
+                    answer.errors(&mut |error| explain(error, &reason));
+                }
                 let redactor = live.state().redactor();
                 answer.clean(&mut |text| redactor.clean(text));
                 Ok(answer)
@@ -381,6 +385,9 @@ impl Call {
                     Err(live.ended(self.name, cause, effect).into())
                 }
                 _ => {
+                    if let Some(reason) = live.state().refusal() {
+                        explain(&mut error, &reason);
+                    }
                     live.state().redactor().clean(&mut error.message);
                     Err(CallError::Connector(error))
                 }
@@ -389,10 +396,24 @@ impl Call {
     }
 }
 
+/// Adds why the host failed a request to an error that may come of it: a connector gets a code, which cannot say.
+fn explain(error: &mut Error, reason: &str) {
+    let may_be = matches!(error.kind, ErrorKind::Denied | ErrorKind::Unavailable | ErrorKind::Protocol);
+    // What the remote answered, it answered.
+    if may_be && error.status.is_none() && !error.message.contains(reason) {
+        error.message = format!("{} (the host: {reason})", error.message);
+    }
+}
+
 /// What calls answer.
 pub(crate) trait Answer {
     /// Takes hidden values out of what is for people.
     fn clean(&mut self, clean: &mut dyn FnMut(&mut String));
+
+    /// Calls `each` for every error that it holds.
+    fn errors(&mut self, each: &mut dyn FnMut(&mut Error)) {
+        let _ = each;
+    }
 
     /// How many outcomes it holds, if that is what it is.
     fn outcomes(&self) -> Option<usize> {
@@ -422,9 +443,13 @@ impl Answer for Vec<Outcome> {
     }
 
     fn clean(&mut self, clean: &mut dyn FnMut(&mut String)) {
+        self.errors(&mut |error| clean(&mut error.message));
+    }
+
+    fn errors(&mut self, each: &mut dyn FnMut(&mut Error)) {
         for outcome in self {
             if let Outcome::Failed(error) | Outcome::Unknown(error) = outcome {
-                clean(&mut error.message);
+                each(error);
             }
         }
     }

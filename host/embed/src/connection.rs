@@ -18,7 +18,7 @@ use crate::observe::Watch;
 use crate::quota::{Registry, sharers};
 use crate::state::Context;
 use crate::status::Status;
-use crate::transport::{Transport, tls};
+use crate::transport::{ProxyConfig, Resolver, Setup, Transport, tls};
 use crate::variables::{NoVariables, Variables, each_text, mentions, resolved};
 
 /// What makes a connection.
@@ -36,6 +36,9 @@ pub struct ConnectionConfig {
     pub limits: Limits,
     /// Certificate authorities that are trusted besides the system's, as PEM; any number of them. Default: none.
     pub extra_roots: String,
+    /// Proxies, for a connection whose settings ask for them. Their credentials are read from `variables`, whether or not the settings
+    /// mention those, and stay out of the connector's sight. Default: none.
+    pub proxy: Option<ProxyConfig>,
 }
 
 impl ConnectionConfig {
@@ -48,6 +51,7 @@ impl ConnectionConfig {
             grants: Vec::new(),
             limits: Limits::default(),
             extra_roots: String::new(),
+            proxy: None,
         }
     }
 }
@@ -113,7 +117,14 @@ impl Connection {
         let trust = tls::Trust::new(&config.extra_roots).map_err(OpenError::Certificates)?;
         let sharers = sharers(&connector.info().name, &config.grants);
         let egress = Egress::new(connector.asked().to_vec(), config.grants);
-        let transport = Arc::new(Transport::new(egress, trust, &config.limits));
+        let transport = Arc::new(Transport::new(Setup {
+            egress,
+            trust,
+            proxy: config.proxy,
+            variables: Arc::clone(&config.variables),
+            limits: config.limits.clone(),
+            resolver: Resolver::System,
+        }));
         let context = Context {
             connection: config.name,
             connector: connector.info().name.clone(),

@@ -182,7 +182,9 @@ pub(crate) fn is_public(address: IpAddr) -> bool {
 
 fn is_public_v4(address: Ipv4Addr) -> bool {
     let [a, b, c, _] = address.octets();
-    let special = matches!((a, b, c), (0, ..) | (192, 0, 0) | (198, 18..=19, _) | (240.., ..))
+    // 192.88.99.0/24 leads to 6to4 relays; 168.63.129.16 to the host of a virtual machine, as 169.254.169.254 elsewhere.
+    let special = matches!((a, b, c), (0, ..) | (192, 0, 0) | (192, 88, 99) | (198, 18..=19, _) | (240.., ..))
+        || address == Ipv4Addr::new(168, 63, 129, 16)
         || (a == 100 && (64..128).contains(&b));
     !(special
         || address.is_loopback()
@@ -203,10 +205,11 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
         return is_public_v4(embedded);
     }
     let six_to_four = first == 0x2002;
-    let teredo = first == 0x2001 && second == 0;
+    // Teredo, benchmarks, and what else is no address of a server.
+    let protocols = first == 0x2001 && second < 0x0200;
     let documentation = first == 0x2001 && second == 0x0db8 || first == 0x3fff && second < 0x1000;
     // 2000::/3 is all that is assigned to the public internet so far.
-    first & 0xe000 == 0x2000 && !six_to_four && !teredo && !documentation
+    first & 0xe000 == 0x2000 && !six_to_four && !protocols && !documentation
 }
 
 #[cfg(test)]
@@ -279,6 +282,15 @@ mod tests {
             "255.255.255.255",
             "240.0.0.1",
             "192.0.2.1",
+            "192.88.99.1",
+            "168.63.129.16",
+            "100.100.100.200",
+            "fd00:ec2::254",
+            "2001:2::1",
+            "2001:20::1",
+            "64:ff9b::a9fe:a9fe",
+            "64:ff9b:1::1",
+            "::ffff:169.254.169.254",
             "::1",
             "::",
             "fe80::1",

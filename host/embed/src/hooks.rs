@@ -1,6 +1,6 @@
 //! `wasi:http` for connectors: the bridge from the runtime's hook to [`crate::transport`], and the table of failure codes.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http_body_util::BodyExt;
@@ -25,6 +25,8 @@ pub(crate) struct Network {
     pub(crate) keep: Keep,
     pub(crate) sender: Sender,
     longest: Timeouts,
+    /// Why the host itself last failed a request of the call: the codes of `wasi:http` have no room for it.
+    reason: Arc<Mutex<Option<String>>>,
 }
 
 impl Network {
@@ -32,14 +34,26 @@ impl Network {
         let limits = &context.limits;
         Self {
             transport: None,
-            keep: Keep { activity, idle: None },
+            keep: Keep { activity, idle: None, use_proxy: false },
             sender: Sender { context: Arc::clone(context), object: None, store: None },
+            reason: Arc::default(),
             longest: Timeouts {
                 connect: limits.connect_timeout,
                 first_byte: limits.first_byte_timeout,
                 between_bytes: limits.between_bytes_timeout,
             },
         }
+    }
+
+    /// Forgets what an earlier call met.
+    pub(crate) fn begin(&mut self) {
+        // Not emptied: a request that the earlier call gave up may still write into it.
+        self.reason = Arc::default();
+    }
+
+    /// Why the host itself last failed a request of this call.
+    pub(crate) fn reason(&self) -> Option<String> {
+        self.reason.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// What a request asks for, within the limits.
@@ -73,19 +87,28 @@ impl WasiHttpHooks for Network {
         let transport = self.transport.clone();
         let keep = self.keep;
         let timeouts = self.timeouts(options.unwrap_or_default());
+        let noted = Arc::clone(&self.reason);
+        let target = request.uri().authority().map(ToString::to_string).unwrap_or_default();
+        let told = move |failure: Failure| {
+            if failure.is_of_the_host() {
+                let reason = format!("a request to {target} failed: {failure}");
+                *noted.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
+            }
+            code(failure)
+        };
         let watched = Watched::new(self.sender.clone(), &request);
         let span = watched.span();
         let sending = async move {
             let sent = match transport {
                 Some(transport) => {
                     let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
-                    transport.send(request, timeouts, keep).await.map_err(code)
+                    transport.send(request, timeouts, keep).await.map_err(&told)
                 }
                 None => Err(Error::HttpRequestDenied),
             };
             match sent {
                 Ok(answer) => {
-                    let answer = watched.answered(answer.map(|body| body.map_err(code)));
+                    let answer = watched.answered(answer.map(|body| body.map_err(told)));
                     let answer = answer.map(BodyExt::boxed_unsync);
                     Ok((answer, Box::new(std::future::ready(Ok(()))) as Ended))
                 }
@@ -106,6 +129,8 @@ fn code(failure: Failure) -> Error {
         Failure::Dns(reason) => Error::DnsError { rcode: Some(reason), info_code: None },
         Failure::NotFound => Error::DestinationNotFound,
         Failure::Unavailable => Error::DestinationUnavailable,
+        Failure::Unprocessed(_) | Failure::ProxyUnreachable(_) => Error::DestinationUnavailable,
+        Failure::SocketLimit(_) => Error::ConnectionLimitReached,
         Failure::AddressProhibited => Error::DestinationIpProhibited,
         Failure::Unroutable => Error::DestinationIpUnroutable,
         Failure::Refused => Error::ConnectionRefused,
@@ -115,14 +140,16 @@ fn code(failure: Failure) -> Error {
             Error::TlsAlertReceived { alert_id: Some(code), alert_message: Some(description) }
         }
         Failure::Tls(_) => Error::TlsProtocolError,
-        Failure::Denied(_) => Error::HttpRequestDenied,
+        Failure::Denied(_) | Failure::ProxyDenied(_) => Error::HttpRequestDenied,
         Failure::AddressInvalid => Error::HttpRequestUriInvalid,
         Failure::RequestTooLarge(limit) => Error::HttpRequestBodySize(Some(limit)),
         Failure::Terminated => Error::ConnectionTerminated,
         Failure::ReadTimeout => Error::ConnectionReadTimeout,
+        Failure::WriteTimeout => Error::ConnectionWriteTimeout,
         Failure::Incomplete => Error::HttpResponseIncomplete,
         Failure::HeadTooLarge => Error::HttpResponseHeaderSectionSize(None),
         Failure::AnswerTooLarge(limit) => Error::HttpResponseBodySize(Some(limit)),
+        Failure::ContentCoding(coding) => Error::HttpResponseContentCoding(Some(coding)),
         Failure::Protocol(_) => Error::HttpProtocolError,
     }
 }
@@ -135,9 +162,9 @@ mod tests {
     /// Whether a code, by its name, proves that nothing was sent: the rule that connectors go by.
     fn proof(error: &Error) -> bool {
         let name = format!("{error:?}");
-        ["Dns", "Destination", "ConnectionRefused", "ConnectionTimeout", "Tls", "HttpRequestDenied", "HttpRequestUri"]
-            .iter()
-            .any(|prefix| name.starts_with(prefix))
+        let proofs = ["Dns", "Destination", "ConnectionRefused", "ConnectionTimeout", "ConnectionLimit", "Tls"];
+        let denied = ["HttpRequestDenied", "HttpRequestUri"];
+        proofs.iter().chain(&denied).any(|prefix| name.starts_with(prefix))
     }
 
     #[test]
@@ -174,6 +201,10 @@ mod tests {
             Failure::Dns(text()),
             Failure::NotFound,
             Failure::Unavailable,
+            Failure::Unprocessed(text()),
+            Failure::SocketLimit(1),
+            Failure::ProxyUnreachable(text()),
+            Failure::ProxyDenied(text()),
             Failure::AddressProhibited,
             Failure::Unroutable,
             Failure::Refused,
@@ -186,6 +217,8 @@ mod tests {
             Failure::RequestTooLarge(1),
             Failure::Terminated,
             Failure::ReadTimeout,
+            Failure::WriteTimeout,
+            Failure::ContentCoding(text()),
             Failure::Incomplete,
             Failure::HeadTooLarge,
             Failure::AnswerTooLarge(1),

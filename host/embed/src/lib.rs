@@ -75,7 +75,7 @@
 //!
 //! # Limitations
 //!
-//! HTTP/1.1 only, no proxies, no decompression; connectors that import `wasi:cli` and the like are not loaded yet.
+//! Connectors that import `wasi:cli` and the like are not loaded yet.
 
 mod activity;
 mod cache;
@@ -109,4 +109,5 @@ pub use error::{CallError, Cause, Effect, Ended, HostError, LoadError, OpenError
 pub use limits::Limits;
 pub use observe::{CallEnded, HostStatus, Observer, RequestEnded, SwapEnded, Tally};
 pub use status::{QuotaStatus, Status};
+pub use transport::{Bypass, Proxy, ProxyConfig, ProxyError};
 pub use variables::{Mention, NoVariables, Secret, VariableError, Variables, is_variable_name, mentions, resolved};

@@ -22,6 +22,9 @@ pub struct Limits {
     pub request_body: u64,
     /// Requests under way at once, over all activities of the connection; more of them wait. Default 16.
     pub requests_in_flight: usize,
+    /// Sockets open at once, over all activities of the connection; a request that needs another one closes an idle one, or waits
+    /// for its `connect_timeout`. Default 32.
+    pub sockets: usize,
     /// Log lines of one call; further ones are counted and dropped. Default 1000.
     pub log_lines: u32,
     /// Length of one log line with its fields, in bytes; the rest is cut. Default 4 KiB.
@@ -45,6 +48,7 @@ impl Default for Limits {
             response_body: 64 << 20,
             request_body: 16 << 20,
             requests_in_flight: 16,
+            sockets: 32,
             log_lines: 1000,
             log_line_bytes: 4 << 10,
             connect_timeout: Duration::from_secs(600),
@@ -83,6 +87,7 @@ mod tests {
             bytes(limits.response_body),
             bytes(limits.request_body),
             limits.requests_in_flight.to_string(),
+            limits.sockets.to_string(),
             limits.log_lines.to_string(),
             bytes(limits.log_line_bytes as u64),
             seconds(limits.connect_timeout),

@@ -143,6 +143,7 @@ impl State {
     /// Begins a call: its own log budget and computing time.
     pub(crate) fn begin(&mut self) {
         self.permits.iter().for_each(Held::unpark);
+        self.network.begin();
         self.log = Budget::new(self.context.limits.log_lines);
         self.ticks = 0;
     }
@@ -150,6 +151,11 @@ impl State {
     /// Ends a call.
     pub(crate) fn end(&mut self) {
         self.permits.retain(Held::park);
+        if let Some(mut reason) = self.network.reason() {
+            self.redactor.clean(&mut reason);
+            let (connection, connector) = (&self.context.connection, &self.context.connector);
+            tracing::warn!(target: "connector_host::transport", connection, connector, "{reason}");
+        }
         let dropped = self.log.dropped();
         if dropped > 0 {
             let (connection, connector) = (&self.context.connection, &self.context.connector);
@@ -160,6 +166,11 @@ impl State {
     /// The limit that was reached, if one was.
     pub(crate) fn exceeded(&self) -> Option<Cause> {
         self.exceeded.clone()
+    }
+
+    /// Why the host itself last failed a request of this call.
+    pub(crate) fn refusal(&self) -> Option<String> {
+        self.network.reason()
     }
 
     pub(crate) fn redactor(&self) -> &Redactor {
@@ -271,13 +282,14 @@ impl variables::Host for State {
 
 impl transport::Host for State {
     fn apply(&mut self, use_proxy: bool, keep_alive: Option<u32>) -> wasmtime::Result<Result<(), transport::Error>> {
-        if use_proxy {
+        if use_proxy && !self.context.transport.as_ref().is_some_and(|transport| transport.has_proxy()) {
             return Ok(Err(transport::Error::NoProxy));
         }
         if keep_alive.is_some_and(|seconds| seconds == 0 || seconds > LONGEST_KEEP_ALIVE) {
             let reason = format!("idle sockets can stay open between 1 and {LONGEST_KEEP_ALIVE} seconds");
             return Ok(Err(transport::Error::Refused(reason)));
         }
+        self.network.keep.use_proxy = use_proxy;
         self.network.keep.idle = keep_alive.map(|seconds| Duration::from_secs(seconds.into()));
         Ok(Ok(()))
     }

@@ -9,16 +9,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame};
-use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::Counters;
+use super::decode::Source;
 use super::failure::Failure;
-use super::pool::{Lane, Pool};
-use crate::egress::Origin;
+use super::pool::{Key, Lane, Owner, Pool};
 
 /// A piece is handed over when it is this large, ...
 const PIECE: usize = 1 << 20;
@@ -31,9 +29,9 @@ const BUFFER: usize = 2 << 20;
 #[derive(Debug)]
 pub(super) struct GiveBack {
     pub(super) pool: Arc<Pool>,
-    pub(super) origin: Origin,
+    pub(super) key: Key,
     pub(super) lane: Lane,
-    pub(super) activity: Option<u64>,
+    pub(super) owner: Owner,
     pub(super) idle: Duration,
     /// The place among the requests under way, until the wire has to wait for the connector: one that is idle must not keep
     /// others from sending.
@@ -42,16 +40,12 @@ pub(super) struct GiveBack {
 
 impl GiveBack {
     fn give(self) {
-        self.pool.put(self.origin, self.lane, self.activity, self.idle);
+        match self.lane {
+            Lane::H1(lane) => self.pool.put(self.key, lane, self.owner, self.idle),
+            // It has been in the pool all along.
+            Lane::H2(lane) => drop(lane),
+        }
     }
-}
-
-/// Bounds of a body.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct BodyLimits {
-    pub(super) bytes: u64,
-    pub(super) between: Duration,
-    pub(super) length: Option<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -104,18 +98,28 @@ pub(crate) struct AnswerBody {
 }
 
 impl AnswerBody {
-    pub(super) fn start(incoming: Incoming, back: GiveBack, limits: BodyLimits, counters: Arc<Counters>) -> Self {
+    /// A body without a byte.
+    pub(super) fn empty(back: GiveBack) -> Self {
+        back.give();
         let pipe = Arc::<Pipe>::default();
-        if incoming.is_end_stream() {
-            back.give();
-            pipe.change(|buffer| buffer.end = Some(Ok(())));
-            return Self { pipe, pump: None };
-        }
-        if let Some(length) = limits.length {
+        pipe.change(|buffer| buffer.end = Some(Ok(())));
+        Self { pipe, pump: None }
+    }
+
+    /// A body of at most `most` bytes, of so many if `length` is known.
+    pub(super) fn start(
+        source: Source,
+        back: GiveBack,
+        most: u64,
+        length: Option<u64>,
+        counters: Arc<Counters>,
+    ) -> Self {
+        let pipe = Arc::<Pipe>::default();
+        if let Some(length) = length {
             let expected = usize::try_from(length).unwrap_or(usize::MAX).min(BUFFER);
             pipe.lock().bytes.reserve_exact(expected);
         }
-        let pump = tokio::spawn(pump(incoming, Arc::clone(&pipe), back, limits, counters));
+        let pump = tokio::spawn(pump(source, Arc::clone(&pipe), back, most, counters));
         Self { pipe, pump: Some(pump) }
     }
 }
@@ -128,8 +132,8 @@ impl Drop for AnswerBody {
     }
 }
 
-async fn pump(incoming: Incoming, pipe: Arc<Pipe>, mut back: GiveBack, limits: BodyLimits, counters: Arc<Counters>) {
-    let end = take_off(incoming, &pipe, &mut back.slot, limits, &counters).await;
+async fn pump(source: Source, pipe: Arc<Pipe>, mut back: GiveBack, most: u64, counters: Arc<Counters>) {
+    let end = take_off(source, &pipe, &mut back.slot, most, &counters).await;
     if end.is_ok() {
         // Before the reader learns of the end, so that its next request finds the socket.
         back.give();
@@ -138,10 +142,10 @@ async fn pump(incoming: Incoming, pipe: Arc<Pipe>, mut back: GiveBack, limits: B
 }
 
 async fn take_off(
-    mut incoming: Incoming,
+    mut source: Source,
     pipe: &Pipe,
     slot: &mut Option<OwnedSemaphorePermit>,
-    limits: BodyLimits,
+    most: u64,
     counters: &Counters,
 ) -> Result<(), Failure> {
     let mut total: u64 = 0;
@@ -150,20 +154,17 @@ async fn take_off(
             slot.take();
             pipe.wait_for_room().await;
         }
-        let frame = match timeout(LULL, incoming.frame()).await {
-            Ok(frame) => frame,
+        let piece = match timeout(LULL, source.next()).await {
+            Ok(piece) => piece,
             Err(_elapsed) => {
                 pipe.change(|buffer| buffer.release = !buffer.bytes.is_empty());
-                let rest = limits.between.saturating_sub(LULL);
-                timeout(rest, incoming.frame()).await.map_err(|_| Failure::ReadTimeout)?
+                source.next().await
             }
         };
-        let Some(frame) = frame else { return Ok(()) };
-        let frame = frame.map_err(|error| Failure::of_body(&error))?;
-        let Ok(data) = frame.into_data() else { continue };
+        let Some(data) = piece? else { return Ok(()) };
         total = total.saturating_add(data.len() as u64);
-        if total > limits.bytes {
-            return Err(Failure::AnswerTooLarge(limits.bytes));
+        if total > most {
+            return Err(Failure::AnswerTooLarge(most));
         }
         counters.bytes_read.fetch_add(data.len() as u64, Ordering::Relaxed);
         pipe.change(|buffer| buffer.bytes.extend_from_slice(&data));

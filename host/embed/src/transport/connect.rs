@@ -1,75 +1,121 @@
-//! From an origin to a socket that speaks HTTP/1.1: resolve, check the addresses, connect, agree on TLS. Everything that fails
-//! here proves that nothing was sent.
+//! From an origin to a socket: resolve, check the addresses, connect, by the operator's proxy if the connection asks for it, and
+//! agree on TLS. Everything that fails here proves that nothing was sent.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
 use super::failure::Failure;
-use super::io::{Counted, Wire};
-use super::pool::Lane;
+use super::io::Stream;
+use super::proxy::{Proxy, Scheme};
+use super::resolve::Resolver;
 use super::tls::Trust;
-use crate::egress::{Origin, is_public};
-
-/// Most bytes of an answer that the HTTP client holds at once. It begins with 8 KiB and grows while pieces fill it.
-const READ_BUFFER: usize = 512 << 10;
+use super::tunnel;
+use crate::egress::Origin;
+use crate::variables::Variables;
 
 /// As good as for ever, for a time so long that no clock can name its end.
 const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// A new socket to the origin.
-pub(super) async fn connect(
-    origin: &Origin,
-    allow_private: bool,
-    trust: &Trust,
-    within: Duration,
-) -> Result<Lane, Failure> {
+/// Longest that a target's name is looked up here when a proxy will look it up anyway.
+const GLANCE: Duration = Duration::from_secs(1);
+
+/// The name of HTTP/2 in the handshake of TLS.
+const H2: &[u8] = b"h2";
+
+/// What is spoken over a socket. HTTP/2 takes a server that names it in the handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Protocol {
+    Http1,
+    Http2,
+}
+
+/// When something that may take this long must be over.
+pub(super) fn deadline(within: Duration) -> Instant {
     let now = Instant::now();
-    let deadline = now.checked_add(within).unwrap_or_else(|| now + FOR_EVER);
-    let resolved = timeout_at(deadline, tokio::net::lookup_host((origin.host(), origin.port())))
-        .await
-        .map_err(|_| Failure::DnsTimeout)?
-        .map_err(|error| Failure::Dns(error.to_string()))?;
-    let addresses: Vec<SocketAddr> = resolved.collect();
-    if addresses.is_empty() {
-        return Err(Failure::NotFound);
+    now.checked_add(within).unwrap_or_else(|| now + FOR_EVER)
+}
+
+/// What connecting needs to know.
+pub(super) struct Route<'a> {
+    pub(super) origin: &'a Origin,
+    pub(super) allow_private: bool,
+    pub(super) trust: &'a Trust,
+    pub(super) resolver: Resolver,
+    /// Through which proxy, if through one, and where its credentials come from.
+    pub(super) proxy: Option<(&'a Proxy, &'a dyn Variables)>,
+    pub(super) deadline: Instant,
+}
+
+impl Route<'_> {
+    /// A new connection to the origin, and what is spoken over it.
+    pub(super) async fn connect(&self) -> Result<(Box<dyn Stream>, Protocol), Failure> {
+        let stream = match self.proxy {
+            None => self.directly().await?,
+            Some((proxy, variables)) => {
+                self.glance_at_target().await?;
+                let late = |_| Failure::ProxyUnreachable(format!("{proxy} did not connect in time"));
+                timeout_at(self.deadline, self.through(proxy, variables)).await.map_err(late)??
+            }
+        };
+        if !self.origin.is_https() {
+            return Ok((stream, Protocol::Http1));
+        }
+        let handshake =
+            timeout_at(self.deadline, self.trust.connect(self.origin.host(), stream, &[H2, b"http/1.1"])).await;
+        let tls = handshake.map_err(|_| Failure::ConnectTimeout)??;
+        let protocol = if tls.get_ref().1.alpn_protocol() == Some(H2) { Protocol::Http2 } else { Protocol::Http1 };
+        Ok((Box::new(tls), protocol))
     }
-    let allowed: Vec<SocketAddr> =
-        addresses.into_iter().filter(|address| allow_private || is_public(address.ip())).collect();
-    let stream = dial(&allowed, deadline).await?;
-    // A request is written at once; waiting for more would only add latency.
-    stream.set_nodelay(true).map_err(|error| Failure::of_connect(&error))?;
-    let wire = if origin.is_https() {
-        let handshake = timeout_at(deadline, trust.connect(origin.host(), stream)).await;
-        Wire::Tls(Box::new(handshake.map_err(|_| Failure::ConnectTimeout)??))
-    } else {
-        Wire::Plain(stream)
-    };
-    let counted = Counted::new(wire);
-    let written = counted.written();
-    let (sender, connection) = hyper::client::conn::http1::Builder::new()
-        .max_buf_size(READ_BUFFER)
-        .handshake(TokioIo::new(counted))
-        .await
-        .map_err(|_| Failure::Unavailable)?;
-    let task = tokio::spawn(async move {
-        // Who waits for the answer learns of the error.
-        let _ = connection.await;
-    });
-    Ok(Lane::new(sender, task, written))
+
+    async fn directly(&self) -> Result<Box<dyn Stream>, Failure> {
+        let (host, port) = (self.origin.host(), self.origin.port());
+        let addresses = self.resolver.allowed(host, port, self.allow_private, self.deadline).await?;
+        Ok(Box::new(dial(&addresses, self.deadline).await?))
+    }
+
+    /// A proxy looks names up for itself. Where this host can do it too, what it may not connect to is refused before the proxy
+    /// hears of it; where it cannot, the proxy's rules decide.
+    async fn glance_at_target(&self) -> Result<(), Failure> {
+        let glance = self.deadline.min(Instant::now() + GLANCE);
+        match self.resolver.allowed(self.origin.host(), self.origin.port(), self.allow_private, glance).await {
+            Err(Failure::AddressProhibited) => Err(Failure::AddressProhibited),
+            _ => Ok(()),
+        }
+    }
+
+    async fn through(&self, proxy: &Proxy, variables: &dyn Variables) -> Result<Box<dyn Stream>, Failure> {
+        let unreachable = |failure: Failure| Failure::ProxyUnreachable(format!("{proxy}: {failure}"));
+        let credentials = proxy.credentials(variables)?;
+        // The operator names the proxy, wherever it is.
+        let addresses = self.resolver.all(proxy.host(), proxy.port(), self.deadline).await.map_err(unreachable)?;
+        let socket = dial(&addresses, self.deadline).await.map_err(unreachable)?;
+        let stream: Box<dyn Stream> = if proxy.scheme() == Scheme::Https {
+            Box::new(self.trust.connect(proxy.host(), socket, &[]).await.map_err(unreachable)?)
+        } else {
+            Box::new(socket)
+        };
+        match proxy.scheme() {
+            Scheme::Http | Scheme::Https => tunnel::connect(stream, self.origin, proxy, credentials.as_ref()).await,
+            Scheme::Socks5 => tunnel::socks5(stream, self.origin, proxy, credentials.as_ref()).await,
+        }
+    }
 }
 
 /// The first address that answers; each gets an equal share of the time that is left.
 async fn dial(addresses: &[SocketAddr], deadline: Instant) -> Result<TcpStream, Failure> {
-    let mut failure = Failure::AddressProhibited;
+    let mut failure = Failure::NotFound;
     for (index, address) in addresses.iter().enumerate() {
         let others = u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
         let until = Instant::now() + deadline.saturating_duration_since(Instant::now()) / others;
         match timeout_at(until, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Ok(stream)) => {
+                // A request is written at once; waiting for more would only add latency.
+                stream.set_nodelay(true).map_err(|error| Failure::of_connect(&error))?;
+                return Ok(stream);
+            }
             Ok(Err(error)) => failure = Failure::of_connect(&error),
             Err(_elapsed) => failure = Failure::ConnectTimeout,
         }

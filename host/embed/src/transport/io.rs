@@ -1,47 +1,73 @@
-//! A socket that counts what is written to it, above TLS: the count tells whether a byte of a request may have left.
+//! A socket that counts what is written to it, above TLS: the count tells whether a byte of a request may have left. It also
+//! holds the socket's place among those that its connection may have open.
 
+use std::fmt;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
-use tokio_rustls::client::TlsStream;
+use tokio::sync::OwnedSemaphorePermit;
 
-/// A socket, plain or with TLS.
-#[derive(Debug)]
-pub(super) enum Wire {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
+/// A stream of bytes both ways: a socket, or TLS over one, or TLS over that.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+
+/// What has gone out over a socket.
+#[derive(Debug, Default)]
+pub(super) struct Traffic {
+    written: AtomicU64,
+    blocked: AtomicBool,
+}
+
+impl Traffic {
+    /// Bytes that may have left, ever.
+    pub(super) fn written(&self) -> u64 {
+        self.written.load(Ordering::Acquire)
+    }
+
+    /// Whether the other side has not taken what was written last.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.blocked.load(Ordering::Acquire)
+    }
 }
 
 /// A socket that counts.
-#[derive(Debug)]
 pub(super) struct Counted {
-    wire: Wire,
-    written: Arc<AtomicU64>,
+    stream: Box<dyn Stream>,
+    tls: bool,
+    traffic: Arc<Traffic>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl fmt::Debug for Counted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Counted").field("tls", &self.tls).field("traffic", &self.traffic).finish_non_exhaustive()
+    }
 }
 
 impl Counted {
-    pub(super) fn new(wire: Wire) -> Self {
-        Self { wire, written: Arc::default() }
+    /// `tls`: whether the stream may have sent some of what it then failed to write.
+    pub(super) fn new(stream: Box<dyn Stream>, tls: bool, place: OwnedSemaphorePermit) -> Self {
+        Self { stream, tls, traffic: Arc::default(), _place: place }
     }
 
-    /// Bytes that may have left, ever.
-    pub(super) fn written(&self) -> Arc<AtomicU64> {
-        Arc::clone(&self.written)
+    pub(super) fn traffic(&self) -> Arc<Traffic> {
+        Arc::clone(&self.traffic)
     }
 
     fn count(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        match (&written, &self.wire) {
-            (Poll::Ready(Ok(bytes)), _) => {
-                self.written.fetch_add(*bytes as u64, Ordering::Release);
+        self.traffic.blocked.store(written.is_pending(), Ordering::Release);
+        match &written {
+            Poll::Ready(Ok(bytes)) => {
+                self.traffic.written.fetch_add(*bytes as u64, Ordering::Release);
             }
             // TLS may have taken bytes, and sent some of them, before it failed. A plain socket that fails took none.
-            (Poll::Ready(Err(_)), Wire::Tls(_)) => {
-                self.written.fetch_add(1, Ordering::Release);
+            Poll::Ready(Err(_)) if self.tls => {
+                self.traffic.written.fetch_add(1, Ordering::Release);
             }
             _ => {}
         }
@@ -51,19 +77,13 @@ impl Counted {
 
 impl AsyncRead for Counted {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match &mut self.wire {
-            Wire::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
-            Wire::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
-        }
+        Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
 impl AsyncWrite for Counted {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let written = match &mut self.wire {
-            Wire::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
-            Wire::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
-        };
+        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.count(written)
     }
 
@@ -72,31 +92,19 @@ impl AsyncWrite for Counted {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = match &mut self.wire {
-            Wire::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-            Wire::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-        };
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
         self.count(written)
     }
 
     fn is_write_vectored(&self) -> bool {
-        match &self.wire {
-            Wire::Plain(stream) => stream.is_write_vectored(),
-            Wire::Tls(stream) => stream.is_write_vectored(),
-        }
+        self.stream.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.wire {
-            Wire::Plain(stream) => Pin::new(stream).poll_flush(cx),
-            Wire::Tls(stream) => Pin::new(stream).poll_flush(cx),
-        }
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.wire {
-            Wire::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-            Wire::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

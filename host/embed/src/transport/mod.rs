@@ -1,36 +1,54 @@
-//! The way of a request to the network: one client per connection of the embedder, HTTP/1.1, over sockets that it pools itself,
-//! because only who owns the sockets can say whether the first byte of a request had left. Knows nothing of the runtime.
+//! The way of a request to the network: one client per connection of the embedder, HTTP/1.1 and 2, over sockets that it pools
+//! itself, because only who owns the sockets can say whether the first byte of a request had left. Knows nothing of the runtime.
 //!
 //! Nothing is sent twice here. A request that comes back from a dead pooled socket goes to another one only if not a byte of it
 //! was written. Redirects are answers like any other.
 
 mod body;
+mod bypass;
 mod connect;
+mod decode;
 mod failure;
+mod h1;
+mod h2;
 mod io;
 mod pool;
+mod proxy;
+mod resolve;
 pub(crate) mod tls;
+mod tunnel;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http_body::Body as _;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use crate::egress::{Egress, Origin};
 use crate::limits::Limits;
+use crate::variables::Variables;
 
 pub(crate) use body::AnswerBody;
+use body::GiveBack;
+pub use bypass::Bypass;
+use connect::{Protocol, Route};
+use decode::{Source, Wire};
 pub(crate) use failure::Failure;
-use pool::{Lane, Pool};
+use io::Counted;
+use pool::{Key, Lane, Owner, Pool};
+pub use proxy::{Proxy, ProxyConfig, ProxyError};
+pub(crate) use resolve::Resolver;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// Body of a request as the connector writes it.
 pub(crate) type RequestBody = UnsyncBoxBody<Bytes, BoxError>;
+type Request = http::Request<RequestBody>;
 
 /// How long an idle socket stays open within an activity that keeps none beyond its end.
 const IDLE_WITHIN_ACTIVITY: Duration = Duration::from_secs(60);
@@ -50,6 +68,37 @@ pub(crate) struct Keep {
     pub(crate) activity: u64,
     /// How long an idle socket stays open for all activities. None: it serves this activity only and is closed at its end.
     pub(crate) idle: Option<Duration>,
+    /// Whether it goes by the operator's proxy.
+    pub(crate) use_proxy: bool,
+}
+
+impl Keep {
+    fn owner(self) -> Owner {
+        self.idle.is_none().then_some(self.activity)
+    }
+
+    fn idle(self) -> Duration {
+        self.idle.unwrap_or(IDLE_WITHIN_ACTIVITY)
+    }
+}
+
+/// A request without an answer.
+struct Unanswered {
+    failure: Failure,
+    /// The request, if it is certain that no byte of it was written.
+    returned: Option<Request>,
+}
+
+impl Unanswered {
+    fn untouched(failure: Failure, request: Request) -> Self {
+        Self { failure, returned: Some(request) }
+    }
+}
+
+impl From<Failure> for Unanswered {
+    fn from(failure: Failure) -> Self {
+        Self { failure, returned: None }
+    }
 }
 
 /// What has been sent and read.
@@ -59,31 +108,46 @@ pub(crate) struct Counters {
     pub(crate) bytes_read: AtomicU64,
 }
 
+/// What a client is made of.
+pub(crate) struct Setup {
+    pub(crate) egress: Egress,
+    pub(crate) trust: tls::Trust,
+    pub(crate) proxy: Option<ProxyConfig>,
+    /// Where the proxy's credentials come from.
+    pub(crate) variables: Arc<dyn Variables>,
+    pub(crate) limits: Limits,
+    pub(crate) resolver: Resolver,
+}
+
 /// The client of one connection.
-#[derive(Debug)]
 pub(crate) struct Transport {
-    egress: Egress,
-    tls: tls::Trust,
+    setup: Setup,
     pool: Arc<Pool>,
+    /// Requests that may be under way, and sockets that may be open.
     slots: Arc<Semaphore>,
-    limits: Limits,
+    sockets: Arc<Semaphore>,
     counters: Arc<Counters>,
 }
 
 impl Transport {
-    pub(crate) fn new(egress: Egress, tls: tls::Trust, limits: &Limits) -> Self {
+    pub(crate) fn new(setup: Setup) -> Self {
+        let places = |most: usize| Arc::new(Semaphore::new(most.clamp(1, Semaphore::MAX_PERMITS)));
         Self {
-            egress,
-            tls,
             pool: Arc::default(),
-            slots: Arc::new(Semaphore::new(limits.requests_in_flight.clamp(1, Semaphore::MAX_PERMITS))),
-            limits: limits.clone(),
+            slots: places(setup.limits.requests_in_flight),
+            sockets: places(setup.limits.sockets),
             counters: Arc::default(),
+            setup,
         }
     }
 
     pub(crate) fn egress(&self) -> &Egress {
-        &self.egress
+        &self.setup.egress
+    }
+
+    /// Whether the operator configured a proxy.
+    pub(crate) fn has_proxy(&self) -> bool {
+        self.setup.proxy.is_some()
     }
 
     pub(crate) fn counters(&self) -> &Counters {
@@ -92,7 +156,7 @@ impl Transport {
 
     /// Requests under way.
     pub(crate) fn in_flight(&self) -> u32 {
-        let most = self.limits.requests_in_flight.clamp(1, Semaphore::MAX_PERMITS);
+        let most = self.setup.limits.requests_in_flight.clamp(1, Semaphore::MAX_PERMITS);
         u32::try_from(most.saturating_sub(self.slots.available_permits())).unwrap_or(u32::MAX)
     }
 
@@ -114,8 +178,11 @@ impl Transport {
     ) -> Result<http::Response<AnswerBody>, Failure> {
         let origin = Origin::of_uri(request.uri()).map_err(|_| Failure::AddressInvalid)?;
         let answer = self.exchange(request, &origin, timeouts, keep).await;
-        if let Err(failure) = &answer {
-            // The connector gets a code; the operator may want the reason.
+        // The connector gets a code; the operator may want the reason. A name that is not granted is the connector's to choose: it
+        // may hold anything.
+        if let Err(failure) = &answer
+            && !matches!(failure, Failure::Denied(_))
+        {
             tracing::debug!(target: "connector_host::transport", %origin, %failure, "request failed");
         }
         answer
@@ -123,100 +190,132 @@ impl Transport {
 
     async fn exchange(
         &self,
-        request: http::Request<RequestBody>,
+        request: Request,
         origin: &Origin,
         timeouts: Timeouts,
         keep: Keep,
     ) -> Result<http::Response<AnswerBody>, Failure> {
-        let allow_private = self.egress.check(origin).map_err(|reason| Failure::Denied(reason.to_string()))?;
-        let mut request = self.prepare(request)?;
+        let allow_private = self.setup.egress.check(origin).map_err(|reason| Failure::Denied(reason.to_string()))?;
+        let proxy = self.setup.proxy.as_ref().filter(|_| keep.use_proxy).and_then(|proxies| proxies.of(origin));
+        let (mut request, decodes) = self.prepare(request)?;
         let slot = Arc::clone(&self.slots).acquire_owned().await.map_err(|_| Failure::Unavailable)?;
         self.counters.requests.fetch_add(1, Ordering::Relaxed);
+        let key = Key { origin: origin.clone(), proxied: proxy.is_some() };
+        let route = Route {
+            origin,
+            allow_private,
+            trust: &self.setup.trust,
+            resolver: self.setup.resolver,
+            proxy: proxy.map(|proxy| (proxy, &*self.setup.variables)),
+            deadline: connect::deadline(timeouts.connect),
+        };
         loop {
-            let pooled = self.pool.take(origin, keep.activity);
-            let reused = pooled.is_some();
-            let mut lane = match pooled {
-                Some(lane) => lane,
-                None => connect::connect(origin, allow_private, &self.tls, timeouts.connect).await?,
+            let (lane, reused) = match self.pool.take(&key, keep.activity, keep.idle()) {
+                Some(lane) => (lane, true),
+                None => self.open(&key, &route, keep).await?,
             };
-            match timeout(timeouts.connect, lane.sender.ready()).await {
-                Ok(Ok(())) => {}
-                // Closed by the server while idle. Each turn uses up a pooled socket, so this ends.
-                _ if reused => continue,
-                _ => return Err(Failure::Unavailable),
+            let most = self.setup.limits.request_body;
+            let answer = match lane {
+                Lane::H1(lane) => lane.send(request, timeouts, most).await.map(|(a, lane)| (a, Lane::H1(lane))),
+                Lane::H2(lane) => lane.send(request, timeouts, most).await.map(|(a, lane)| (a, Lane::H2(lane))),
+            };
+            match answer {
+                Ok((answer, lane)) => return self.answer(answer, decodes, key, lane, slot, timeouts, keep),
+                // Each turn uses up a pooled socket, so this ends.
+                Err(Unanswered { returned: Some(untouched), .. }) if reused => request = untouched,
+                Err(unanswered) => return Err(unanswered.failure),
             }
-            let before = lane.written();
-            return match timeout(timeouts.first_byte, lane.sender.try_send_request(request)).await {
-                Ok(Ok(answer)) => self.answer(answer, origin.clone(), lane, slot, timeouts, keep),
-                Ok(Err(mut error)) => {
-                    let returned = error.take_message();
-                    let unsent = lane.stop().await == before;
-                    match returned {
-                        Some(untouched) if unsent && reused => {
-                            request = untouched;
-                            continue;
-                        }
-                        _ => Err(Failure::of_request(error.error(), unsent, self.limits.request_body)),
-                    }
-                }
-                Err(_elapsed) if lane.stop().await == before => Err(Failure::ConnectTimeout),
-                Err(_elapsed) => Err(Failure::ReadTimeout),
-            };
         }
     }
 
-    /// Path instead of address, and a bound on the body.
-    fn prepare(&self, request: http::Request<RequestBody>) -> Result<http::Request<RequestBody>, Failure> {
+    /// A new socket, or one that somebody else opened while this one waited for its turn, and whether that is so.
+    async fn open(&self, key: &Key, route: &Route<'_>, keep: Keep) -> Result<(Lane, bool), Failure> {
+        let late = |_| Failure::ConnectTimeout;
+        // A server that speaks HTTP/2 is connected to once: whether it does is known afterwards.
+        let turn = self.pool.turn(key, keep.owner());
+        let turn = match &turn {
+            Some(turn) => Some(timeout_at(route.deadline, turn.lock()).await.map_err(late)?),
+            None => None,
+        };
+        let turn = turn.filter(|_| self.pool.turn(key, keep.owner()).is_some());
+        if turn.is_some()
+            && let Some(lane) = self.pool.take(key, keep.activity, keep.idle())
+        {
+            return Ok((lane, true));
+        }
+        let place = self.place(route.deadline).await?;
+        let (stream, protocol) = route.connect().await?;
+        let socket = Counted::new(stream, key.origin.is_https(), place);
+        self.pool.learn(key, protocol);
+        Ok(match protocol {
+            Protocol::Http1 => (Lane::H1(h1::Lane::new(socket).await?), false),
+            Protocol::Http2 => {
+                let session = h2::Session::new(socket, &self.pool).await?;
+                let lane = session.enter(keep.idle());
+                self.pool.share(key.clone(), &session, keep.owner());
+                (Lane::H2(lane), false)
+            }
+        })
+    }
+
+    /// A place for another socket; an idle one closes for it.
+    async fn place(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, Failure> {
+        if self.sockets.available_permits() == 0 {
+            self.pool.close_one();
+        }
+        let most = u32::try_from(self.setup.limits.sockets).unwrap_or(u32::MAX);
+        let place = timeout_at(deadline, Arc::clone(&self.sockets).acquire_owned()).await;
+        place.ok().and_then(Result::ok).ok_or(Failure::SocketLimit(most))
+    }
+
+    /// A bound on the body, and whether the host takes compressed answers for the connector.
+    fn prepare(&self, request: Request) -> Result<(Request, bool), Failure> {
         let (mut parts, body) = request.into_parts();
+        let most = self.setup.limits.request_body;
         let length =
             parts.headers.get(http::header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-        if length.is_some_and(|length| length > self.limits.request_body) {
-            return Err(Failure::RequestTooLarge(self.limits.request_body));
+        if length.is_some_and(|length| length > most) {
+            return Err(Failure::RequestTooLarge(most));
         }
-        if !parts.headers.contains_key(http::header::HOST)
-            && let Some(authority) = parts.uri.authority()
-        {
-            let host = http::HeaderValue::from_str(authority.as_str()).map_err(|_| Failure::AddressInvalid)?;
-            parts.headers.insert(http::header::HOST, host);
-        }
-        let path = parts.uri.path_and_query().cloned().unwrap_or_else(|| http::uri::PathAndQuery::from_static("/"));
-        parts.uri = http::Uri::from(path);
-        let most = usize::try_from(self.limits.request_body).unwrap_or(usize::MAX);
+        let decodes = decode::ask(&parts.method, &mut parts.headers);
         // Bodies without a length are bounded as they go.
-        let body = if length.is_some() || http_body::Body::is_end_stream(&body) {
-            body
-        } else {
-            Limited::new(body, most).boxed_unsync()
-        };
-        Ok(http::Request::from_parts(parts, body))
+        let body = Limited::new(body, usize::try_from(most).unwrap_or(usize::MAX)).boxed_unsync();
+        Ok((http::Request::from_parts(parts, body), decodes))
     }
 
+    #[allow(clippy::too_many_arguments)]
     fn answer(
         &self,
-        answer: http::Response<hyper::body::Incoming>,
-        origin: Origin,
+        answer: http::Response<Incoming>,
+        decodes: bool,
+        key: Key,
         lane: Lane,
         slot: OwnedSemaphorePermit,
         timeouts: Timeouts,
         keep: Keep,
     ) -> Result<http::Response<AnswerBody>, Failure> {
-        let (parts, incoming) = answer.into_parts();
-        let length = http_body::Body::size_hint(&incoming).exact();
-        if length.is_some_and(|length| length > self.limits.response_body) {
-            return Err(Failure::AnswerTooLarge(self.limits.response_body));
-        }
-        let idle =
-            [Some(keep.idle.unwrap_or(IDLE_WITHIN_ACTIVITY)), server_keeps(&parts.headers)].into_iter().flatten().min();
-        let back = body::GiveBack {
+        let (mut parts, incoming) = answer.into_parts();
+        let idle = [Some(keep.idle()), server_keeps(&parts.headers)].into_iter().flatten().min();
+        let back = GiveBack {
             pool: Arc::clone(&self.pool),
-            origin,
+            key,
             lane,
-            activity: keep.idle.is_none().then_some(keep.activity),
+            owner: keep.owner(),
             idle: idle.unwrap_or(IDLE_WITHIN_ACTIVITY),
             slot: Some(slot),
         };
-        let limits = body::BodyLimits { bytes: self.limits.response_body, between: timeouts.between_bytes, length };
-        Ok(http::Response::from_parts(parts, AnswerBody::start(incoming, back, limits, Arc::clone(&self.counters))))
+        if incoming.is_end_stream() {
+            return Ok(http::Response::from_parts(parts, AnswerBody::empty(back)));
+        }
+        let coding = if decodes { decode::take_coding(&mut parts.headers)? } else { None };
+        let most = self.setup.limits.response_body;
+        let length = incoming.size_hint().exact().filter(|_| coding.is_none());
+        if length.is_some_and(|length| length > most) {
+            return Err(Failure::AnswerTooLarge(most));
+        }
+        let source = Source::new(Wire::new(incoming, timeouts.between_bytes), coding);
+        let body = AnswerBody::start(source, back, most, length, Arc::clone(&self.counters));
+        Ok(http::Response::from_parts(parts, body))
     }
 }
 

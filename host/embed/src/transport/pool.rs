@@ -1,66 +1,86 @@
-//! Idle sockets of one connection. A socket that is busy belongs to its request; dropping it closes it.
+//! The sockets of one connection that can take a request: idle ones of HTTP/1.1, and those of HTTP/2, idle or not. An HTTP/1.1
+//! socket that is busy belongs to its request.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use hyper::client::conn::http1::SendRequest;
-use tokio::sync::Notify;
-use tokio::task::JoinHandle;
+use tokio::sync::{Mutex as AsyncMutex, Notify};
 use tokio::time::Instant;
 
-use super::RequestBody;
+use super::connect::Protocol;
+use super::{h1, h2};
 use crate::egress::Origin;
 
-/// A socket that speaks HTTP/1.1, and the task that drives it.
+/// What the sockets of a pool are told apart by.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    pub(super) origin: Origin,
+    /// Whether it leads through the operator's proxy.
+    pub(super) proxied: bool,
+}
+
+/// The only activity that may use a socket; none if all may.
+pub(super) type Owner = Option<u64>;
+
+/// One request's hold on a socket.
 #[derive(Debug)]
-pub(super) struct Lane {
-    pub(super) sender: SendRequest<RequestBody>,
-    task: JoinHandle<()>,
-    written: Arc<AtomicU64>,
-}
-
-impl Lane {
-    pub(super) fn new(sender: SendRequest<RequestBody>, task: JoinHandle<()>, written: Arc<AtomicU64>) -> Self {
-        Self { sender, task, written }
-    }
-
-    /// Bytes that may have left over this socket, ever.
-    pub(super) fn written(&self) -> u64 {
-        self.written.load(Ordering::Acquire)
-    }
-
-    /// Closes the socket and answers, once nothing can be written any more, how much may have left.
-    pub(super) async fn stop(mut self) -> u64 {
-        self.task.abort();
-        let _ = (&mut self.task).await;
-        self.written()
-    }
-}
-
-impl Drop for Lane {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
+pub(super) enum Lane {
+    H1(h1::Lane),
+    H2(h2::Lane),
 }
 
 #[derive(Debug)]
 struct Idle {
-    lane: Lane,
-    /// The only activity that may use it; none if all may.
-    activity: Option<u64>,
+    lane: h1::Lane,
+    owner: Owner,
     until: Instant,
+}
+
+#[derive(Debug)]
+struct Shared {
+    session: Arc<h2::Session>,
+    owner: Owner,
+}
+
+impl Shared {
+    fn stays(&self, now: Instant) -> bool {
+        self.session.is_open() && self.session.idle_until().is_none_or(|until| until > now)
+    }
 }
 
 #[derive(Debug, Default)]
 struct Sockets {
-    idle: HashMap<Origin, Vec<Idle>>,
+    idle: HashMap<Key, Vec<Idle>>,
+    shared: HashMap<Key, Vec<Shared>>,
+    /// What the servers speak, as far as it is known.
+    protocols: HashMap<Key, Protocol>,
+    turns: HashMap<(Key, Owner), Arc<AsyncMutex<()>>>,
     /// When the reaper looks next; none if it does not run.
     looks: Option<Instant>,
 }
 
-/// Idle sockets.
+impl Sockets {
+    /// Closes what is over, or broken.
+    fn sweep(&mut self, now: Instant) {
+        for idle in self.idle.values_mut() {
+            idle.retain(|idle| idle.until > now && !idle.lane.is_closed());
+        }
+        self.idle.retain(|_, idle| !idle.is_empty());
+        for shared in self.shared.values_mut() {
+            shared.retain(|shared| shared.stays(now));
+        }
+        self.shared.retain(|_, shared| !shared.is_empty());
+    }
+
+    fn next_end(&self) -> Option<Instant> {
+        let idle = self.idle.values().flatten().map(|idle| idle.until);
+        let shared = self.shared.values().flatten().filter_map(|shared| shared.session.idle_until());
+        idle.chain(shared).min()
+    }
+}
+
+/// Sockets that can take a request.
 #[derive(Debug, Default)]
 pub(super) struct Pool {
     sockets: Mutex<Sockets>,
@@ -73,24 +93,51 @@ impl Pool {
         self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The socket that was used last and is still open, if the activity may use one.
-    pub(super) fn take(&self, origin: &Origin, activity: u64) -> Option<Lane> {
-        let now = Instant::now();
+    /// A socket that is open, if the activity may use one: of HTTP/2 the shared one, of HTTP/1.1 the one that was used last. `idle`
+    /// is how long a shared one stays open after this request.
+    pub(super) fn take(&self, key: &Key, activity: u64, idle: Duration) -> Option<Lane> {
+        let may = |owner: Owner| owner.is_none_or(|owner| owner == activity);
         let mut sockets = self.lock();
-        let idle = sockets.idle.get_mut(origin)?;
-        idle.retain(|idle| idle.until > now && !idle.lane.sender.is_closed());
-        let last = idle.iter().rposition(|idle| idle.activity.is_none_or(|owner| owner == activity))?;
-        Some(idle.remove(last).lane)
+        sockets.sweep(Instant::now());
+        if let Some(shared) = sockets.shared.get(key).and_then(|all| all.iter().find(|shared| may(shared.owner))) {
+            return Some(Lane::H2(shared.session.enter(idle)));
+        }
+        let idle = sockets.idle.get_mut(key)?;
+        let last = idle.iter().rposition(|idle| may(idle.owner))?;
+        Some(Lane::H1(idle.remove(last).lane))
     }
 
-    /// Keeps a socket for `keep`.
-    pub(super) fn put(self: &Arc<Self>, origin: Origin, lane: Lane, activity: Option<u64>, keep: Duration) {
-        if keep.is_zero() || lane.sender.is_closed() {
+    /// Keeps an HTTP/1.1 socket for `keep`.
+    pub(super) fn put(self: &Arc<Self>, key: Key, lane: h1::Lane, owner: Owner, keep: Duration) {
+        if keep.is_zero() || lane.is_closed() {
             return;
         }
         let until = Instant::now() + keep;
+        self.lock().idle.entry(key).or_default().push(Idle { lane, owner, until });
+        self.look_at(until);
+    }
+
+    /// Shares a socket of HTTP/2.
+    pub(super) fn share(&self, key: Key, session: &Arc<h2::Session>, owner: Owner) {
+        let shared = Shared { session: Arc::clone(session), owner };
+        self.lock().shared.entry(key).or_default().push(shared);
+    }
+
+    /// Notes what a server speaks.
+    pub(super) fn learn(&self, key: &Key, protocol: Protocol) {
+        self.lock().protocols.insert(key.clone(), protocol);
+    }
+
+    /// Where those wait who would open one socket each and may end up with one for all of them; none if that cannot be.
+    pub(super) fn turn(&self, key: &Key, owner: Owner) -> Option<Arc<AsyncMutex<()>>> {
         let mut sockets = self.lock();
-        sockets.idle.entry(origin).or_default().push(Idle { lane, activity, until });
+        let alone = !key.origin.is_https() || sockets.protocols.get(key) == Some(&Protocol::Http1);
+        (!alone).then(|| Arc::clone(sockets.turns.entry((key.clone(), owner)).or_default()))
+    }
+
+    /// Has the reaper look at this time, or sooner.
+    pub(super) fn look_at(self: &Arc<Self>, until: Instant) {
+        let mut sockets = self.lock();
         match sockets.looks {
             Some(looks) if looks <= until => return,
             Some(_) => self.sooner.notify_one(),
@@ -101,20 +148,31 @@ impl Pool {
 
     /// Closes the sockets that only this activity may use.
     pub(super) fn close_activity(&self, activity: u64) {
-        for idle in self.lock().idle.values_mut() {
-            idle.retain(|idle| idle.activity != Some(activity));
+        let mut sockets = self.lock();
+        sockets.turns.retain(|(_, owner), _| *owner != Some(activity));
+        for idle in sockets.idle.values_mut() {
+            idle.retain(|idle| idle.owner != Some(activity));
         }
+        for shared in sockets.shared.values_mut() {
+            shared.retain(|shared| shared.owner != Some(activity));
+        }
+    }
+
+    /// Closes the idle socket whose time is over first, to make room for another. False if there is none.
+    pub(super) fn close_one(&self) -> bool {
+        let mut sockets = self.lock();
+        let Some(first) = sockets.next_end() else {
+            return false;
+        };
+        sockets.sweep(first);
+        true
     }
 
     /// Closes what is over. Answers when the next one is, or that there is none.
     fn close_expired(&self) -> Option<Instant> {
-        let now = Instant::now();
         let mut sockets = self.lock();
-        for idle in sockets.idle.values_mut() {
-            idle.retain(|idle| idle.until > now && !idle.lane.sender.is_closed());
-        }
-        sockets.idle.retain(|_, idle| !idle.is_empty());
-        sockets.looks = sockets.idle.values().flatten().map(|idle| idle.until).min();
+        sockets.sweep(Instant::now());
+        sockets.looks = sockets.next_end();
         sockets.looks
     }
 }

@@ -4,7 +4,6 @@
 use std::io;
 use std::sync::{Arc, OnceLock};
 
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
@@ -12,6 +11,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use super::failure::Failure;
+use super::io::Stream;
 
 /// A connection's trust.
 #[derive(Clone, Debug, Default)]
@@ -42,11 +42,17 @@ impl Trust {
         Ok(Self { extra, config: Arc::default() })
     }
 
-    /// Agrees on TLS over a connected socket.
-    pub(super) async fn connect(&self, host: &str, stream: TcpStream) -> Result<TlsStream<TcpStream>, Failure> {
+    /// Agrees on TLS over a connected socket. `offers`: the protocols that may be spoken over it, the best first.
+    pub(super) async fn connect<S: Stream>(
+        &self,
+        host: &str,
+        stream: S,
+        offers: &[&[u8]],
+    ) -> Result<TlsStream<S>, Failure> {
         let name = ServerName::try_from(host.to_owned()).map_err(|_| Failure::AddressInvalid)?;
-        let config = self.config().await?;
-        TlsConnector::from(config).connect(name, stream).await.map_err(|error| Failure::of_handshake(&error))
+        let connector = TlsConnector::from(self.config().await?);
+        let offers = offers.iter().map(|offer| offer.to_vec()).collect();
+        connector.with_alpn(offers).connect(name, stream).await.map_err(|error| Failure::of_handshake(&error))
     }
 
     async fn config(&self) -> Result<Arc<ClientConfig>, Failure> {
@@ -72,13 +78,11 @@ fn client_config(
         roots.add(certificate)?;
     }
     let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
+    Ok(ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(io::Error::other)?
         .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(config)
+        .with_no_client_auth())
 }
 
 fn system_roots() -> RootCertStore {

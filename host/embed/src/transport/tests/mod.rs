@@ -3,7 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod bodies;
+mod cases;
 mod certificates;
+mod compressed;
+mod http2;
+mod proxies;
+mod real_servers;
+mod rebinding;
 mod sending;
 mod sockets;
 
@@ -140,7 +146,19 @@ fn transport(origin: Origin) -> Transport {
 }
 
 fn with_limits(origin: Origin, limits: &Limits) -> Transport {
-    Transport::new(Egress::new(vec![], vec![Grant::extra(origin)]), tls::Trust::default(), limits)
+    Transport::new(Setup { limits: limits.clone(), ..setup(vec![Grant::extra(origin)]) })
+}
+
+/// A client with the defaults, that may reach what is granted.
+fn setup(grants: Vec<Grant>) -> Setup {
+    Setup {
+        egress: Egress::new(vec![], grants),
+        trust: tls::Trust::default(),
+        proxy: None,
+        variables: Arc::new(crate::NoVariables),
+        limits: Limits::default(),
+        resolver: Resolver::System,
+    }
 }
 
 fn request(method: &str, url: &str, body: &'static str) -> http::Request<RequestBody> {
@@ -153,7 +171,7 @@ fn request(method: &str, url: &str, body: &'static str) -> http::Request<Request
 }
 
 fn keep(activity: u64, seconds: Option<u64>) -> Keep {
-    Keep { activity, idle: seconds.map(Duration::from_secs) }
+    Keep { activity, idle: seconds.map(Duration::from_secs), use_proxy: false }
 }
 
 /// Sends, and reads the whole answer.

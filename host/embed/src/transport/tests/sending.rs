@@ -38,11 +38,8 @@ async fn a_name_that_does_not_resolve_is_proof_that_nothing_was_sent() {
 async fn what_is_not_granted_is_not_even_connected_to() {
     let server = Server::answering(OK).await;
     let asked = vec![server.origin()];
-    let public_only = Transport::new(
-        Egress::new(asked, vec![Grant::asked(server.origin())]),
-        tls::Trust::default(),
-        &Limits::default(),
-    );
+    let egress = Egress::new(asked, vec![Grant::asked(server.origin())]);
+    let public_only = Transport::new(Setup { egress, ..setup(vec![]) });
     let failure = get(&public_only, &server.url()).await.unwrap_err();
     assert!(matches!(failure, Failure::AddressProhibited) && failure.proves_unsent(), "{failure}");
     let elsewhere = transport("https://api.example.com".parse().unwrap());

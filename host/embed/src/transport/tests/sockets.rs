@@ -117,7 +117,7 @@ async fn a_socket_that_is_kept_for_less_than_those_before_it_closes_in_its_own_t
     let long = Server::answering(OK).await;
     let short = Server::answering(b"HTTP/1.1 200 OK\r\nKeep-Alive: timeout=1\r\ncontent-length: 2\r\n\r\nok").await;
     let grants = [&long, &short].map(|server| Grant::extra(server.origin())).to_vec();
-    let transport = Transport::new(Egress::new(vec![], grants), tls::Trust::default(), &Limits::default());
+    let transport = Transport::new(setup(grants));
     get(&transport, &long.url()).await.unwrap();
     // The one that closes idle sockets sleeps until the first one's time is over by now.
     tokio::time::sleep(Duration::from_millis(50)).await;
