@@ -214,11 +214,10 @@ impl Line {
             }
             // Answers overtake each other: within one window the lowest number is the latest.
             Known::Window { left: before, ends: known, .. } if now < known && ends <= known + SAME_WINDOW => {
-                Known::Window {
-                    left: left.min(before),
-                    silent: 0,
-                    ends: if left == 0 { known.max(ends) } else { known.min(ends) },
-                }
+                // Of ends that are the same the later one is safe; one that is nearer is when the remote wants to be asked again.
+                let same = known <= ends + SAME_WINDOW;
+                let ends = if left == 0 && same { known.max(ends) } else { known.min(ends) };
+                Known::Window { left: left.min(before), silent: 0, ends }
             }
             _ => Known::Window { left, silent: 0, ends },
         };

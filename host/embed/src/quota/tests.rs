@@ -118,6 +118,19 @@ async fn a_refusal_holds_until_the_end_that_it_named_whatever_later_window_other
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_refusal_that_names_a_nearer_end_than_other_answers_holds_no_longer_than_it_says() {
+    let bucket = bucket();
+    bucket.report(left(90, 30_000));
+    bucket.report(left(0, 20));
+    let start = Instant::now();
+    let permits = [bucket.reserve(None), bucket.reserve(None)];
+    permits[0].granted().await;
+    assert_eq!(start.elapsed().as_millis(), 21);
+    bucket.report(left(89, 29_900));
+    assert!(ready(&permits[1]).await, "the window had not been used up");
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_answer_that_says_nothing_counts_against_what_is_left() {
     let bucket = bucket();
     bucket.report(left(2, 10_000));

@@ -8,9 +8,7 @@ mod deleting;
 mod reading;
 mod writing;
 
-use std::time::Duration;
-
-use bigcommerce_emulator::{Config, Quota, Sizes};
+use bigcommerce_emulator::{Config, Sizes};
 
 /// Random numbers that depend on the seed alone (SplitMix64).
 pub(crate) struct Rng(u64);
@@ -66,7 +64,5 @@ pub(crate) fn store(seed: u64, rng: &mut Rng, most: usize) -> Config {
         coupons: rng.below(most / 2),
         others: rng.between(1, 4),
     };
-    // A short window, so that what a 429 asks for and what other answers tell of the window agree and nobody waits for long.
-    let quota = Quota { window: Duration::from_millis(100), ..Quota::default() };
-    Config { seed, sizes, quota, https: false, ..Config::default() }
+    Config { seed, sizes, https: false, ..Config::default() }
 }
