@@ -45,6 +45,7 @@ struct Inner {
     asked: Vec<Origin>,
     digest: String,
     imports: Vec<String>,
+    exports: Vec<String>,
 }
 
 impl std::fmt::Debug for Connector {
@@ -70,6 +71,11 @@ impl Connector {
         &self.inner.imports
     }
 
+    /// The interfaces that it exports, with their versions, sorted.
+    pub fn exports(&self) -> &[String] {
+        &self.inner.exports
+    }
+
     pub(crate) fn asked(&self) -> &[Origin] {
         &self.inner.asked
     }
@@ -84,7 +90,7 @@ impl Connector {
         let (component, digest) = tokio::task::spawn_blocking(move || compile(&compiler, &bytes))
             .await
             .map_err(|error| LoadError::Corrupt(error.to_string()))??;
-        let imports = check_interfaces(runtime, &component.component_type())?;
+        let (imports, exports) = check_interfaces(runtime, &component.component_type())?;
         let pre = runtime.linker.instantiate_pre(&component).and_then(InstancePre::new);
         let pre = pre.map_err(|error| LoadError::Interface(format!("{error:#}")))?;
         let nameless = Program {
@@ -104,7 +110,7 @@ impl Connector {
         }
         let program =
             Program { runtime: Arc::clone(runtime), pre, name: info.name.clone(), version: info.version.clone() };
-        Ok(Self { inner: Arc::new(Inner { program: Arc::new(program), info, asked, digest, imports }) })
+        Ok(Self { inner: Arc::new(Inner { program: Arc::new(program), info, asked, digest, imports, exports }) })
     }
 }
 
@@ -130,9 +136,10 @@ fn compile(runtime: &Runtime, wasm: &[u8]) -> Result<(Component, String), LoadEr
     Ok((component, digest))
 }
 
-/// Exports that make a connector, imports that can be served. Answers the imports.
-fn check_interfaces(runtime: &Runtime, component: &types::Component) -> Result<Vec<String>, LoadError> {
-    let exports: Vec<String> = component.exports(&runtime.engine).map(|(name, _)| name.to_owned()).collect();
+/// Exports that make a connector, imports that can be served. Answers imports and exports.
+fn check_interfaces(runtime: &Runtime, component: &types::Component) -> Result<(Vec<String>, Vec<String>), LoadError> {
+    let mut exports: Vec<String> = component.exports(&runtime.engine).map(|(name, _)| name.to_owned()).collect();
+    exports.sort();
     for interface in ["metadata", "connection"] {
         let supported = format!("{PACKAGE}/{interface}@{VERSION}");
         let unversioned = format!("{PACKAGE}/{interface}");
@@ -150,7 +157,7 @@ fn check_interfaces(runtime: &Runtime, component: &types::Component) -> Result<V
     let mut imports: Vec<String> = component.imports(&runtime.engine).map(|(name, _)| name.to_owned()).collect();
     imports.sort();
     let unknown: Vec<String> = imports.iter().filter(|name| !OFFERED.contains(&compatible(name))).cloned().collect();
-    if unknown.is_empty() { Ok(imports) } else { Err(LoadError::UnknownImports(unknown)) }
+    if unknown.is_empty() { Ok((imports, exports)) } else { Err(LoadError::UnknownImports(unknown)) }
 }
 
 /// `wasi:http/types@0.2.7` without what may differ: `wasi:http/types@0.2`.

@@ -8,6 +8,7 @@ use crate::people::{self, Fate, Fields};
 use crate::request::{self, BadCursor, Op, Test};
 use crate::settings::{self, Settings};
 use crate::trials::{How, UNMENTIONED};
+use crate::variant::{self, Way};
 
 // The generated code implements the canonical ABI and has to lay out memory by hand.
 #[allow(missing_docs, unreachable_pub, unsafe_code, clippy::all)]
@@ -67,12 +68,31 @@ fn no_variable(failure: variables::Error) -> String {
     }
 }
 
+/// Goes wrong here if this is a variant that does.
+fn goes_well(export: &str) -> Result<(), Error> {
+    match variant::flaw(export) {
+        None => Ok(()),
+        Some(Way::Fail) => Err(error(ErrorKind::Unavailable, format!("this variant fails in `{export}`"), None)),
+        Some(Way::Trap) => core::arch::wasm32::unreachable(),
+        Some(Way::Hang) => compute_for_ever(),
+    }
+}
+
+fn compute_for_ever() -> ! {
+    let mut number = 0_u64;
+    loop {
+        number = std::hint::black_box(number).wrapping_add(1);
+    }
+}
+
 impl Metadata for Fixed {
     fn describe() -> Info {
+        // It has no failure to answer with.
+        let _ = goes_well("describe");
         Info {
-            name: "fixed".into(),
+            name: variant::name().into(),
             title: "Fixed data".into(),
-            version: env!("CARGO_PKG_VERSION").into(),
+            version: variant::version().into(),
             settings_schema: settings::SCHEMA.into(),
             origins: vec!["https://fixed.example".into()],
         }
@@ -81,6 +101,7 @@ impl Metadata for Fixed {
 
 impl Guest for Fixed {
     fn configure(json: String) -> Result<(), Vec<Error>> {
+        goes_well("configure").map_err(|failure| vec![failure])?;
         let taken = settings::parse(&json).map_err(|wrong| {
             let told = |wrong: settings::Wrong| error(ErrorKind::Configuration, wrong.message, Some(wrong.pointer));
             wrong.into_iter().map(told).collect::<Vec<_>>()
@@ -105,6 +126,7 @@ impl Guest for Fixed {
     }
 
     fn test() -> Result<Identity, Error> {
+        goes_well("test")?;
         let settings = settings()?;
         let greeting = resolved(settings.greeting, "/greeting")?.unwrap_or_else(|| "hello".into());
         let token = resolved(settings.token, "/token")?;
@@ -116,6 +138,7 @@ impl Guest for Fixed {
     }
 
     fn list_objects() -> Result<Vec<ObjectInfo>, Error> {
+        goes_well("list-objects")?;
         settings()?;
         let all = Activities::QUERY | Activities::CREATE | Activities::UPDATE | Activities::DELETE;
         let object = |name: &str, title: &str, activities| ObjectInfo {
@@ -128,6 +151,7 @@ impl Guest for Fixed {
     }
 
     fn describe_object(name: String) -> Result<ObjectSchema, Error> {
+        goes_well("describe-object")?;
         settings()?;
         match name.as_str() {
             "people" => Ok(people_schema()),
@@ -137,6 +161,7 @@ impl Guest for Fixed {
     }
 
     fn query(request: QueryRequest) -> Result<Page, Error> {
+        goes_well("query")?;
         settings()?;
         match request.object.as_str() {
             "people" => query_people(&request),
@@ -151,6 +176,7 @@ impl Guest for Fixed {
     }
 
     fn explain(request: QueryRequest) -> Result<Plan, Error> {
+        goes_well("explain")?;
         settings()?;
         if request.object == "people" {
             tests(&request)?;
@@ -167,6 +193,7 @@ impl Guest for Fixed {
     }
 
     fn create(request: WriteRequest) -> Result<Vec<Outcome>, Error> {
+        goes_well("create")?;
         if request.object == "trials" {
             return write_trials(&request.records);
         }
@@ -174,14 +201,17 @@ impl Guest for Fixed {
     }
 
     fn update(request: WriteRequest) -> Result<Vec<Outcome>, Error> {
+        goes_well("update")?;
         write(&request, |record, _, upsert| people::update(record, upsert))
     }
 
     fn delete(request: WriteRequest) -> Result<Vec<Outcome>, Error> {
+        goes_well("delete")?;
         write(&request, |record, _, _| people::delete(record))
     }
 
     fn resolve(written_by: WrittenBy, request: WriteRequest) -> Result<Vec<Outcome>, Error> {
+        goes_well("resolve")?;
         let request = WriteRequest { continue_on_error: true, validate_only: false, ..request };
         match written_by {
             WrittenBy::Create => Self::create(request),
@@ -324,12 +354,7 @@ fn trial(how: Option<&str>, pointer: &str) -> Error {
         }
         How::Skip | How::Few | How::Many => invalid("this is how a write can go", pointer),
         How::Trap => core::arch::wasm32::unreachable(),
-        How::Loop => {
-            let mut number = 0_u64;
-            loop {
-                number = std::hint::black_box(number).wrapping_add(1);
-            }
-        }
+        How::Loop => compute_for_ever(),
         How::Memory => {
             let mut taken: Vec<Vec<u8>> = Vec::new();
             loop {

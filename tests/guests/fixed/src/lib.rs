@@ -7,11 +7,14 @@
 //!
 //! Settings (all optional): `greeting` and `address` are texts, `token` is a secret, all three may hold variables;
 //! `keepAliveSeconds` and `useProxy` are passed on to the host. `test` answers with the greeting.
+//!
+//! Tests make other versions of the built component, good and bad ones: see [`variant`].
 
 pub mod people;
 pub mod request;
 pub mod settings;
 pub mod trials;
+pub mod variant;
 
 #[cfg(target_arch = "wasm32")]
 mod guest;
