@@ -1,0 +1,258 @@
+//! How bytes become a version that serves: fetched, checked, installed, tried, in use. Each step has a type that only the step
+//! before it makes, so what was not checked cannot be installed and what was not loaded cannot get into use.
+
+use std::time::SystemTime;
+
+use connector_host::{Connector, Host};
+use semver::Version;
+
+use crate::digest::Digest;
+use crate::error::{Refusal, VersionsError};
+use crate::files::MAX_SIZE;
+use crate::signature::{Signed, Verdict};
+use crate::versions::{Before, Installed, Versions};
+
+/// A component as a source gave it. Nothing about it is believed yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fetched {
+    /// Its bytes.
+    pub wasm: Vec<u8>,
+    /// Where it came from: a file's path, or `oci://…@sha256:…`.
+    pub source: String,
+    /// The signatures that came with it.
+    pub signatures: Vec<Signed>,
+}
+
+/// What a fetched component must be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Expected {
+    /// The connector; any, if this is none.
+    pub connector: Option<String>,
+    /// The version; any, if this is none.
+    pub version: Option<Version>,
+}
+
+/// A component that is a connector, of the version that was expected, and that the policy lets pass.
+#[derive(Debug)]
+pub struct Checked {
+    pub(crate) wasm: Vec<u8>,
+    pub(crate) version: Installed,
+    connector: Connector,
+    verdict: Verdict,
+}
+
+impl Checked {
+    /// What it will be once it is installed.
+    pub fn version(&self) -> &Installed {
+        &self.version
+    }
+
+    /// It, compiled.
+    pub fn connector(&self) -> &Connector {
+        &self.connector
+    }
+
+    /// What its signatures are worth.
+    pub fn verdict(&self) -> &Verdict {
+        &self.verdict
+    }
+}
+
+/// An installed version that this host has loaded just now. It is its to be tried further (a connection's test), then put in use.
+#[derive(Clone, Debug)]
+pub struct Ready {
+    pub(crate) version: Installed,
+    connector: Connector,
+}
+
+impl Ready {
+    /// The version.
+    pub fn version(&self) -> &Installed {
+        &self.version
+    }
+
+    /// It, compiled.
+    pub fn connector(&self) -> &Connector {
+        &self.connector
+    }
+}
+
+/// What serves a connector, compiled.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// It, compiled.
+    pub connector: Connector,
+    /// The installed version; none: the one that the program brings along.
+    pub version: Option<Installed>,
+    /// The version in use, if it cannot serve: the one before it does.
+    pub held_back: Option<HeldBack>,
+    /// [`crate::Serving::change`] when it was loaded.
+    pub change: u64,
+}
+
+/// A version that should serve and does not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldBack {
+    /// Its name, version and digest, for people.
+    pub version: String,
+    /// Why, with its causes.
+    pub reason: String,
+}
+
+impl Versions {
+    /// Checks a component: size, signatures as the policy says, then world and description, by loading it, then that it is what
+    /// was expected.
+    ///
+    /// # Errors
+    /// [`VersionsError::Refused`] with the reason.
+    pub async fn check(&self, host: &Host, fetched: Fetched, expected: &Expected) -> Result<Checked, VersionsError> {
+        let refused = |source: Refusal| VersionsError::Refused { what: fetched.source.clone(), source };
+        if fetched.wasm.len() as u64 > MAX_SIZE {
+            return Err(refused(Refusal::Size));
+        }
+        let digest = Digest::of(&fetched.wasm);
+        let verdict = self.admitted(&digest, &fetched.signatures)?.map_err(refused)?;
+        let connector = host.load(&fetched.wasm).await.map_err(|error| refused(error.into()))?;
+        let version = described(&connector, expected).map_err(refused)?;
+        let version = Installed {
+            connector: connector.info().name.clone(),
+            version,
+            digest,
+            world: world(&connector),
+            source: fetched.source,
+            signatures: fetched.signatures,
+            installed_at: SystemTime::now(),
+        };
+        Ok(Checked { wasm: fetched.wasm, version, connector, verdict })
+    }
+
+    /// Loads an installed version: its bytes must have its digest, its signatures must still do, and it must still be what it was.
+    ///
+    /// # Errors
+    /// [`VersionsError::Refused`] with the reason.
+    pub async fn ready(&self, host: &Host, version: &Installed) -> Result<Ready, VersionsError> {
+        let refused = |source: Refusal| VersionsError::Refused { what: version.title(), source };
+        self.admitted(&version.digest, &version.signatures)?.map_err(refused)?;
+        let wasm = self.bytes(version).map_err(refused)?;
+        let connector = host.load(&wasm).await.map_err(|error| refused(error.into()))?;
+        let expected = Expected { connector: Some(version.connector.clone()), version: Some(version.version.clone()) };
+        described(&connector, &expected).map_err(refused)?;
+        Ok(Ready { version: version.clone(), connector })
+    }
+
+    /// What serves a connector now, compiled; `bundled` is the version that the program brings along, if it has one of this
+    /// connector. If the version in use cannot serve (damaged, not trusted any more, not for this host) and is not pinned, the one
+    /// before it serves, and the answer says why. None: nothing was ever put in use, and nothing is bundled.
+    ///
+    /// # Errors
+    /// [`VersionsError::Refused`] if nothing can serve.
+    pub async fn load(
+        &self,
+        host: &Host,
+        connector: &str,
+        bundled: Option<&[u8]>,
+    ) -> Result<Option<Loaded>, VersionsError> {
+        let serving = self.serving(connector)?;
+        let change = serving.change;
+        let from_bundle = async |held_back| match bundled {
+            None => Ok(None),
+            Some(wasm) => {
+                let loaded = host.load(wasm).await.map_err(|error| VersionsError::Refused {
+                    what: format!("the bundled {connector}"),
+                    source: error.into(),
+                })?;
+                let ours = loaded.info().name == connector;
+                Ok(ours.then_some(Loaded { connector: loaded, version: None, held_back, change }))
+            }
+        };
+        let Some(version) = serving.version else { return from_bundle(None).await };
+        let error = match self.ready(host, &version).await {
+            Ok(ready) => {
+                let version = Some(ready.version);
+                return Ok(Some(Loaded { connector: ready.connector, version, held_back: None, change }));
+            }
+            Err(error) => error,
+        };
+        if serving.pinned {
+            return Err(error);
+        }
+        let held_back = Some(HeldBack { version: version.title(), reason: with_causes(&error) });
+        let instead = match serving.before {
+            Some(Before::Installed(before)) => {
+                let ready = self.ready(host, &before).await.ok();
+                let loaded = |ready: Ready| Loaded {
+                    connector: ready.connector,
+                    version: Some(ready.version),
+                    held_back,
+                    change,
+                };
+                ready.map(loaded)
+            }
+            Some(Before::Bundled) => from_bundle(held_back).await?,
+            None => None,
+        };
+        instead.map(Some).ok_or(error)
+    }
+
+    /// Puts what served before in use again; what serves now can be rolled back to in turn. `bundled` says whether the program
+    /// brings a version of this connector along. Answers the version that serves now, none for the bundled one.
+    ///
+    /// # Errors
+    /// [`VersionsError::NoneBefore`], [`VersionsError::Pinned`], or the reason why what served before cannot.
+    pub async fn rollback(
+        &self,
+        host: &Host,
+        connector: &str,
+        bundled: bool,
+    ) -> Result<Option<Installed>, VersionsError> {
+        match self.serving(connector)?.before {
+            Some(Before::Installed(before)) => {
+                let ready = self.ready(host, &before).await?;
+                self.put_in_use(&ready, false)?;
+                Ok(Some(ready.version))
+            }
+            Some(Before::Bundled) if bundled => self.put_bundled_in_use(connector).map(|()| None),
+            _ => Err(VersionsError::NoneBefore(connector.to_owned())),
+        }
+    }
+}
+
+/// The version that a connector says it is, if it is what was expected.
+fn described(connector: &Connector, expected: &Expected) -> Result<Version, Refusal> {
+    let info = connector.info();
+    if let Some(name) = expected.connector.as_ref().filter(|name| **name != info.name) {
+        return Err(Refusal::Name { expected: name.clone(), found: info.name.clone() });
+    }
+    let version: Version = info.version.parse().map_err(|_| Refusal::NotSemantic(info.version.clone()))?;
+    match &expected.version {
+        Some(meant) if *meant != version => {
+            Err(Refusal::Version { expected: meant.to_string(), found: version.to_string() })
+        }
+        _ => Ok(version),
+    }
+}
+
+/// The world that a connector is built for, by the version of what it exports: `ipaas:connector/connector@0.1.0`.
+fn world(connector: &Connector) -> String {
+    let of = |export: &String| {
+        let (interface, version) = export.split_once('@')?;
+        Some(format!("{}/connector@{version}", interface.strip_suffix("/connection")?))
+    };
+    connector.exports().iter().find_map(of).unwrap_or_default()
+}
+
+/// An error with everything that caused it, on one line.
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let cause_text = cause.to_string();
+        // Many libraries repeat the inner error's text in the outer one.
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        next = cause.source();
+    }
+    text
+}

@@ -1,0 +1,315 @@
+//! A repository of an OCI registry, reached by the operator's own client: what this host grants to connectors does not hold here,
+//! and the usual variables for proxies do (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`).
+//!
+//! A tag is looked up once; everything else is asked for by the digests that its manifest names, so a tag that is moved meanwhile
+//! cannot mix two versions. Every blob's digest and size are looked at while it comes.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Once;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use connector_host::Secret;
+use oci_client::client::{Certificate, CertificateEncoding, ClientConfig, ClientProtocol};
+use oci_client::errors::{OciDistributionError, OciErrorCode};
+use oci_client::manifest::OciDescriptor;
+use oci_client::secrets::RegistryAuth;
+use oci_client::{Client, Reference};
+
+use crate::admission::{Fetched, with_causes};
+use crate::artifact::{self, Artifact, DOCKER_MANIFEST_TYPE, MANIFEST_TYPE};
+use crate::credentials::{self, Credentials};
+use crate::digest::Digest;
+use crate::error::{Refusal, VersionsError};
+use crate::files::MAX_SIZE;
+use crate::place::Image;
+use crate::signature::{MAX_SIGNATURES, SignKey, Signed, payload};
+
+/// Until a connection stands, TLS included.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Between two pieces of an answer.
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// One look-up: tags, a manifest.
+const LOOK_UP_LIMIT: Duration = Duration::from_secs(60);
+/// One blob, up or down: 64 MiB over a slow line.
+const BLOB_LIMIT: Duration = Duration::from_secs(600);
+/// Tags asked for at a time, and how often at most.
+const PAGE: usize = 1000;
+const PAGES: usize = 10;
+/// Payloads of signatures are a few hundred bytes.
+const MAX_PAYLOAD: u64 = 64 << 10;
+/// What a registry says about a failure is told up to here, in characters.
+const MAX_MESSAGE: usize = 300;
+
+/// How a registry is reached.
+#[derive(Clone, Debug, Default)]
+pub struct Access {
+    /// Without TLS. Registries on a loopback address are always reached without, unless `extra_roots` says otherwise.
+    pub plain_http: bool,
+    /// Certificate authorities to trust besides the system's, as PEM.
+    pub extra_roots: String,
+    /// User and password; those that Docker's tools keep, if this is none.
+    pub credentials: Option<Credentials>,
+}
+
+/// A client for one repository.
+pub(crate) struct Registry {
+    client: Client,
+    auth: RegistryAuth,
+    image: Image,
+}
+
+impl Registry {
+    pub(crate) fn new(image: &Image, access: &Access) -> Result<Self, VersionsError> {
+        provide_tls();
+        let plain = access.plain_http || is_loopback(&image.registry) && access.extra_roots.is_empty();
+        let config = ClientConfig {
+            protocol: if plain { ClientProtocol::Http } else { ClientProtocol::Https },
+            extra_root_certificates: certificates(&access.extra_roots),
+            platform_resolver: None,
+            use_monolithic_push: true,
+            connect_timeout: Some(CONNECT_TIMEOUT),
+            read_timeout: Some(READ_TIMEOUT),
+            user_agent: concat!("connector/", env!("CARGO_PKG_VERSION")),
+            ..ClientConfig::default()
+        };
+        let client = Client::try_from(config).map_err(|error| VersionsError::place(image, told(error)))?;
+        let credentials = access.credentials.clone().or_else(|| credentials::of_docker(&image.registry));
+        let auth = credentials.map_or(RegistryAuth::Anonymous, |Credentials { user, password }| {
+            RegistryAuth::Basic(user, Secret::reveal(&password).to_owned())
+        });
+        Ok(Self { client, auth, image: image.clone() })
+    }
+
+    /// The repository's tags.
+    pub(crate) async fn tags(&self) -> Result<Vec<String>, VersionsError> {
+        let image = self.reference(None);
+        let mut tags: Vec<String> = Vec::new();
+        for _ in 0..PAGES {
+            let asked = self.client.list_tags(&image, &self.auth, Some(PAGE), tags.last().map(String::as_str));
+            let page = self.within(LOOK_UP_LIMIT, asked).await?.tags;
+            let whole = page.len() < PAGE;
+            let before = tags.len();
+            // A registry that knows no pages sends everything each time.
+            tags.extend(page.into_iter().filter(|tag| !tags.contains(tag)).collect::<Vec<_>>());
+            if whole || tags.len() == before {
+                break;
+            }
+        }
+        Ok(tags)
+    }
+
+    /// The component with its signatures.
+    pub(crate) async fn pull(&self) -> Result<Fetched, VersionsError> {
+        let manifest = self.manifest(&self.reference(self.image.digest.as_ref())).await?;
+        let digest = Digest::of(&manifest);
+        if let Some(expected) = self.image.digest.filter(|expected| *expected != digest) {
+            return Err(self.refused(Refusal::Digest { expected, found: digest }));
+        }
+        let layer = artifact::component_layer(&manifest).map_err(|reason| self.failed(reason))?;
+        let wasm = self.blob(&layer, MAX_SIZE).await?;
+        let signatures = self.signatures(&digest, &manifest).await?;
+        let source = Image { digest: Some(digest), ..self.image.clone() }.to_string();
+        Ok(Fetched { wasm, source, signatures })
+    }
+
+    /// Signatures of the image with this manifest. What is not of cosign's form is no signature.
+    async fn signatures(&self, digest: &Digest, manifest: &[u8]) -> Result<Vec<Signed>, VersionsError> {
+        let tag = artifact::signature_tag(digest);
+        let image = Reference::with_tag(self.image.registry.clone(), self.image.repository.clone(), tag);
+        let asked = self.client.pull_manifest_raw(&image, &self.auth, &[MANIFEST_TYPE]);
+        let (signed, _) = match tokio::time::timeout(LOOK_UP_LIMIT, asked).await {
+            Ok(Err(error)) if is_missing(&error) => return Ok(Vec::new()),
+            Ok(Ok(found)) => found,
+            Ok(Err(error)) => return Err(self.failed(told(error))),
+            Err(_) => return Err(self.late(LOOK_UP_LIMIT)),
+        };
+        let layers = artifact::signature_layers(&signed).map_err(|reason| self.failed(reason))?;
+        let mut signatures = Vec::new();
+        for (layer, signature) in layers.into_iter().take(MAX_SIGNATURES) {
+            let payload = self.blob(&layer, MAX_PAYLOAD).await?;
+            signatures.push(Signed::Image {
+                signature,
+                payload: String::from_utf8_lossy(&payload).into_owned(),
+                manifest: String::from_utf8_lossy(manifest).into_owned(),
+            });
+        }
+        Ok(signatures)
+    }
+
+    /// Pushes a component under its tag, signed if there is a key. Answers the digest of its manifest.
+    pub(crate) async fn push(&self, artifact: Artifact, key: Option<&SignKey>) -> Result<Digest, VersionsError> {
+        let digest = Digest::of(&artifact.manifest);
+        // The signature first: under a policy that requires one, nobody finds the tag without it.
+        if let Some(key) = key {
+            let name = format!("{}/{}", self.image.registry, self.image.repository);
+            let payload = payload(&name, &digest);
+            let signature = key.sign(&Digest::of(payload.as_bytes()))?;
+            let signed = Artifact::of_signature(&payload, &signature).map_err(|error| self.failed(error))?;
+            self.put(signed, &artifact::signature_tag(&digest)).await?;
+        }
+        self.put(artifact, self.image.tag.as_deref().unwrap_or_default()).await?;
+        Ok(digest)
+    }
+
+    async fn put(&self, artifact: Artifact, tag: &str) -> Result<(), VersionsError> {
+        let image = Reference::with_tag(self.image.registry.clone(), self.image.repository.clone(), tag.to_owned());
+        self.client.store_auth_if_needed(image.resolve_registry(), &self.auth).await;
+        for (digest, blob) in artifact.blobs {
+            let digest = digest.to_string();
+            let there = self.client.blob_exists(&image, &digest);
+            if !self.within(LOOK_UP_LIMIT, there).await? {
+                self.within(BLOB_LIMIT, self.client.push_blob(&image, blob, &digest)).await?;
+            }
+        }
+        let content_type = http::HeaderValue::from_static(MANIFEST_TYPE);
+        let put = self.client.push_manifest_raw(&image, artifact.manifest, content_type);
+        self.within(LOOK_UP_LIMIT, put).await.map(drop)
+    }
+
+    async fn manifest(&self, image: &Reference) -> Result<Vec<u8>, VersionsError> {
+        let asked = self.client.pull_manifest_raw(image, &self.auth, &[MANIFEST_TYPE, DOCKER_MANIFEST_TYPE]);
+        Ok(self.within(LOOK_UP_LIMIT, asked).await?.0.to_vec())
+    }
+
+    async fn blob(&self, layer: &OciDescriptor, limit: u64) -> Result<Vec<u8>, VersionsError> {
+        let size = u64::try_from(layer.size).ok().filter(|size| *size <= limit);
+        let size = size.ok_or_else(|| self.refused(Refusal::Size))?;
+        // A digest of another kind is nothing that could be looked at.
+        let expected: Digest = layer.digest.parse().map_err(|error| self.failed(error))?;
+        let mut blob = Bounded { bytes: Vec::new(), left: size };
+        self.within(BLOB_LIMIT, self.client.pull_blob(&self.reference(None), layer, &mut blob)).await?;
+        let found = Digest::of(&blob.bytes);
+        if found == expected { Ok(blob.bytes) } else { Err(self.refused(Refusal::Digest { expected, found })) }
+    }
+
+    fn reference(&self, digest: Option<&Digest>) -> Reference {
+        let Image { registry, repository, tag, .. } = self.image.clone();
+        match digest {
+            Some(digest) => Reference::with_digest(registry, repository, digest.to_string()),
+            None => Reference::with_tag(registry, repository, tag.unwrap_or_else(|| "latest".to_owned())),
+        }
+    }
+
+    async fn within<T>(
+        &self,
+        limit: Duration,
+        work: impl Future<Output = Result<T, OciDistributionError>>,
+    ) -> Result<T, VersionsError> {
+        match tokio::time::timeout(limit, work).await {
+            Ok(done) => done.map_err(|error| self.failed(told(error))),
+            Err(_) => Err(self.late(limit)),
+        }
+    }
+
+    fn failed(&self, reason: impl ToString) -> VersionsError {
+        VersionsError::place(&self.image, reason)
+    }
+
+    fn late(&self, limit: Duration) -> VersionsError {
+        self.failed(format!("the registry needs longer than {} s", limit.as_secs()))
+    }
+
+    fn refused(&self, source: Refusal) -> VersionsError {
+        VersionsError::Refused { what: self.image.to_string(), source }
+    }
+}
+
+/// The registry's client takes what TLS it finds in the process.
+fn provide_tls() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // Another part of the program may have been first.
+        let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
+    });
+}
+
+fn is_loopback(registry: &str) -> bool {
+    let host = match registry.rsplit_once(':') {
+        Some((host, port)) if port.chars().all(|c| c.is_ascii_digit()) => host,
+        _ => registry,
+    };
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// Each certificate of a file of them.
+fn certificates(pem: &str) -> Vec<Certificate> {
+    const END: &str = "-----END CERTIFICATE-----";
+    let one = |part: &str| Certificate { encoding: CertificateEncoding::Pem, data: part.as_bytes().to_vec() };
+    pem.split_inclusive(END).filter(|part| part.contains(END)).map(one).collect()
+}
+
+fn is_missing(error: &OciDistributionError) -> bool {
+    match error {
+        OciDistributionError::ImageManifestNotFoundError(_) | OciDistributionError::ServerError { code: 404, .. } => {
+            true
+        }
+        OciDistributionError::RegistryError { envelope, .. } => envelope.errors.iter().any(|error| {
+            matches!(error.code, OciErrorCode::ManifestUnknown | OciErrorCode::NotFound | OciErrorCode::NameUnknown)
+        }),
+        _ => false,
+    }
+}
+
+/// What went wrong at the registry, for people. Addresses of single requests stay out of it: a storage that the registry leads to
+/// may have put a token into one.
+fn told(error: OciDistributionError) -> String {
+    let mut text = match error {
+        error if is_missing(&error) => "the registry has no such image".to_owned(),
+        OciDistributionError::UnauthorizedError { .. } | OciDistributionError::AuthenticationFailure(_) => {
+            "the registry refuses the credentials, or wants some".to_owned()
+        }
+        OciDistributionError::RequestError(error) => with_causes(&error.without_url()),
+        OciDistributionError::RegistryError { envelope, .. } => envelope.to_string(),
+        OciDistributionError::ServerError { code, message, .. } => format!("the registry answers {code}: {message}"),
+        OciDistributionError::IoError(error) => with_causes(&error),
+        error => with_causes(&error),
+    };
+    if let Some((end, _)) = text.char_indices().nth(MAX_MESSAGE) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
+
+/// Takes as many bytes as were promised, and no more.
+struct Bounded {
+    bytes: Vec<u8>,
+    left: u64,
+}
+
+impl tokio::io::AsyncWrite for Bounded {
+    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let Some(left) = self.left.checked_sub(bytes.len() as u64) else {
+            return Poll::Ready(Err(io::Error::other("the registry sends more than the manifest says")));
+        };
+        self.left = left;
+        self.bytes.extend_from_slice(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machine_is_reached_without_tls_unasked() {
+        for loopback in ["localhost", "localhost:5000", "127.0.0.1:5000", "127.8.9.1", "[::1]:5000", "[::1]"] {
+            assert!(is_loopback(loopback), "{loopback}");
+        }
+        for other in ["localhost.example", "registry:5000", "10.0.0.1:5000", "127.0.0.1.example", "[::2]:5000", ""] {
+            assert!(!is_loopback(other), "{other}");
+        }
+    }
+}

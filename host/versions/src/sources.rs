@@ -1,0 +1,264 @@
+//! The places in which a project looks for newer versions, how each is reached, and pushing to one.
+
+use std::path::{Path, PathBuf};
+
+use connector_host::{Secret, Variables, mentions, resolved};
+use connector_store::Changed;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::admission::Checked;
+use crate::artifact::{Artifact, Facts};
+use crate::credentials::Credentials;
+use crate::digest::Digest;
+use crate::error::VersionsError;
+use crate::place::{Image, Offer, Place, signature_file};
+use crate::registry::{Access, Registry};
+use crate::signature::SignKey;
+use crate::versions::Versions;
+
+/// A place that is looked at for newer versions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Source {
+    /// A folder (relative to the project's) or `oci://HOST/REPOSITORY`.
+    pub place: String,
+    /// Only versions of this connector are taken from it. A repository that is not named like its connector needs it.
+    pub connector: Option<String>,
+    /// A registry without TLS.
+    pub plain_http: bool,
+    /// Certificate authorities to trust besides the system's: a PEM file, relative to the project's folder.
+    pub ca_file: Option<PathBuf>,
+    /// `[user]:[password]`: the variables that hold the credentials. Never the credentials themselves.
+    pub credentials: Option<String>,
+}
+
+/// What a source answered.
+pub type Answer = (Source, Result<Vec<Offer>, VersionsError>);
+
+impl Source {
+    /// How it is reached.
+    ///
+    /// # Errors
+    /// [`VersionsError::Place`] if a variable or the file of authorities is missing.
+    pub fn access(&self, project: &Path, variables: &dyn Variables) -> Result<Access, VersionsError> {
+        let extra_roots = match &self.ca_file {
+            None => String::new(),
+            Some(path) => std::fs::read_to_string(project.join(path)).map_err(|error| {
+                VersionsError::place(&self.place, format!("cannot read {}: {error}", path.display()))
+            })?,
+        };
+        let credentials = match &self.credentials {
+            None => None,
+            Some(text) => {
+                Some(credentials(text, variables).map_err(|reason| VersionsError::place(&self.place, reason))?)
+            }
+        };
+        Ok(Access { plain_http: self.plain_http, extra_roots, credentials })
+    }
+
+    fn place(&self, project: &Path) -> Result<Place, VersionsError> {
+        match Place::parse(&self.place)? {
+            registry @ Place::Registry(_) => Ok(registry),
+            Place::File(path) | Place::Folder(path) => Ok(Place::Folder(project.join(path))),
+        }
+    }
+}
+
+/// Reads `[user]:[password]`. The text itself is not repeated: somebody may have typed a password.
+fn credentials(text: &str, variables: &dyn Variables) -> Result<Credentials, String> {
+    let shape = || "credentials are written [USER]:[PASSWORD], two variables".to_owned();
+    let (user, password) = text.split_once("]:").ok_or_else(shape)?;
+    let value = |text: &str| {
+        let names = mentions(&serde_json::Value::String(text.to_owned()));
+        let [name] = names.as_slice() else { return Err(shape()) };
+        if text != format!("[{}]", name.name) {
+            return Err(shape());
+        }
+        resolved(text, variables).ok_or_else(|| format!("there is no variable `{}`", name.name))
+    };
+    Ok(Credentials { user: value(&format!("{user}]"))?, password: Secret::new(value(password)?) })
+}
+
+/// Whether a text names two variables, as [`Source::credentials`] wants it.
+pub fn are_credentials(text: &str) -> bool {
+    credentials(text, &connector_host::NoVariables).is_err_and(|reason| reason.starts_with("there is no variable"))
+}
+
+impl Versions {
+    /// The sources, in the order in which they were added.
+    ///
+    /// # Errors
+    /// [`VersionsError::Database`].
+    pub fn sources(&self) -> Result<Vec<Source>, VersionsError> {
+        Ok(self.database.read(|connection| {
+            let mut query = connection
+                .prepare("SELECT place, connector, plain_http, ca_file, credentials FROM sources ORDER BY position")?;
+            let source = |row: &rusqlite::Row<'_>| {
+                Ok(Source {
+                    place: row.get(0)?,
+                    connector: row.get(1)?,
+                    plain_http: row.get(2)?,
+                    ca_file: row.get::<_, Option<String>>(3)?.map(PathBuf::from),
+                    credentials: row.get(4)?,
+                })
+            };
+            query.query_map([], source)?.collect()
+        })?)
+    }
+
+    /// Adds a source, or changes the one of this place.
+    ///
+    /// # Errors
+    /// [`VersionsError::Place`] if it is none; [`VersionsError::Database`].
+    pub fn add_source(&self, source: &Source) -> Result<(), VersionsError> {
+        if let Place::Registry(Image { tag, digest, .. }) = source.place(&self.project)?
+            && (tag.is_some() || digest.is_some())
+        {
+            return Err(VersionsError::place(&source.place, "a source is a whole repository, without tag and digest"));
+        }
+        if source.credentials.as_deref().is_some_and(|text| !are_credentials(text)) {
+            return Err(VersionsError::place(
+                &source.place,
+                "credentials are written [USER]:[PASSWORD], two variables",
+            ));
+        }
+        let ca_file = source.ca_file.as_ref().map(|path| path.to_string_lossy().into_owned());
+        self.database.change(|transaction| {
+            transaction.execute(
+                "INSERT INTO sources (place, connector, plain_http, ca_file, credentials) VALUES (?1, ?2, ?3, ?4, ?5)
+                 ON CONFLICT (place) DO UPDATE SET connector = ?2, plain_http = ?3, ca_file = ?4, credentials = ?5",
+                rusqlite::params![source.place, source.connector, source.plain_http, ca_file, source.credentials],
+            )?;
+            Ok::<_, Changed<VersionsError>>(())
+        })
+    }
+
+    /// Removes a source. Answers whether it was there.
+    ///
+    /// # Errors
+    /// [`VersionsError::Database`].
+    pub fn remove_source(&self, place: &str) -> Result<bool, VersionsError> {
+        self.database
+            .change(|transaction| Ok(transaction.execute("DELETE FROM sources WHERE place = ?1", [place])? > 0))
+    }
+
+    /// Asks every source what it has, of `connector` or of all. A source that fails does not keep the others from answering.
+    ///
+    /// # Errors
+    /// [`VersionsError::Database`].
+    pub async fn offers(
+        &self,
+        connector: Option<&str>,
+        variables: &dyn Variables,
+    ) -> Result<Vec<Answer>, VersionsError> {
+        let mut answers = Vec::new();
+        for source in self.sources()? {
+            let fits = |wanted: &&str| source.connector.as_deref().is_none_or(|only| only == *wanted);
+            if connector.is_some_and(|wanted| !fits(&wanted)) {
+                continue;
+            }
+            let asked = async {
+                let access = source.access(&self.project, variables)?;
+                let place = source.place(&self.project)?;
+                let mut offers = match (&place, &source.connector) {
+                    // The repository's own name says nothing then.
+                    (Place::Registry(_), Some(name)) => {
+                        let mut offers = place.offers(None, &access).await?;
+                        offers.iter_mut().for_each(|offer| offer.connector.clone_from(name));
+                        offers
+                    }
+                    (_, only) => place.offers(only.as_deref(), &access).await?,
+                };
+                offers.retain(|offer| connector.is_none_or(|wanted| offer.connector == wanted));
+                Ok(offers)
+            };
+            let answer = asked.await;
+            answers.push((source, answer));
+        }
+        Ok(answers)
+    }
+
+    /// How the registry of this place is reached: as the source on the same registry is, if there is one.
+    ///
+    /// # Errors
+    /// As [`Source::access`].
+    pub fn access(&self, place: &Place, variables: &dyn Variables) -> Result<Access, VersionsError> {
+        let Place::Registry(image) = place else { return Ok(Access::default()) };
+        let same = |source: &Source| matches!(Place::parse(&source.place), Ok(Place::Registry(other)) if other.registry == image.registry);
+        let source = self.sources()?.into_iter().find(same);
+        source.map_or(Ok(Access::default()), |source| source.access(&self.project, variables))
+    }
+}
+
+/// What goes with a version that is pushed.
+#[derive(Debug, Default)]
+pub struct Push<'a> {
+    /// Signs it.
+    pub key: Option<&'a SignKey>,
+    /// Who made it, for the artifact in a registry.
+    pub author: Option<&'a str>,
+}
+
+impl Checked {
+    /// Puts this version to a place: a folder gets `NAME-VERSION.wasm` and its signature, a repository an image under the tag of
+    /// its version (or the one that the place names). Answers where it is now.
+    ///
+    /// # Errors
+    /// [`VersionsError::Place`], [`VersionsError::Key`].
+    pub async fn push(&self, place: &Place, access: &Access, with: &Push<'_>) -> Result<String, VersionsError> {
+        match place {
+            Place::File(path) => self.push_file(path, with.key),
+            Place::Folder(folder) => {
+                let name = format!("{}-{}.wasm", self.version.connector, self.version.version);
+                self.push_file(&folder.join(name), with.key)
+            }
+            Place::Registry(image) => self.push_image(image, access, with).await,
+        }
+    }
+
+    fn push_file(&self, path: &Path, key: Option<&SignKey>) -> Result<String, VersionsError> {
+        let write = |path: &Path, content: &[u8]| {
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            let written = tempfile::NamedTempFile::new_in(folder).and_then(|mut file| {
+                use std::io::Write as _;
+                file.write_all(content)?;
+                // Others are to read it, as far as the folder lets them.
+                #[cfg(unix)]
+                file.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
+                file.as_file().sync_all()?;
+                file.persist(path).map(drop).map_err(|error| error.error)
+            });
+            written.map_err(|source| VersionsError::Write { path: path.to_owned(), source })
+        };
+        // The signature first: under a policy that requires one, nobody finds the component without it.
+        if let Some(key) = key {
+            write(&signature_file(path), key.sign(&self.version.digest)?.as_bytes())?;
+        }
+        write(path, &self.wasm)?;
+        Ok(path.display().to_string())
+    }
+
+    async fn push_image(&self, image: &Image, access: &Access, with: &Push<'_>) -> Result<String, VersionsError> {
+        if image.digest.is_some() {
+            return Err(VersionsError::place(image, "the digest follows from what is pushed and cannot be named"));
+        }
+        let version = &self.version;
+        let tag = image.tag.clone().unwrap_or_else(|| Image::tag_of(&version.version));
+        let image = Image { tag: Some(tag), ..image.clone() };
+        let failed = |error: &dyn std::fmt::Display| VersionsError::place(&image, error);
+        let now = OffsetDateTime::now_utc();
+        let now = now.replace_nanosecond(0).unwrap_or(now).format(&Rfc3339).map_err(|error| failed(&error))?;
+        let facts = Facts {
+            connector: &version.connector,
+            version: &version.version.to_string(),
+            created: &now,
+            author: with.author,
+            exports: self.connector().exports(),
+            imports: self.connector().imports(),
+            world: &version.world,
+        };
+        let artifact = Artifact::of_component(self.wasm.clone(), &facts).map_err(|error| failed(&error))?;
+        let digest: Digest = Registry::new(&image, access)?.push(artifact, with.key).await?;
+        Ok(Image { digest: Some(digest), ..image }.to_string())
+    }
+}

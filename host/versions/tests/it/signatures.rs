@@ -1,0 +1,114 @@
+//! Signatures under each policy, with keys and signatures made by other libraries than the one that checks them.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use connector_fixed::variant::Variant;
+use connector_versions::{
+    Access, Expected, Place, Push, Refusal, SignKey, SignaturePolicy, Signed, Verdict, VersionsError,
+};
+use rcgen::{KeyPair, SigningKey as _};
+
+use crate::{Project, fetched, host, wasm};
+
+fn signed(key: &KeyPair, bytes: &[u8]) -> Vec<Signed> {
+    vec![Signed::Bytes { signature: BASE64.encode(key.sign(bytes).unwrap()) }]
+}
+
+#[tokio::test]
+async fn each_policy_does_what_it_says_with_good_wrong_and_missing_signatures() {
+    let (ours, theirs) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+    let component = wasm(Variant::version("2.0.0"));
+    let cases = [
+        (signed(&ours, &component), Verdict::Trusted("ours.pub".to_owned())),
+        (signed(&theirs, &component), Verdict::Untrusted),
+        (signed(&ours, b"something else"), Verdict::Untrusted),
+        (Vec::new(), Verdict::Unsigned),
+    ];
+    for policy in [SignaturePolicy::Require, SignaturePolicy::Warn, SignaturePolicy::Off] {
+        let project = Project::new();
+        project.versions.trust("ours.pub", &ours.public_key_pem()).unwrap();
+        project.switch(&project.install("1.0.0").await).await;
+        project.versions.set_signature_policy(policy).unwrap();
+        for (signatures, verdict) in &cases {
+            let installed = project.try_install(component.clone(), signatures.clone()).await;
+            if policy == SignaturePolicy::Require && !matches!(verdict, Verdict::Trusted(_)) {
+                let Err(VersionsError::Refused { source: Refusal::Signature(found), .. }) = &installed else {
+                    panic!("{policy:?} {verdict}: {installed:?}");
+                };
+                assert_eq!(found, verdict);
+            } else {
+                assert_eq!(project.versions.verdict(&installed.unwrap()).unwrap(), *verdict);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_version_that_is_not_trusted_any_more_does_not_serve_any_more() {
+    let project = Project::new();
+    let (ours, theirs) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+    let versions = &project.versions;
+    let ours_id = versions.trust("ours.pub", &ours.public_key_pem()).unwrap().id;
+    versions.trust("theirs.pub", &theirs.public_key_pem()).unwrap();
+    let mut installed = Vec::new();
+    for (version, key) in [("1.0.0", &theirs), ("2.0.0", &ours)] {
+        let component = wasm(Variant::version(version));
+        let signatures = signed(key, &component);
+        installed.push(project.try_install(component, signatures).await.unwrap());
+    }
+    project.switch(&installed[0]).await;
+    project.switch(&installed[1]).await;
+    versions.set_signature_policy(SignaturePolicy::Require).unwrap();
+    assert_eq!(project.serves().await, "2.0.0");
+
+    assert!(versions.distrust(&ours_id).unwrap());
+    let loaded = project.load().await.unwrap().unwrap();
+    assert_eq!(loaded.connector.info().version, "1.0.0", "the one before goes on");
+    assert!(loaded.held_back.unwrap().reason.contains("signed by no trusted key"));
+    assert!(versions.ready(&host(), &installed[1]).await.is_err());
+    assert!(!versions.distrust(&ours_id).unwrap());
+
+    versions.set_signature_policy(SignaturePolicy::Warn).unwrap();
+    assert_eq!(project.serves().await, "2.0.0", "a policy that only warns stops nothing");
+}
+
+#[tokio::test]
+async fn what_is_pushed_with_a_key_to_a_folder_is_accepted_by_who_trusts_it() {
+    let (ours, folder) = (KeyPair::generate().unwrap(), tempfile::tempdir().unwrap());
+    let (from, to) = (Project::new(), Project::new());
+    let checked =
+        from.versions.check(&host(), fetched(wasm(Variant::version("1.0.0"))), &Expected::default()).await.unwrap();
+    let place = Place::Folder(folder.path().to_owned());
+    let key = SignKey::from_pem(&ours.serialize_pem()).unwrap();
+    checked.push(&place, &Access::default(), &Push { key: Some(&key), author: None }).await.unwrap();
+    let component = folder.path().join("fixed-1.0.0.wasm");
+    assert_eq!(std::fs::read(&component).unwrap(), wasm(Variant::version("1.0.0")));
+
+    to.versions.trust("ours.pub", &ours.public_key_pem()).unwrap();
+    to.versions.set_signature_policy(SignaturePolicy::Require).unwrap();
+    let again = place.fetch(&Access::default()).await.unwrap();
+    let checked = to.versions.check(&host(), again, &Expected::default()).await.unwrap();
+    assert_eq!(*checked.verdict(), Verdict::Trusted("ours.pub".to_owned()));
+
+    openssl_agrees(folder.path(), &ours, &component);
+    std::fs::write(folder.path().join("fixed-1.0.0.wasm.sig"), "nonsense").unwrap();
+    let again = place.fetch(&Access::default()).await.unwrap();
+    assert!(to.versions.check(&host(), again, &Expected::default()).await.is_err());
+}
+
+/// OpenSSL verifies what was signed here, where it is installed.
+fn openssl_agrees(folder: &Path, key: &KeyPair, component: &Path) {
+    let signature = std::fs::read_to_string(folder.join("fixed-1.0.0.wasm.sig")).unwrap();
+    std::fs::write(folder.join("der"), BASE64.decode(signature).unwrap()).unwrap();
+    std::fs::write(folder.join("key.pub"), key.public_key_pem()).unwrap();
+    let mut openssl = Command::new("openssl");
+    openssl.args(["dgst", "-sha256", "-verify"]).arg(folder.join("key.pub"));
+    openssl.arg("-signature").arg(folder.join("der")).arg(component);
+    match openssl.stdout(Stdio::piped()).stderr(Stdio::piped()).output() {
+        Ok(output) => assert!(output.status.success(), "{output:?}"),
+        Err(error) => eprintln!("not verified by OpenSSL: {error}"),
+    }
+}
