@@ -6,6 +6,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::{input, output, serve, telemetry};
 
+mod connection;
+mod variables;
+
+pub(crate) use connection::{Changes, Connection};
+pub(crate) use variables::Variables;
+
 /// Query, create, update and delete the records of a store through a sandboxed connector.
 #[derive(Debug, Parser)]
 #[command(name = "connector", version, max_term_width = 100, propagate_version = true)]
@@ -23,7 +29,7 @@ pub(crate) struct Cli {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
-    /// Folder with connections.toml and variables.toml.
+    /// Folder with the project: its connector.db and variables.toml.
     #[arg(long, global = true, value_name = "DIR", default_value = ".", env = "CONNECTOR_PROJECT")]
     pub project: PathBuf,
     /// Use this component instead of the bundled one.
@@ -58,24 +64,27 @@ pub(crate) struct Global {
     /// Read variables from this file instead of the project's variables.toml.
     #[arg(long, global = true, value_name = "FILE", env = "CONNECTOR_VARIABLES")]
     pub variables: Option<PathBuf>,
-    /// Use the values of this environment, a section of the variables file.
+    /// Use the values of this environment: those of the store, and a section of the variables file.
     #[arg(long, global = true, value_name = "NAME", env = "CONNECTOR_ENVIRONMENT")]
     pub environment: Option<String>,
+    /// The key file for hidden values. Default: one per project in the user's configuration folder.
+    #[arg(long, global = true, value_name = "FILE", env = "CONNECTOR_KEY_FILE")]
+    pub key_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Add, list, show, check or remove connections.
+    /// Add, change, look at, copy, delete, export and import connections.
     #[command(subcommand)]
     Connection(Connection),
     /// Prove that a connection works, or say why it does not.
     Test {
-        /// Name of the connection.
+        /// Name of the connection, or connector:name.
         name: String,
     },
     /// List the objects of a connection.
     Objects {
-        /// Name of the connection.
+        /// Name of the connection, or connector:name.
         name: String,
         /// Only objects whose name or title holds all of these words.
         #[arg(long, value_name = "TEXT")]
@@ -83,7 +92,7 @@ pub(crate) enum Command {
     },
     /// Show the fields and abilities of an object.
     Describe {
-        /// Name of the connection.
+        /// Name of the connection, or connector:name.
         name: String,
         /// Name of the object.
         object: String,
@@ -104,13 +113,13 @@ pub(crate) enum Command {
     /// Prints all outcomes of the file again, in the order of the rows, the unknown ones and those that were under way when a run
     /// was killed as the store shows them: `applied`, `failed` (not done), or still `unknown`.
     Resolve {
-        /// Name of the connection.
+        /// Name of the connection, or connector:name.
         name: String,
         /// The file that --outcomes of create, update or delete wrote.
         #[arg(value_name = "OUTCOMES-FILE")]
         outcomes: PathBuf,
     },
-    /// Show variables.
+    /// List variables, and keep them in the store, hidden ones encrypted.
     #[command(subcommand)]
     Variables(Variables),
     /// Keep the project's connections open and answer over HTTP, until Ctrl-C.
@@ -118,50 +127,6 @@ pub(crate) enum Command {
     /// Another version of a connector that is put in use takes over while calls run. `/metrics` is for Prometheus, `/v1/deployments`
     /// says which version serves.
     Serve(serve::Arguments),
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Connection {
-    /// Check a new connection and save it.
-    ///
-    /// A secret that is typed in does not go into connections.toml: it is kept as a hidden variable in secrets.toml, which only
-    /// its owner can read, and the setting refers to it. Better still, refer to a variable of your own: `--set access_token=[token]`.
-    Add {
-        /// Name: unique in the project, without `/` and `:`.
-        name: String,
-        /// A setting of the connector. May be repeated.
-        #[arg(long = "set", value_name = "KEY=VALUE")]
-        set: Vec<String>,
-        /// An origin (https://host:port) that may be reached beyond those of the connector. May be repeated.
-        #[arg(long = "grant", value_name = "ORIGIN")]
-        grants: Vec<String>,
-        /// Certificate authorities to trust besides the system's, as PEM.
-        #[arg(long, value_name = "FILE")]
-        ca_file: Option<PathBuf>,
-        /// Replace the connection of this name.
-        #[arg(long)]
-        replace: bool,
-    },
-    /// List the connections.
-    List,
-    /// Show one connection, secrets as ****.
-    Show {
-        /// Name of the connection.
-        name: String,
-    },
-    /// Remove a connection and its secrets.
-    Remove {
-        /// Name of the connection.
-        name: String,
-    },
-    /// Check every connection without a request; tells everything that is wrong at once.
-    Check,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Variables {
-    /// List the variables: where each comes from and which connections mention it.
-    List,
 }
 
 /// An activity of an object.
@@ -213,7 +178,7 @@ impl Verb {
 
 #[derive(Args, Debug)]
 pub(crate) struct Query {
-    /// Name of the connection.
+    /// Name of the connection, or connector:name.
     pub name: String,
     /// Name of the object.
     pub object: String,
@@ -258,7 +223,7 @@ pub(crate) struct Query {
 /// What all writes take.
 #[derive(Args, Debug)]
 pub(crate) struct WriteOptions {
-    /// Name of the connection.
+    /// Name of the connection, or connector:name.
     pub name: String,
     /// Name of the object.
     pub object: String,

@@ -1,25 +1,27 @@
 //! What commands work with: the host, the connector, the project with its variables, and connections opened from it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use connector_host::contract::ObjectSchema;
 use connector_host::{
-    Connection, ConnectionConfig, Connector, Deployment, Grant, Host, HostConfig, Observer, OpenError, Origin,
+    Connection, ConnectionConfig, Connector, Deployment, Grant, Host, HostConfig, Observer, OpenError, Origin, Secret,
 };
+use connector_store::{KeySources, Saved};
 use serde_json::Value;
 
 use crate::args::Global;
 use crate::error::{Failure, Failures, Result, suggest};
+use crate::folders;
 use crate::interrupt::Interrupt;
-use crate::project::{Project, Saved, bad_name};
+use crate::project::{Project, bad_name, failed};
 use crate::proxy;
 use crate::remote;
 use crate::schema::Schema;
 use crate::store;
 use crate::terminal;
 use crate::unsettled::Via;
-use crate::variables::{self, Sources, Variables};
+use crate::variables::{self, Run, Sources, Variables};
 
 include!(concat!(env!("OUT_DIR"), "/bundled.rs"));
 
@@ -35,6 +37,7 @@ pub(crate) struct Session {
     pub observer: Option<Arc<dyn Observer>>,
     /// Activities at once, of a process that stays.
     pub activities: Option<u32>,
+    run: Run,
 }
 
 /// A connector, and whether it is the one that this program brings along.
@@ -50,8 +53,8 @@ pub(crate) struct Loaded {
 
 impl Session {
     pub(crate) fn new(global: Global, interrupt: Interrupt) -> Self {
-        let project = Project::new(&global.project);
-        Self { project, global, interrupt, observer: None, activities: None }
+        let project = Project::new(&global.project, key_sources(&global));
+        Self { project, global, interrupt, observer: None, activities: None, run: Run::begin() }
     }
 
     /// Whether notes for people may go to stderr.
@@ -70,13 +73,14 @@ impl Session {
     pub(crate) fn variables(&self) -> Result<Variables> {
         let own = self.project.variables_file();
         let process = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
-        Variables::load(&Sources {
+        Variables::load(Sources {
             file: self.global.variables.as_deref().unwrap_or(&own),
             file_required: self.global.variables.is_some(),
-            secrets: &self.project.secrets_file(),
+            store: self.project.store()?,
             environment: self.global.environment.as_deref(),
             process: process.collect(),
             command_line: &self.global.vars,
+            run: &self.run,
         })
         .map_err(Failures)
     }
@@ -112,20 +116,7 @@ impl Session {
     }
 
     fn cache_dir(&self) -> Option<PathBuf> {
-        if let Some(folder) = &self.global.cache_dir {
-            return Some(folder.clone());
-        }
-        let var = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
-        let base = var("XDG_CACHE_HOME").filter(|p| p.is_absolute()).or_else(|| {
-            if cfg!(windows) {
-                var("LOCALAPPDATA")
-            } else if cfg!(target_os = "macos") {
-                var("HOME").map(|home| home.join("Library/Caches"))
-            } else {
-                var("HOME").map(|home| home.join(".cache"))
-            }
-        });
-        base.map(|base| base.join("connector"))
+        self.global.cache_dir.clone().or_else(folders::cache)
     }
 
     /// Opens a connection of the project, by its name.
@@ -136,7 +127,7 @@ impl Session {
     /// Opens a connection of the project, by its name; says to which store it leads.
     pub(crate) async fn connection_and_store(&self, name: &str) -> Result<(Connection, Via)> {
         let saved = self.project.connection(name)?;
-        let variables = self.variables()?;
+        let variables = self.variables()?.of(&saved);
         let loaded = self.connector().await?;
         let schema = parse_schema(&loaded.connector.info().settings_schema)?;
         let via = Via {
@@ -148,11 +139,12 @@ impl Session {
     }
 
     /// Opens a connection. Tells everything that is wrong with it at once. Makes no request.
-    pub(crate) async fn open(&self, loaded: &Loaded, saved: &Saved, mut variables: Variables) -> Result<Connection> {
+    pub(crate) async fn open(&self, loaded: &Loaded, saved: &Saved, variables: Variables) -> Result<Connection> {
         let info = loaded.connector.info();
-        let place = self.place(saved);
+        let mut variables = variables.of(saved);
+        let place = format!("connection `{}`: ", saved.name);
         if saved.connector != info.name {
-            let failure = Failure::new(format!("{}uses the connector `{}`", place.of(None), saved.connector));
+            let failure = Failure::new(format!("{place}uses the connector `{}`", saved.connector));
             return Err(failure
                 .cause(format!("the {} component is the connector `{}`", loaded.source, info.name))
                 .hint(format!("pass the component of `{}` with --connector FILE.wasm", saved.connector))
@@ -165,30 +157,7 @@ impl Session {
         for mention in secret.flat_map(|(_, value)| connector_host::mentions(value)) {
             variables.hide(&mention.name);
         }
-        let undefined: Vec<_> = connector_host::mentions(&settings)
-            .into_iter()
-            .filter(|m| !m.has_default && variables.find(&m.name).is_none_or(|v| v.value.is_none()))
-            .collect();
-        let mut failures: Vec<Failure> = undefined
-            .iter()
-            .map(|mention| {
-                let name = &mention.name;
-                Failure::new(format!(
-                    "{}setting `{}` mentions the variable `{name}`, which is not defined",
-                    place.of(Some(&mention.pointer)),
-                    mention.pointer.trim_start_matches('/'),
-                ))
-                .hint(format!(
-                    "define it under [variables] in {}, as environment variable {}{}, or with --var {name}=VALUE",
-                    self.global.variables.clone().unwrap_or_else(|| self.project.variables_file()).display(),
-                    variables::PREFIX,
-                    variables::shell_name(name),
-                ))
-                .with("kind", "configuration")
-                .with("pointer", mention.pointer.as_str())
-                .with("variable", name.as_str())
-            })
-            .collect();
+        let (undefined, mut failures) = self.undefined(&settings, &variables, &place);
 
         let mut config = ConnectionConfig::new(&saved.name, settings.to_string());
         config.variables = Arc::new(variables);
@@ -200,12 +169,8 @@ impl Session {
             match std::fs::read_to_string(&path) {
                 Ok(text) => config.extra_roots = text,
                 Err(e) => failures.push(
-                    Failure::new(format!(
-                        "{}cannot read the certificate authorities in `{}`",
-                        place.of(None),
-                        path.display()
-                    ))
-                    .causes_of(&e),
+                    Failure::new(format!("{place}cannot read the certificate authorities in `{}`", path.display()))
+                        .causes_of(&e),
                 ),
             }
         }
@@ -215,48 +180,69 @@ impl Session {
             Ok(_) => {}
             Err(OpenError::Settings(list)) => {
                 // An undefined variable was told already, with what to do about it.
-                let told = |pointer: &Option<String>| {
-                    pointer.as_ref().is_some_and(|p| undefined.iter().any(|m| m.pointer == *p))
-                };
+                let told = |pointer: &Option<String>| pointer.as_ref().is_some_and(|p| undefined.contains(p));
                 for error in list.iter().filter(|e| !told(&e.pointer)) {
-                    let pointer = error.pointer.as_deref();
                     let mut failure = remote::failure(error);
-                    failure.message = format!("{}{}", place.of(pointer), failure.message);
+                    failure.message = format!("{place}{}", failure.message);
                     failures.push(failure);
                 }
             }
             Err(OpenError::Name { name, reason }) => failures.push(bad_name(&name, reason)),
             Err(OpenError::Ended(end)) => failures.push(remote::ended(&end)),
-            Err(error) => failures.push(Failure::new(format!("{}{error}", place.of(None)))),
+            Err(error) => failures.push(Failure::new(format!("{place}{error}"))),
         }
         if failures.is_empty() {
-            failures.push(Failure::defect(format!("{}the settings are refused without a reason", place.of(None))));
+            failures.push(Failure::defect(format!("{place}the settings are refused without a reason")));
         }
         Err(Failures(failures))
     }
 
-    fn place<'a>(&'a self, saved: &'a Saved) -> Place<'a> {
-        Place { file: self.project.connections_file(), saved }
-    }
-}
-
-/// Where a connection's mistakes are, for messages.
-struct Place<'a> {
-    file: PathBuf,
-    saved: &'a Saved,
-}
-
-impl Place<'_> {
-    fn of(&self, pointer: Option<&str>) -> String {
-        let name = &self.saved.name;
-        match self.saved.lines.of(pointer) {
-            0 => format!("connection `{name}`: "),
-            line => format!("{}:{line}: connection `{name}`: ", self.file.display()),
+    /// The settings that cannot be had because a variable has no value, or none that can be read, with what to do about each.
+    fn undefined(&self, settings: &Value, variables: &Variables, place: &str) -> (Vec<String>, Vec<Failure>) {
+        let (mut pointers, mut failures) = (Vec::new(), Vec::new());
+        for mention in connector_host::mentions(settings) {
+            let (name, setting) = (&mention.name, mention.pointer.trim_start_matches('/'));
+            let value = variables.find(name).map(|variable| variable.and_then(|v| v.value));
+            let failure = match value.and_then(|held| held.map(|held| variables.reveal(&held)).transpose()) {
+                Ok(Some(_)) => continue,
+                Ok(None) if mention.default.is_some() => continue,
+                Ok(None) => self.undefined_variable(name, &format!("{place}setting `{setting}`")),
+                Err(error) => {
+                    let failure = failed(&error);
+                    Failure { message: format!("{place}setting `{setting}`: {}", failure.message), ..failure }
+                }
+            };
+            failures.push(failure.with("kind", "configuration").with("pointer", mention.pointer.as_str()));
+            pointers.push(mention.pointer);
         }
+        (pointers, failures)
+    }
+
+    fn undefined_variable(&self, name: &str, setting: &str) -> Failure {
+        let file = self.global.variables.clone().unwrap_or_else(|| self.project.variables_file());
+        Failure::new(format!("{setting} mentions the variable `{name}`, which is not defined"))
+            .hint(format!(
+                "keep it with `connector variables set {name}`, or define it under [variables] in {}, as environment variable \
+                 {}{}, or with --var {name}=VALUE",
+                file.display(),
+                variables::PREFIX,
+                variables::shell_name(name),
+            ))
+            .with("variable", name)
     }
 }
 
-/// What a connection may reach: what the operator grants in the file, and for the bundled connector what it asks for.
+/// Where the key for hidden values may lie.
+fn key_sources(global: &Global) -> KeySources {
+    KeySources {
+        environment: std::env::var("CONNECTOR_KEY").ok().map(Secret::new),
+        file: global.key_file.clone(),
+        folder: folders::configuration().map(|folder| folder.join("keys")),
+        keyring: true,
+    }
+}
+
+/// What a connection may reach: what the operator grants, and for the bundled connector what it asks for.
 fn grants(loaded: &Loaded, saved: &Saved) -> Vec<Grant> {
     let asked: Vec<Origin> = loaded.connector.info().origins.iter().filter_map(|o| o.parse().ok()).collect();
     let by_operator = saved.grants.iter().map(|origin| {
@@ -290,15 +276,4 @@ pub(crate) async fn describe(connection: &Connection, object: &str) -> Result<Ob
 /// Reads a schema that the connector handed out.
 pub(crate) fn parse_schema(text: &str) -> Result<Schema> {
     Schema::parse(text).map_err(|e| Failure::defect("the connector's schema is no JSON").causes_of(&e).into())
-}
-
-/// A path as the project's file should hold it: relative to the project if it was typed relative to the current folder.
-pub(crate) fn path_in_project(project: &Path, path: &Path) -> PathBuf {
-    if path.is_absolute() || project == Path::new(".") {
-        return path.to_owned();
-    }
-    match path.strip_prefix(project) {
-        Ok(inside) => inside.to_owned(),
-        Err(_) => std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
-    }
 }

@@ -36,8 +36,6 @@ pub(crate) fn digest(schema: &Schema, settings: &Map<String, Value>, variables: 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::path::Path;
-
     use super::*;
 
     #[test]
@@ -48,8 +46,7 @@ mod tests {
         )
         .unwrap();
         let of = |settings: Value, value: &str| {
-            let mut variables = Variables::default();
-            variables.add_secret("h", value.into(), Path::new("f"));
+            let variables = Variables::default().with_pending(&[("h".to_owned(), value.into())]);
             digest(&schema, settings.as_object().unwrap(), &variables)
         };
         let first = of(json!({ "hash": "a", "token": "x" }), "-");

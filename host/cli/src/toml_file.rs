@@ -1,10 +1,10 @@
-//! The project's TOML files: read with the place of every mistake, and changed without touching comments or order.
+//! TOML files that people write: read with the place of every mistake.
 
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use toml_edit::{Document, DocumentMut, Item, Table, TableLike};
+use toml_edit::{Document, Item, Table, TableLike};
 
 use crate::error::{Failure, suggest};
 
@@ -92,12 +92,4 @@ fn at(path: &Path, line: usize, what: impl std::fmt::Display) -> Failure {
 
 fn line_of(text: &str, offset: usize) -> usize {
     1 + text.as_bytes().iter().take(offset).filter(|b| **b == b'\n').count()
-}
-
-/// A document to change: that of the file, or an empty one.
-pub(crate) fn open_for_change(path: &Path) -> Result<DocumentMut, Failure> {
-    match TomlFile::read(path)? {
-        Some(file) => Ok(file.document.into_mut()),
-        None => Ok(DocumentMut::new()),
-    }
 }

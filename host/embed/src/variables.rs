@@ -139,8 +139,8 @@ pub struct Mention {
     pub pointer: String,
     /// The variable's name.
     pub name: String,
-    /// Whether the setting says what to take where there is no such variable.
-    pub has_default: bool,
+    /// What the setting says is to be taken where there is no such variable.
+    pub default: Option<String>,
 }
 
 /// The variables that the texts of settings mention, text by text: `[name]`, or `[name{default}]`. `[[` stands for `[`, and
@@ -151,7 +151,7 @@ pub fn mentions(settings: &serde_json::Value) -> Vec<Mention> {
         for piece in pieces(text) {
             if let Piece::Variable { name, default } = piece {
                 let (pointer, name) = (pointer.to_owned(), name.to_owned());
-                found.push(Mention { pointer, name, has_default: default.is_some() });
+                found.push(Mention { pointer, name, default: default.map(str::to_owned) });
             }
         }
     });
@@ -232,10 +232,9 @@ mod tests {
             "a": "[x] and [y{d}]", "b": ["[[no]", "http://[::1]/[z]"], "c/d": {"e": "[ no ]"}, "f": "[no", "g": 3, "h": "[1no]",
             "[key]": 1,
         });
-        let found: Vec<(String, String, bool)> =
-            mentions(&settings).into_iter().map(|m| (m.pointer, m.name, m.has_default)).collect();
-        let want = [("/a", "x", false), ("/a", "y", true), ("/b/1", "z", false)];
-        assert_eq!(found, want.map(|(p, n, d)| (p.to_owned(), n.to_owned(), d)));
+        let found = mentions(&settings);
+        let found: Vec<_> = found.iter().map(|m| (m.pointer.as_str(), m.name.as_str(), m.default.as_deref())).collect();
+        assert_eq!(found, [("/a", "x", None), ("/a", "y", Some("d")), ("/b/1", "z", None)]);
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub(crate) async fn run(cli: Cli, telemetry: &Arc<Telemetry>) -> Result<()> {
         Command::Update(write) => write::create_or_update(&session, write, Verb::Update).await,
         Command::Delete(delete) => write::delete(&session, delete).await,
         Command::Resolve { name, outcomes } => resolve::run(&session, &name, &outcomes).await,
-        Command::Variables(command) => variables::run(&session, &command),
+        Command::Variables(command) => variables::run(&session, command),
         Command::Serve(arguments) => crate::serve::run(session, arguments, Arc::clone(telemetry)).await,
     }
 }

@@ -1,22 +1,51 @@
-//! Reads variables from all their sources, and tells everything that is wrong with them at once.
+//! Reads the sources of variables that are texts, and tells everything that is wrong with them at once.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use connector_host::{Secret, is_variable_name};
 use toml_edit::{Item, TableLike, Value};
 
-use super::{Origin, PREFIX, Sources, Variable, Variables};
+use super::{Held, Origin, PREFIX, Sources, Variable, Variables, is_predefined, predefined};
 use crate::error::{Failure, suggest};
 use crate::toml_file::{Entry, TomlFile};
 
 /// Reads all sources.
-pub(super) fn load(sources: &Sources<'_>) -> Result<Variables, Vec<Failure>> {
+pub(super) fn load(sources: Sources<'_>) -> Result<Variables, Vec<Failure>> {
     let mut loader = Loader::default();
-    loader.file(sources);
-    loader.secrets(sources.secrets);
+    loader.file(&sources);
     loader.process(&sources.process);
     loader.command_line(sources.command_line);
-    if loader.failures.is_empty() { Ok(loader.variables) } else { Err(loader.failures) }
+    let Loader { mut variables, failures } = loader;
+    variables.environment = sources.environment.map(str::to_owned);
+    variables.predefined = predefined::of_run(sources.run);
+    variables.store = sources.store;
+    if failures.is_empty() { Ok(variables) } else { Err(failures) }
+}
+
+/// The values of a `secrets.toml`, as older connections have it beside them; none if there is no such file.
+pub(crate) fn read_secrets(path: &Path) -> Result<BTreeMap<String, Secret>, Vec<Failure>> {
+    let mut loader = Loader::default();
+    let Some(file) = loader.read(path) else {
+        return if loader.failures.is_empty() { Ok(BTreeMap::new()) } else { Err(loader.failures) };
+    };
+    let mut secrets = BTreeMap::new();
+    for entry in file.entries(file.root()) {
+        let (true, Some(table)) = (entry.key == "variables", entry.item.as_table_like()) else {
+            loader.failures.push(file.unknown(&entry, "the file", &["variables"]));
+            continue;
+        };
+        for entry in file.entries(table) {
+            match read_variable(&file, &entry, Origin::Own) {
+                Ok(Variable { value: Some(Held::Known(value)), .. }) => {
+                    drop(secrets.insert(entry.key.to_owned(), value))
+                }
+                Ok(_) => {}
+                Err(failures) => loader.failures.extend(failures),
+            }
+        }
+    }
+    if loader.failures.is_empty() { Ok(secrets) } else { Err(loader.failures) }
 }
 
 #[derive(Default)]
@@ -41,8 +70,8 @@ impl Loader {
                 let path = sources.file.display();
                 self.failures
                     .push(Failure::new(format!("there is no file `{path}`")).hint("it was named with --variables"));
-            } else if let (Some(name), false) = (sources.environment, unread) {
-                self.failures.push(unknown_environment(name, &[], sources.file));
+            } else if !unread {
+                self.check_environment(sources, &[]);
             }
             return;
         };
@@ -51,7 +80,8 @@ impl Loader {
             match (entry.key, entry.item.as_table_like()) {
                 ("variables", Some(table)) => {
                     let origin = |line| Origin::File(file.path().to_owned(), line);
-                    self.table(&file, table, &origin);
+                    let read = self.table(&file, table, &origin);
+                    self.variables.file.extend(read);
                 }
                 ("environments", Some(table)) => {
                     for section in file.entries(table) {
@@ -65,18 +95,24 @@ impl Loader {
                 _ => self.failures.push(file.unknown(&entry, "the file", &["variables", "environments"])),
             }
         }
-        let Some(wanted) = sources.environment else { return };
-        match sections.iter().find(|(name, _)| name == wanted) {
-            Some((name, tables)) => {
-                for table in tables {
-                    let origin = |line| Origin::Section(name.clone(), file.path().to_owned(), line);
-                    self.table(&file, *table, &origin);
-                }
+        let names: Vec<&str> = sections.iter().map(|(name, _)| name.as_str()).collect();
+        self.check_environment(sources, &names);
+        for (name, tables) in sections.iter().filter(|(name, _)| Some(name.as_str()) == sources.environment) {
+            for table in tables {
+                let origin = |line| Origin::Section(name.clone(), file.path().to_owned(), line);
+                let read = self.table(&file, *table, &origin);
+                self.variables.section.extend(read);
             }
-            None => {
-                let names: Vec<&str> = sections.iter().map(|(name, _)| name.as_str()).collect();
-                self.failures.push(unknown_environment(wanted, &names, sources.file));
-            }
+        }
+    }
+
+    /// An environment that nothing has a value for is a misspelt one.
+    fn check_environment(&mut self, sources: &Sources<'_>, known: &[&str]) {
+        let Some(wanted) = sources.environment.filter(|wanted| !known.contains(wanted)) else { return };
+        match sources.store.as_ref().map(|store| store.has_environment(wanted)) {
+            Some(Ok(true)) => {}
+            Some(Err(error)) => self.failures.push(crate::project::failed(&error)),
+            Some(Ok(false)) | None => self.failures.push(unknown_environment(wanted, known, sources.file)),
         }
     }
 
@@ -101,56 +137,26 @@ impl Loader {
         tables
     }
 
-    fn table(&mut self, file: &TomlFile, table: &dyn TableLike, origin: &dyn Fn(usize) -> Origin) {
+    fn table(
+        &mut self,
+        file: &TomlFile,
+        table: &dyn TableLike,
+        origin: &dyn Fn(usize) -> Origin,
+    ) -> Vec<(String, Variable)> {
+        let mut read = Vec::new();
         for entry in file.entries(table) {
             match read_variable(file, &entry, origin(entry.line)) {
-                Ok(variable) => self.put(entry.key, variable),
+                Ok(variable) => read.push((entry.key.to_owned(), variable)),
                 Err(failures) => self.failures.extend(failures),
             }
         }
-    }
-
-    /// A later source replaces the value; once hidden, always hidden.
-    fn put(&mut self, name: &str, mut variable: Variable) {
-        if let Some(before) = self.variables.all.remove(name) {
-            variable.hidden |= before.hidden;
-            variable.description = variable.description.or(before.description);
-            if variable.value.is_none() {
-                variable.value = before.value;
-                variable.origin = before.origin;
-            }
-        }
-        self.variables.all.insert(name.to_owned(), variable);
-    }
-
-    fn secrets(&mut self, path: &Path) {
-        let Some(file) = self.read(path) else { return };
-        for entry in file.entries(file.root()) {
-            let (true, Some(table)) = (entry.key == "variables", entry.item.as_table_like()) else {
-                self.failures.push(file.unknown(&entry, "the file", &["variables"]));
-                continue;
-            };
-            for entry in file.entries(table) {
-                match read_variable(&file, &entry, Origin::File(path.to_owned(), entry.line)) {
-                    Ok(variable) => match self.variables.all.get(entry.key) {
-                        // What is closer to the command line stays.
-                        Some(Variable { value: Some(_), .. }) => {
-                            if let Some(before) = self.variables.all.get_mut(entry.key) {
-                                before.hidden = true;
-                            }
-                        }
-                        _ => self.put(entry.key, Variable { hidden: true, ..variable }),
-                    },
-                    Err(failures) => self.failures.extend(failures),
-                }
-            }
-        }
+        read
     }
 
     fn process(&mut self, process: &[(String, String)]) {
         for (key, value) in process {
             if key.starts_with(PREFIX) {
-                self.variables.environment.insert(key.clone(), Secret::new(value.as_str()));
+                self.variables.process.insert(key.clone(), Secret::new(value.as_str()));
             }
         }
     }
@@ -163,16 +169,23 @@ impl Loader {
                 self.failures.push(failure);
                 continue;
             };
-            if !is_variable_name(name) {
-                self.failures.push(bad_name(Failure::new(format!("`{name}` cannot be the name of a variable"))));
-                continue;
+            match check_name(name) {
+                Ok(()) => drop(self.variables.line.insert(name.to_owned(), Secret::new(value))),
+                Err(failure) => self.failures.push(failure),
             }
-            let hidden = self.variables.all.get(name).is_none_or(|v| v.hidden);
-            let variable =
-                Variable { value: Some(Secret::new(value)), origin: Origin::CommandLine, hidden, description: None };
-            self.put(name, variable);
         }
     }
+}
+
+/// Whether somebody may set a variable of this name.
+pub(crate) fn check_name(name: &str) -> Result<(), Failure> {
+    if !is_variable_name(name) {
+        return Err(bad_name(Failure::new(format!("`{name}` cannot be the name of a variable"))));
+    }
+    if is_predefined(name) {
+        return Err(predefined_name(Failure::new(format!("the variable `{name}` is predefined"))));
+    }
+    Ok(())
 }
 
 fn unknown_environment(name: &str, known: &[&str], file: &Path) -> Failure {
@@ -187,10 +200,19 @@ fn bad_name(failure: Failure) -> Failure {
     failure.hint("a name is made of letters, digits, `_`, `-` and `.`, and begins with a letter or `_`")
 }
 
+fn predefined_name(failure: Failure) -> Failure {
+    failure.hint(
+        "this program sets variables whose names begin with `host.`, `run.` or `connection.`; choose another name",
+    )
+}
+
 fn read_variable(file: &TomlFile, entry: &Entry<'_>, origin: Origin) -> Result<Variable, Vec<Failure>> {
     let name = entry.key;
     if !is_variable_name(name) {
         return Err(vec![bad_name(file.mistake(entry.line, format!("`{name}` cannot be the name of a variable")))]);
+    }
+    if is_predefined(name) {
+        return Err(vec![predefined_name(file.mistake(entry.line, format!("the variable `{name}` is predefined")))]);
     }
     let mut variable = Variable { value: None, origin, hidden: false, description: None };
     let mut failures = Vec::new();
@@ -198,7 +220,7 @@ fn read_variable(file: &TomlFile, entry: &Entry<'_>, origin: Origin) -> Result<V
         for part in file.entries(table) {
             match part.key {
                 "value" => match text_of(part.item) {
-                    Some(text) => variable.value = Some(Secret::new(text)),
+                    Some(text) => variable.value = Some(Held::Known(Secret::new(text))),
                     None => failures.push(file.mistake(part.line, format!("the value of `{name}` must be a text"))),
                 },
                 "hidden" => match part.item.as_bool() {
@@ -222,7 +244,7 @@ fn read_variable(file: &TomlFile, entry: &Entry<'_>, origin: Origin) -> Result<V
         }
     } else {
         match text_of(entry.item) {
-            Some(text) => variable.value = Some(Secret::new(text)),
+            Some(text) => variable.value = Some(Held::Known(Secret::new(text))),
             None => failures.push(
                 file.mistake(entry.line, format!("the variable `{name}` must be a text"))
                     .hint("or a table: { value = \"...\", hidden = true, description = \"...\" }"),

@@ -1,57 +1,93 @@
-//! Variables of a project: values that settings mention as `[name]`, from four places. The first that has a value wins:
+//! Variables: values that settings mention as `[name]`, in one namespace. The first of these places that has a value gives it:
 //!
-//! 1. the command line, `--var NAME=VALUE`;
-//! 2. the process's environment, `CONNECTOR_VAR_NAME` (the name in capitals, other characters than letters and digits as `_`);
-//! 3. `[environments.NAME.variables]` of the variables file, with `--environment NAME`;
-//! 4. `[variables]` of the variables file, and `secrets.toml`, which the program itself keeps.
+//! 1. the command line, `--var NAME=VALUE`, for one run;
+//! 2. the process's environment, `CONNECTOR_VAR_NAME` (the name in capitals, other characters than letters and digits as `_`), for
+//!    all runs that inherit it;
+//! 3. the connection's own variables in the store;
+//! 4. the project's values for the environment of `--environment`: in the store, then in the variables file;
+//! 5. the project's values for all environments: in the store, then in the variables file.
 //!
-//! A variable is written as a text, or as a table `{ value = "...", hidden = true, description = "..." }`. Hidden values are
-//! shown as `****`; so are values that no file declares, because nobody said that they may be seen.
+//! The first two are global: set for runs. The names of predefined ones (`predefined.rs`) belong to nobody else. Hidden values are
+//! shown as `****`; so are global ones that no project declares, because nobody said that they may be seen.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use connector_host::{Secret, VariableError, is_variable_name};
+use connector_store::{Kept, Saved, Store, StoreError, Stored};
 
 use crate::error::Failure;
 
 mod load;
+mod predefined;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use load::{check_name, read_secrets};
+use predefined::is_predefined;
+
+pub(crate) use predefined::Run;
 
 /// How the names of variables begin in the process's environment.
 pub(crate) const PREFIX: &str = "CONNECTOR_VAR_";
 
 /// Where a value comes from.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
     /// `[variables]` of a file, with the line.
     File(PathBuf, usize),
     /// `[environments.NAME.variables]` of a file, with the line.
     Section(String, PathBuf, usize),
+    /// The store, for this environment or for all.
+    Store(Option<String>),
+    /// The connection's own, in the store or about to be kept there.
+    Own,
     /// The process's environment, with the name there.
     Environment(String),
     /// `--var`.
     CommandLine,
+    /// The program itself.
+    Predefined,
 }
 
 impl Origin {
-    /// For people.
+    /// For people: the source.
     pub(crate) fn words(&self) -> String {
         match self {
             Self::File(path, line) => format!("{}:{line}", path.display()),
             Self::Section(name, path, line) => format!("{}:{line} (environment {name})", path.display()),
+            Self::Store(None) | Self::Own => "store".to_owned(),
+            Self::Store(Some(name)) => format!("store (environment {name})"),
             Self::Environment(name) => format!("environment variable {name}"),
             Self::CommandLine => "command line".to_owned(),
+            Self::Predefined => "this program".to_owned(),
         }
     }
+
+    /// For people: for whom the value holds.
+    pub(crate) fn scope(&self) -> &'static str {
+        match self {
+            Self::File(..) | Self::Section(..) | Self::Store(_) => "project",
+            Self::Own => "connection",
+            Self::Environment(_) | Self::CommandLine => "global",
+            Self::Predefined => "predefined",
+        }
+    }
+}
+
+/// A value, which is decrypted only when somebody needs it.
+#[derive(Clone, Debug)]
+pub(crate) enum Held {
+    Known(Secret),
+    Stored(Box<Stored>),
 }
 
 /// One variable.
 #[derive(Clone, Debug)]
 pub(crate) struct Variable {
     /// Absent if a file declares the variable and nothing sets it.
-    pub value: Option<Secret>,
+    pub value: Option<Held>,
     /// Where the value, or else the declaration, comes from.
     pub origin: Origin,
     /// Whether the value must not be shown.
@@ -60,12 +96,27 @@ pub(crate) struct Variable {
     pub description: Option<String>,
 }
 
-/// All variables of a project.
+/// All variables as one connection, or the project, sees them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Variables {
-    all: BTreeMap<String, Variable>,
+    /// `--var`.
+    line: BTreeMap<String, Secret>,
     /// The process's environment, as far as it holds variables.
-    environment: BTreeMap<String, Secret>,
+    process: BTreeMap<String, Secret>,
+    /// The section of the chosen environment.
+    section: BTreeMap<String, Variable>,
+    /// What the file says for all environments.
+    file: BTreeMap<String, Variable>,
+    store: Option<Arc<Store>>,
+    /// The chosen environment.
+    environment: Option<String>,
+    /// The connection whose own variables count.
+    connection: Option<Kept>,
+    /// Values that are about to be kept for that connection.
+    pending: BTreeMap<String, Secret>,
+    predefined: BTreeMap<&'static str, String>,
+    /// Names whose values must not be shown, whatever is said elsewhere.
+    hidden: BTreeSet<String>,
 }
 
 /// Where to look.
@@ -74,70 +125,111 @@ pub(crate) struct Sources<'a> {
     pub file: &'a Path,
     /// Whether the file was named on the command line, and so must exist.
     pub file_required: bool,
-    /// The file of secrets that the program keeps.
-    pub secrets: &'a Path,
+    /// The store, if there is one.
+    pub store: Option<Arc<Store>>,
     /// `--environment`.
     pub environment: Option<&'a str>,
     /// The process's environment.
     pub process: Vec<(String, String)>,
     /// `--var`, as typed.
     pub command_line: &'a [String],
+    /// The run.
+    pub run: &'a Run,
 }
 
 impl Variables {
-    /// Reads all sources. Tells everything that is wrong with them at once.
-    pub(crate) fn load(sources: &Sources<'_>) -> Result<Self, Vec<Failure>> {
+    /// Reads all sources but the store, which is asked for each value. Tells everything that is wrong with them at once.
+    pub(crate) fn load(sources: Sources<'_>) -> Result<Self, Vec<Failure>> {
         load::load(sources)
     }
 
-    /// The variable that settings mean by this name.
-    pub(crate) fn find(&self, name: &str) -> Option<Variable> {
-        let declared = self.all.get(name);
-        if declared.is_some_and(|v| v.origin == Origin::CommandLine) {
-            return declared.cloned();
-        }
-        // A name with dashes or dots cannot be set in most shells: any name may be written in capitals and underscores.
-        for key in [format!("{PREFIX}{name}"), format!("{PREFIX}{}", shell_name(name))] {
-            if let Some(value) = self.environment.get(&key) {
-                return Some(Variable {
-                    value: Some(value.clone()),
-                    origin: Origin::Environment(key),
-                    hidden: declared.is_none_or(|v| v.hidden),
-                    description: declared.and_then(|v| v.description.clone()),
-                });
-            }
-        }
-        declared.cloned()
+    /// The variables as this connection sees them.
+    pub(crate) fn of(mut self, saved: &Saved) -> Self {
+        self.connection = saved.kept;
+        predefined::add_connection(&mut self.predefined, saved);
+        self
     }
 
-    /// The names that a file declares, that the command line sets, or that settings mention; and what else the environment holds,
-    /// in small letters.
-    pub(crate) fn names(&self, mentioned: &[String]) -> Vec<String> {
-        let mut names: Vec<String> = self.all.keys().chain(mentioned).cloned().collect();
-        for key in self.environment.keys() {
-            let known = |n: &String| *key == format!("{PREFIX}{n}") || *key == format!("{PREFIX}{}", shell_name(n));
-            if !names.iter().any(known) {
+    /// With values that are about to be kept for the connection.
+    pub(crate) fn with_pending(mut self, secrets: &[(String, Secret)]) -> Self {
+        self.pending.extend(secrets.iter().cloned());
+        self
+    }
+
+    /// The variable that settings mean by this name.
+    pub(crate) fn find(&self, name: &str) -> Result<Option<Variable>, StoreError> {
+        if let Some(value) = self.predefined.get(name) {
+            let value = Some(Held::Known(Secret::public(value)));
+            return Ok(Some(Variable { value, origin: Origin::Predefined, hidden: false, description: None }));
+        }
+        let rows = match &self.store {
+            Some(store) => store.stored(name, self.connection)?,
+            None => Vec::new(),
+        };
+        let chosen = self.environment.as_deref();
+        let stored = |own: bool, environment: Option<&str>| {
+            let row = rows.iter().find(|row| row.is_of_a_connection() == own && row.environment() == environment)?;
+            let origin = if own { Origin::Own } else { Origin::Store(environment.map(str::to_owned)) };
+            let value = Some(Held::Stored(Box::new(row.clone())));
+            Some(Variable { value, origin, hidden: row.hidden(), description: row.description.clone() })
+        };
+        let of_environment = |own| chosen.and_then(|chosen| stored(own, Some(chosen)));
+        let declared = [
+            self.pending.get(name).map(|value| global(value, Origin::Own)),
+            of_environment(true),
+            stored(true, None),
+            of_environment(false),
+            self.section.get(name).cloned(),
+            stored(false, None),
+            self.file.get(name).cloned(),
+        ];
+        let declared: Vec<Variable> = declared.into_iter().flatten().collect();
+        let given = self.line.get(name).map(|value| global(value, Origin::CommandLine));
+        let given = given.or_else(|| {
+            let (key, value) = shell_names(name).into_iter().find_map(|key| self.process.get_key_value(&key))?;
+            Some(global(value, Origin::Environment(key.clone())))
+        });
+        // Hidden in one place, hidden in all; a description that is said anywhere holds.
+        let hidden = self.hidden.contains(name) || declared.iter().any(|v| v.hidden) || declared.is_empty();
+        let description = declared.iter().find_map(|v| v.description.clone());
+        let mut all = given.into_iter().chain(declared);
+        let first = all.next();
+        let set =
+            if first.as_ref().is_some_and(|v| v.value.is_some()) { None } else { all.find(|v| v.value.is_some()) };
+        Ok(set.or(first).map(|variable| Variable { hidden, description, ..variable }))
+    }
+
+    /// The value behind a variable.
+    pub(crate) fn reveal(&self, held: &Held) -> Result<Secret, StoreError> {
+        match (held, &self.store) {
+            (Held::Known(secret), _) => Ok(secret.clone()),
+            (Held::Stored(row), Some(store)) => store.reveal(row),
+            (Held::Stored(row), None) => Ok(Secret::new(row.value().unwrap_or_default())),
+        }
+    }
+
+    /// The names that the project declares, that the command line sets, or that settings mention, and the predefined ones; and
+    /// what else the environment holds, in small letters.
+    pub(crate) fn names(&self, mentioned: &[String]) -> BTreeSet<String> {
+        let declared = self.file.keys().chain(self.section.keys()).chain(self.line.keys()).chain(mentioned).cloned();
+        let predefined = self.predefined.keys().map(|name| (*name).to_owned());
+        let mut names: BTreeSet<String> = declared.chain(predefined).collect();
+        for key in self.process.keys() {
+            if !names.iter().any(|name| shell_names(name).contains(key)) {
                 names.extend(key.strip_prefix(PREFIX).map(str::to_lowercase));
             }
         }
-        names.sort();
-        names.dedup();
         names
     }
 
     /// Makes sure that the value is not shown.
     pub(crate) fn hide(&mut self, name: &str) {
-        if let Some(variable) = self.all.get_mut(name) {
-            variable.hidden = true;
-        }
+        self.hidden.insert(name.to_owned());
     }
+}
 
-    /// Adds a hidden value, as `secrets.toml` would.
-    pub(crate) fn add_secret(&mut self, name: &str, value: Secret, file: &Path) {
-        let secret =
-            Variable { value: Some(value), origin: Origin::File(file.to_owned(), 0), hidden: true, description: None };
-        self.all.insert(name.to_owned(), secret);
-    }
+fn global(value: &Secret, origin: Origin) -> Variable {
+    Variable { value: Some(Held::Known(value.clone())), origin, hidden: true, description: None }
 }
 
 impl connector_host::Variables for Variables {
@@ -145,15 +237,21 @@ impl connector_host::Variables for Variables {
         if !is_variable_name(name) {
             return Err(VariableError::InvalidName(name.to_owned()));
         }
+        let unread = |error: StoreError| VariableError::Provider(error.to_string());
         let undefined = || VariableError::Undefined(name.to_owned());
-        let variable = self.find(name).ok_or_else(undefined)?;
-        let value = variable.value.ok_or_else(undefined)?;
+        let variable = self.find(name).map_err(unread)?.ok_or_else(undefined)?;
+        let value = self.reveal(&variable.value.ok_or_else(undefined)?).map_err(unread)?;
         // What may be seen is not taken out of messages: a store's name in one is no leak.
-        Ok(if variable.hidden { value } else { Secret::public(value.reveal()) })
+        Ok(if variable.hidden { Secret::new(value.reveal()) } else { Secret::public(value.reveal()) })
     }
 }
 
 /// A name as shells can write it.
 pub(crate) fn shell_name(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect()
+}
+
+/// What a variable may be called in the process's environment: a name with dashes or dots cannot be set in most shells.
+fn shell_names(name: &str) -> [String; 2] {
+    [format!("{PREFIX}{name}"), format!("{PREFIX}{}", shell_name(name))]
 }

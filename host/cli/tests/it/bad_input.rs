@@ -72,8 +72,9 @@ fn names_that_a_connection_cannot_have() {
     let project = Project::empty();
     for name in ["a/b", "a:b", ""] {
         project.run(&["connection", "add", name]).bad(1, &["cannot be named"]);
-        project.run(&["query", name, "people"]).bad(1, &["cannot be named"]);
     }
+    project.run(&["query", "a/b", "people"]).bad(1, &["cannot be named"]);
+    project.run(&["query", "fixed:b", "people"]).bad(1, &["connector `fixed` has no connection `b`"]);
     project.run(&["query", "nobody", "people"]).bad(1, &["no connection `nobody`"]);
     assert!(project.files().is_empty());
 }
@@ -81,18 +82,15 @@ fn names_that_a_connection_cannot_have() {
 #[test]
 fn an_undefined_variable() {
     let project = Project::empty();
-    project.write(
-        "connections.toml",
-        "[connections.a]\nconnector = \"fixed\"\n[connections.a.settings]\ngreeting = \"[who-is-it]\"\n",
-    );
-    let ran = project.run(&["query", "a", "people"]);
-    let ran = ran.bad(
+    project.import("[connections.a]\nconnector = \"fixed\"\n[connections.a.settings]\ngreeting = \"[who-is-it]\"\n");
+    let ran = project.run(&["query", "a", "people"]).bad(
         1,
         &[
-            "connections.toml:4",
+            "connection `a`",
             "`greeting`",
             "`who-is-it`",
             "variables.toml",
+            "variables set who-is-it",
             "CONNECTOR_VAR_WHO_IS_IT",
             "--var who-is-it=",
         ],
@@ -103,11 +101,13 @@ fn an_undefined_variable() {
 #[test]
 fn settings_that_make_no_sense() {
     let project = Project::empty();
-    project.write(
-        "connections.toml",
-        "[connections.a]\nconnector = \"fixed\"\n[connections.a.settings]\nkeepAliveSeconds = \"12x\"\nuseProxy = true\n",
-    );
-    project.run(&["query", "a", "people"]).bad(1, &["connections.toml:4", "keepAliveSeconds"]);
+    let file = "[connections.a]\nconnector = \"fixed\"\n[connections.a.settings]\nkeepAliveSeconds = \"12x\"\nuseProxy = true\n";
+    project.write("bad.toml", file);
+    project.run(&["connection", "import", "bad.toml"]).bad(1, &["bad.toml:4", "keepAliveSeconds"]);
+    // What a variable holds shows only when the connection is used.
+    project.import("[connections.a]\nconnector = \"fixed\"\n[connections.a.settings]\naddress = \"[where]\"\n");
+    let elsewhere = ["query", "a", "people", "--var", "where=https://elsewhere.example"];
+    project.run(&elsewhere).bad(1, &["connection `a`", "https://elsewhere.example"]);
 }
 
 #[test]

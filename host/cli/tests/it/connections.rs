@@ -2,34 +2,18 @@
 
 use serde_json::json;
 
-use crate::support::{Project, run};
+use crate::support::Project;
 
 #[test]
-fn a_secret_that_is_typed_in_is_kept_apart_and_never_shown() {
+fn a_secret_that_is_typed_in_is_encrypted_and_never_shown() {
     let project = Project::empty();
-    let ran = project
-        .run(&[
-            "connection",
-            "add",
-            "my shop",
-            "--set",
-            "token=s3cret-value",
-            "--set",
-            "greeting=hi",
-            "--set",
-            "useProxy=false",
-        ])
-        .good();
+    let add = ["connection", "add", "my shop", "--set", "token=s3cret-value", "--set", "greeting=hi"];
+    let ran = project.run(&[&add[..], &["--set", "useProxy=false"]].concat()).good();
     assert!(!format!("{ran:?}").contains("s3cret"));
-    let file = project.read("connections.toml");
-    assert!(file.contains("token = \"[connection-my_shop-token]\"") && file.contains("useProxy = false"), "{file}");
-    assert!(!file.contains("s3cret"));
-    assert!(project.read("secrets.toml").contains("s3cret-value"));
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        assert_eq!(std::fs::metadata(project.path("secrets.toml")).unwrap().permissions().mode() & 0o777, 0o600);
-    }
+    let shown = project.run(&["connection", "show", "my shop"]).good().stdout;
+    assert!(shown.contains("[secret.token]") && shown.contains("false"), "{shown}");
+    let holds = |path: &std::path::Path| std::fs::read(path).unwrap().windows(6).any(|piece| piece == b"s3cret");
+    assert!(!holds(&project.path("connector.db")) && !holds(&project.key_file()));
     for args in [
         &["connection", "show", "my shop"][..],
         &["connection", "list"],
@@ -37,6 +21,7 @@ fn a_secret_that_is_typed_in_is_kept_apart_and_never_shown() {
         &["connection", "show", "my shop", "--json"],
         &["variables", "list", "--json"],
         &["connection", "check"],
+        &["connection", "export"],
         &["test", "my shop", "-vv"],
     ] {
         let ran = project.run(args).good();
@@ -47,39 +32,17 @@ fn a_secret_that_is_typed_in_is_kept_apart_and_never_shown() {
         ran.stdout.contains("answered as hi") && ran.stdout.contains("has 12 characters"),
         "the secret arrives: {ran:#?}"
     );
-
-    project.run(&["connection", "remove", "my shop"]).good();
-    assert!(!project.read("secrets.toml").contains("s3cret"), "a removed connection leaves no secret");
-    assert!(!project.read("connections.toml").contains("my shop"));
+    let deleted = project.run(&["connection", "delete", "my shop", "--yes", "--json"]).good().json();
+    assert_eq!(deleted["with"], json!([{ "kind": "hidden variable", "name": "secret.token" }]));
+    assert_eq!(project.run(&["connection", "list", "--json"]).good().json(), json!([]));
 }
 
 #[test]
-fn a_connection_that_is_replaced_leaves_no_secret_behind() {
+fn a_secret_is_a_value_or_one_variable_and_nothing_between() {
     let project = Project::empty();
-    project.write("secrets.toml", "[variables]\nmine = \"kept\"\n");
-    project.run(&["connection", "add", "a", "--set", "token=s3cret-one", "--set", "greeting=[mine]"]).good();
-    assert!(project.read("secrets.toml").contains("s3cret-one"));
-    let replace = ["connection", "add", "a", "--replace", "--set", "token=[own]", "--var", "own=x"];
-    project.run(&replace).good();
-    assert!(!project.read("secrets.toml").contains("s3cret-one"), "{}", project.read("secrets.toml"));
-    assert!(project.read("secrets.toml").contains("kept"), "what the program did not make is not its to remove");
-    project.run(&["connection", "add", "a", "--replace", "--set", "token=s3cret-two"]).good();
-    project.run(&["connection", "add", "a", "--replace", "--set", "token=s3cret-three"]).good();
-    let secrets = project.read("secrets.toml");
-    assert!(secrets.contains("s3cret-three") && !secrets.contains("s3cret-two"), "{secrets}");
-}
-
-#[test]
-fn a_literal_secret_in_the_file_is_shown_as_stars_and_warned_about() {
-    let project = Project::empty();
-    project.write(
-        "connections.toml",
-        "[connections.a]\nconnector = \"fixed\"\n[connections.a.settings]\ntoken = \"s3cret\"\n",
-    );
-    let shown = project.run(&["connection", "show", "a"]).good();
-    assert!(shown.stdout.contains("****") && !shown.stdout.contains("s3cret"));
-    let checked = project.run(&["connection", "check"]).good().says(&["connections.toml:4", "plain text"]);
-    assert!(!checked.stderr.contains("s3cret"));
+    let ran = project.run(&["connection", "add", "a", "--set", "token=s3cret[who]"]);
+    let ran = ran.bad(1, &["`token` is a secret", "token=[name]"]);
+    assert!(!ran.stderr.contains("s3cret"));
 }
 
 #[test]
@@ -97,11 +60,102 @@ fn a_connection_is_saved_only_if_it_is_valid() {
     project.run(&["connection", "add", "a"]).good();
     project.run(&["connection", "add", "a"]).bad(1, &["already", "--replace"]);
     project.run(&["connection", "add", "a", "--replace", "--grant", "https://gateway.example.com"]).good();
-    assert!(project.read("connections.toml").contains("gateway.example.com"));
+    assert!(project.run(&["connection", "list"]).good().stdout.contains("gateway.example.com"));
 }
 
 #[test]
-fn check_tells_everything_that_is_wrong_with_every_connection_at_once() {
+fn an_edit_changes_what_it_names_and_is_checked_as_a_whole() {
+    let project = Project::empty();
+    let add =
+        ["connection", "add", "a", "--set", "token=s3cret-one", "--set", "greeting=hi", "--grant", "https://a.example"];
+    project.run(&add).good();
+    let show = || project.run(&["connection", "show", "a", "--json"]).good().json();
+    project.run(&["connection", "edit", "a", "--set", "useProxy=false", "--grant", "https://b.example"]).good();
+    assert_eq!(show()["settings"], json!({ "token": "[secret.token]", "greeting": "hi", "useProxy": false }));
+    assert_eq!(show()["grant"], json!(["https://a.example", "https://b.example"]));
+    project.run(&["connection", "edit", "a", "--set", "token=s3cret-two-longer"]).good();
+    assert!(project.run(&["test", "a"]).good().stdout.contains("has 17 characters"), "another value");
+    let before = show();
+    project.run(&["connection", "edit", "a", "--set", "address=https://c.example"]).bad(1, &["https://c.example"]);
+    project.run(&["connection", "edit", "a", "--unset", "greting"]).bad(1, &["no setting `greting`", "`greeting`"]);
+    project.run(&["connection", "edit", "a", "--revoke", "https://c.example"]).bad(1, &["no grant", "c.example"]);
+    project.run(&["connection", "edit", "a"]).bad(1, &["nothing to change"]);
+    assert_eq!(show(), before);
+    let edit =
+        ["connection", "edit", "a", "--unset", "greeting", "--revoke", "https://a.example", "--set", "token=[own]"];
+    project.run(&[&edit[..], &["--var", "own=x"]].concat()).good();
+    assert_eq!(show()["settings"], json!({ "token": "[own]", "useProxy": false }));
+    assert_eq!(show()["grant"], json!(["https://b.example"]));
+    let list = project.run(&["variables", "list"]).good().stdout;
+    assert!(!list.contains("secret.token"), "a secret that nothing mentions is gone: {list}");
+}
+
+#[test]
+fn a_copy_and_a_new_name_take_the_connections_own_secret_along() {
+    let project = Project::empty();
+    project.run(&["connection", "add", "a", "--set", "token=s3cret-value"]).good();
+    project.run(&["connection", "rename", "a", "b"]).good();
+    project.run(&["connection", "copy", "b", "c"]).good();
+    project.run(&["connection", "copy", "b", "c"]).bad(1, &["has a connection `c` already", "another name"]);
+    project.run(&["connection", "rename", "b", "x/y"]).bad(1, &["cannot be named"]);
+    project.run(&["connection", "delete", "b"]).bad(1, &["`secret.token` goes with it", "--yes"]);
+    project.run(&["connection", "delete", "b", "--yes"]).good();
+    project.run(&["query", "b", "people"]).bad(1, &["no connection `b`"]);
+    assert!(project.run(&["test", "c"]).good().stdout.contains("has 12 characters"));
+    assert!(project.run(&["test", "fixed:c"]).good().stdout.contains("has 12 characters"), "by its full name");
+}
+
+#[test]
+fn an_export_names_the_variables_holds_no_secret_and_is_read_back() {
+    let project = Project::empty();
+    project.write("variables.toml", "[variables]\nwho = \"me\"\n");
+    let add = ["connection", "add", "a", "--set", "token=s3cret-value", "--set", "greeting=[who] [missing{!}]"];
+    project.run(&add).good();
+    let text = project.run(&["connection", "export"]).good().stdout;
+    for line in [
+        "# [secret.token]: hidden, scope connection, from store",
+        "# [who]: scope project, from variables.toml:2",
+        "# [missing]: not set",
+        "token = \"[secret.token]\"",
+    ] {
+        assert!(text.contains(line), "{line:?} is missing: {text}");
+    }
+    let other = Project::empty();
+    other.write("a.toml", &text);
+    let ran = other.run(&["connection", "import", "a.toml"]).good();
+    ran.says(&["`secret.token` is not defined yet", "`who` is not defined yet"]);
+    other.run_with(&["variables", "set", "secret.token", "--hidden", "--connection", "a"], "value\n").good();
+    let ran = other.run(&["test", "a", "--var", "who=you"]).good();
+    assert!(ran.stdout.contains("answered as you !") && ran.stdout.contains("has 5 characters"), "{ran:#?}");
+    other.run(&["connection", "import", "a.toml"]).bad(1, &["a.toml:", "`a` already", "--replace"]);
+    project.run(&["connection", "export", "a", "--output", "out.toml"]).good();
+    assert_eq!(project.read("out.toml"), text);
+}
+
+#[test]
+fn an_older_file_of_connections_is_taken_over_with_its_secrets() {
+    let project = Project::empty();
+    project.write(
+        "connections.toml",
+        "[connections.a]\nconnector = \"fixed\"\n[connections.a.settings]\ntoken = \"[connection-a-token]\"\n\
+         [connections.b]\nconnector = \"fixed\"\n[connections.b.settings]\ntoken = \"s3cret-in-plain\"\n",
+    );
+    project.write("secrets.toml", "[variables]\nconnection-a-token = \"s3cret\"\nunused = \"x\"\n");
+    project.run(&["connection", "list"]).says(&["connector connection import connections.toml"]);
+    project.run(&["test", "a"]).says(&["connector connection import connections.toml"]);
+    let ran = project.run(&["connection", "import", "connections.toml"]).good();
+    assert!(ran.stdout.contains("2 connections and 2 secrets"), "{ran:#?}");
+    let ran = ran.says(&["still hold secrets as plain text"]);
+    assert!(!format!("{ran:?}").contains("s3cret"));
+    assert!(project.run(&["test", "a"]).good().stdout.contains("has 6 characters"));
+    assert!(project.run(&["test", "b"]).good().stdout.contains("has 15 characters"));
+    let list = project.run(&["variables", "list", "--json"]).good().json();
+    let names: Vec<&str> = list.as_array().unwrap().iter().filter_map(|row| row["connection"].as_str()).collect();
+    assert_eq!(names, ["fixed:a", "fixed:b"], "{list:#}");
+}
+
+#[test]
+fn an_import_tells_everything_that_is_wrong_with_every_connection_at_once_and_takes_none() {
     let project = Project::empty();
     project.write(
         "connections.toml",
@@ -110,50 +164,33 @@ fn check_tells_everything_that_is_wrong_with_every_connection_at_once() {
          [connections.second]\nconnector = \"fixed\"\nca-file = \"missing.pem\"\n[connections.second.settings]\ntoken = \"[absent]\"\n\n\
          [connections.third]\nconnector = \"other\"\n",
     );
-    let ran = project.run(&["connection", "check"]);
-    assert_eq!(ran.code, 1);
-    assert!(ran.stdout.contains("ok   good") && ran.stdout.contains("FAIL first"), "{ran:#?}");
-    let ran = ran.says(&[
-        "connections.toml:7: connection `first`",
-        "connections.toml:8: connection `first`",
-        "connections.toml:14: connection `second`",
-        "mentions the variable `absent`",
-        "missing.pem",
-        "connections.toml:16: connection `third`",
-        "`other`",
-    ]);
-    assert_eq!(ran.stderr.matches("error: ").count(), 5, "{}", ran.stderr);
+    let ran = project.run(&["connection", "import", "connections.toml"]).bad(
+        1,
+        &[
+            "connections.toml:7: connection `first`",
+            "connections.toml:8: connection `first`",
+            "connections.toml:10: connection `second`",
+            "missing.pem",
+            "connections.toml:16: connection `third`",
+            "`other`",
+        ],
+    );
+    assert_eq!(ran.stderr.matches("error: ").count(), 4, "{}", ran.stderr);
+    assert_eq!(project.files(), ["connections.toml"]);
+    project.run(&["connection", "import", "connections.toml", "goood"]).bad(1, &["`goood`", "`good`"]);
+    project.run(&["connection", "import", "connections.toml", "good"]).good();
 }
 
 #[test]
-fn variables_come_from_the_nearest_source() {
+fn check_tells_what_is_wrong_with_every_connection() {
     let project = Project::empty();
-    project.write(
-        "connections.toml",
-        "[connections.a]\nconnector = \"fixed\"\n[connections.a.settings]\ntoken = \"[who]\"\n",
-    );
-    project.write("variables.toml", "[variables]\nwho = \"f\"\n[environments.live.variables]\nwho = \"ll\"\n");
-    // The connector tells how long the value is that reaches it, and the values differ in that.
-    let says = |args: &[&str], environment: Option<&str>, length: u32| {
-        let mut command = project.command(&[&["test", "a"], args].concat());
-        if let Some(value) = environment {
-            command.env("CONNECTOR_VAR_WHO", value);
-        }
-        let ran = run(&mut command).good();
-        assert!(ran.stdout.contains(&format!("the token has {length} characters")), "{ran:#?}");
-    };
-    says(&[], None, 1);
-    says(&["--environment", "live"], None, 2);
-    says(&["--environment", "live"], Some("ppp"), 3);
-    says(&["--environment", "live", "--var", "who=cccc"], Some("ppp"), 4);
-
-    let list = project.run(&["variables", "list", "--json"]).good().json();
-    assert_eq!(list[0]["name"], "who");
-    assert_eq!(list[0]["connections"], json!(["a"]));
-    assert_eq!(list[0]["value"], "f");
-    project
-        .run(&["variables", "list", "--environment", "lve"])
-        .bad(1, &["no environment `lve`", "did you mean `live`?"]);
+    project.run(&["connection", "add", "good"]).good();
+    project.run(&["connection", "add", "bad", "--set", "token=[absent]", "--var", "absent=x"]).good();
+    let ran = project.run(&["connection", "check"]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.stdout.contains("ok   good") && ran.stdout.contains("FAIL bad"), "{ran:#?}");
+    let ran = ran.says(&["connection `bad`", "mentions the variable `absent`"]);
+    assert_eq!(ran.stderr.matches("error: ").count(), 1, "{}", ran.stderr);
 }
 
 #[test]
@@ -184,16 +221,14 @@ fn test_ends_with_a_plain_verdict() {
     let json = project.run(&["test", "people", "--json"]).good().json();
     assert_eq!(json["ok"], true);
 
-    project.write(
-        "connections.toml",
-        "[connections.people]\nconnector = \"fixed\"\n[connections.people.settings]\nnope = 1\n",
-    );
-    let ran = project.run(&["test", "people"]);
+    project
+        .import("[connections.people]\nconnector = \"fixed\"\n[connections.people.settings]\naddress = \"[where]\"\n");
+    let elsewhere = ["--var", "where=https://elsewhere.example"];
+    let ran = project.run(&[&["test", "people"][..], &elsewhere].concat());
     assert_eq!(ran.code, 1);
     assert!(ran.stdout.ends_with("Connection `people` does not work.\n"), "{ran:#?}");
-    let ran = ran.says(&["error: connections.toml:4: connection `people`: "]);
-    assert!(ran.stderr.contains("nope"));
-    let ran = project.run(&["test", "people", "--json"]);
+    ran.says(&["error: connection `people`: ", "https://elsewhere.example"]);
+    let ran = project.run(&[&["test", "people", "--json"][..], &elsewhere].concat());
     assert_eq!((ran.code, &ran.json()["ok"]), (1, &json!(false)));
-    assert_eq!(ran.error_json()["errors"][0]["pointer"], "/nope");
+    assert_eq!(ran.error_json()["errors"][0]["pointer"], "/address");
 }

@@ -8,4 +8,5 @@ mod connections;
 mod query;
 mod serve;
 mod support;
+mod variables;
 mod write;

@@ -62,7 +62,7 @@ fn a_file_appears_when_it_is_complete_and_its_name_tells_the_format() {
     let ran = project.run(&["query", "people", "people", "--output", "people.csv"]).good().says(&["into people.csv"]);
     assert_eq!(ran.stdout, "");
     assert_eq!(project.read("people.csv").lines().count(), 1001);
-    assert_eq!(project.files(), ["connections.toml", "people.csv"]);
+    assert_eq!(project.files(), ["connector.db", "people.csv"]);
     project.run(&["query", "people", "people", "-o", "missing/people.csv"]).bad(1, &["missing"]);
 }
 
@@ -93,7 +93,7 @@ fn a_crash_of_the_connector_is_exit_code_2_and_leaves_no_file() {
     let project = Project::with_people();
     let ran = project.run(&["query", "people", "trials", "--where", "how = trap", "--output", "out.ndjson"]);
     ran.bad(2, &["crashed", "defect of the connector"]);
-    assert_eq!(project.files(), ["connections.toml"]);
+    assert_eq!(project.files(), ["connector.db"]);
     let ran = project.run(&["query", "people", "trials", "--where", "how = trap", "--json"]);
     assert_eq!((ran.code, ran.error_json()["exit"].as_u64()), (2, Some(2)));
 }
@@ -126,7 +126,7 @@ fn the_first_interrupt_ends_a_query_in_good_order() {
     assert!(began.elapsed() < Duration::from_secs(80));
     assert_eq!(ran.code, 1, "{ran:#?}");
     ran.says(&["stopping; press Ctrl-C again", "error: stopped, as you asked"]);
-    assert_eq!(project.files(), ["connections.toml"], "nothing was read, so nothing is left");
+    assert_eq!(project.files(), ["connector.db"], "nothing was read, so nothing is left");
 }
 
 #[cfg(unix)]

@@ -6,9 +6,10 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
-/// A project's folder.
+/// A project's folder, and that of the user who works in it.
 pub(crate) struct Project {
     folder: tempfile::TempDir,
+    home: tempfile::TempDir,
 }
 
 /// What a run left.
@@ -29,14 +30,29 @@ pub(crate) fn fixed() -> PathBuf {
 impl Project {
     /// An empty project.
     pub(crate) fn empty() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
+        Self { folder: tempfile::tempdir().unwrap(), home: tempfile::tempdir().unwrap() }
     }
 
     /// A project with the connection `people` of the fixed connector.
     pub(crate) fn with_people() -> Self {
         let project = Self::empty();
-        project.write("connections.toml", "[connections.people]\nconnector = \"fixed\"\n");
+        project.run(&["connection", "add", "people"]).good();
         project
+    }
+
+    /// Takes these connections in, in the place of those that have their names.
+    pub(crate) fn import(&self, connections: &str) {
+        let file = self.home.path().join("import.toml");
+        std::fs::write(&file, connections).unwrap();
+        self.run(&["connection", "import", file.to_str().unwrap(), "--replace"]).good();
+    }
+
+    /// The file of the user's folder with the project's key.
+    pub(crate) fn key_file(&self) -> PathBuf {
+        let keys = std::fs::read_dir(self.home.path().join("connector/keys")).unwrap();
+        let mut files: Vec<PathBuf> = keys.map(|entry| entry.unwrap().path()).collect();
+        assert_eq!(files.len(), 1, "{files:?}");
+        files.remove(0)
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -53,10 +69,11 @@ impl Project {
         std::fs::read_to_string(self.path(name)).unwrap()
     }
 
-    /// Names of the files of the project.
+    /// Names of the files of the project, without those that SQLite lays beside its own.
     pub(crate) fn files(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.folder.path()).unwrap();
         let mut names: Vec<String> = entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        names.retain(|name| !name.starts_with("connector.db-"));
         names.sort();
         names
     }
@@ -72,7 +89,7 @@ impl Project {
         }
         // One cache for all tests: each would compile the component otherwise.
         let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled");
-        command.env("CONNECTOR_CACHE_DIR", cache);
+        command.env("CONNECTOR_CACHE_DIR", cache).env("XDG_CONFIG_HOME", self.home.path());
         command
     }
 

@@ -285,22 +285,18 @@ fn a_batch_has_a_bound() {
 fn outcomes_are_looked_up_over_the_connection_that_wrote_them() {
     let project = Project::with_people();
     let both = "[connections.people]\nconnector = \"fixed\"\n[connections.others]\nconnector = \"fixed\"\n";
-    project.write("connections.toml", both);
+    project.import(both);
     let input = "{\"name\":\"unknown\"}\n";
     project.run_with(&["create", "people", "people", "--outcomes", "o.ndjson"], input).bad_quietly(1);
     project.run(&["resolve", "others", "o.ndjson"]).bad(1, &["`o.ndjson` are of the connection `people`"]);
     let go_on = ["create", "others", "people", "--outcomes", "o.ndjson", "--from-row", "1"];
     project.run_with(&go_on, input).bad(1, &["are of the connection `people`", "another file"]);
-    project.write(
-        "connections.toml",
+    project.import(
         "[connections.people]\nconnector = \"fixed\"\ngrant = [\"https://fixed.example\"]\n\
          [connections.people.settings]\naddress = \"https://fixed.example\"\n",
     );
     project.run(&["resolve", "people", "o.ndjson"]).bad(1, &["another store"]);
-    project.write(
-        "connections.toml",
-        "[connections.people]\nconnector = \"fixed\"\n[connections.people.settings]\ngreeting = \"hi\"\n",
-    );
+    project.import("[connections.people]\nconnector = \"fixed\"\n[connections.people.settings]\ngreeting = \"hi\"\n");
     project.run(&["resolve", "people", "o.ndjson"]).says(&["1 row looked up"]);
 }
 

@@ -29,7 +29,7 @@ pub fn check(data: &[u8]) {
     assert_eq!(told, asked, "the host grants other names than the component asks for");
 
     let none = template.resolve(|name| Err(Error::invalid(name.to_owned()).code(UNDEFINED)));
-    assert_eq!(none.is_err(), found.iter().any(|mention| !mention.has_default), "a default is not seen by all");
+    assert_eq!(none.is_err(), found.iter().any(|mention| mention.default.is_none()), "a default is not seen by all");
     assert_eq!(none.ok(), resolved(text, &crate::host_variables::NoVariables), "another default");
     // A value that cannot be read must never become its default.
     assert_eq!(template.resolve(|_| Err(Error::invalid("locked").code("provider"))).is_err(), !asked.is_empty());

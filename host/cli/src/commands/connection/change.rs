@@ -1,0 +1,157 @@
+//! `connection add` and `edit`: what is typed is checked as a whole by the connector before it is saved.
+
+use connector_host::{Origin, Secret};
+use connector_store::{Name, Saved, Store, StoreError};
+use serde_json::json;
+
+use super::super::{print, print_json};
+use super::settings;
+use crate::args::Changes;
+use crate::error::{Failure, Failures, Result, suggest};
+use crate::project::{bad_name, failed};
+use crate::schema::Schema;
+use crate::session::{Loaded, Session, parse_schema};
+
+/// How often a change is made anew because others were faster.
+const ATTEMPTS: u32 = 50;
+
+/// What was typed to change a connection.
+pub(super) struct Edit {
+    pub(super) changes: Changes,
+    pub(super) unset: Vec<String>,
+    pub(super) revoke: Vec<String>,
+    pub(super) no_ca_file: bool,
+}
+
+pub(super) async fn add(session: &Session, name: &str, changes: &Changes, replace: bool) -> Result<()> {
+    connector_store::check_name(name).map_err(|reason| bad_name(name, reason))?;
+    let loaded = session.connector().await?;
+    let info = loaded.connector.info();
+    let mut saved = Saved::new(&info.name, name);
+    if let Some(store) = session.project.store()? {
+        let wanted = Name { connector: Some(info.name.clone()), name: name.to_owned() };
+        match store.connection(&wanted) {
+            Ok(old) if replace => saved.kept = old.kept,
+            Ok(_) => {
+                let failure = Failure::new(format!("there is a connection `{name}` already"));
+                return Err(failure.hint("choose another name, or pass --replace").into());
+            }
+            Err(StoreError::NoConnection(_)) => {}
+            Err(error) => return Err(failed(&error).into()),
+        }
+    }
+    let schema = parse_schema(&info.settings_schema)?;
+    let secrets = apply(session, &mut saved, changes, &schema)?;
+    open(session, &loaded, &saved, &secrets).await?;
+    let store = session.project.made_store()?;
+    let kept = [(saved, secrets)];
+    store.save(&kept).map_err(|error| failed(&error))?;
+    let [(saved, secrets)] = kept;
+    tell(session, &store, &saved, &secrets)?;
+    tell_what_is_not_granted(session, &loaded, &saved);
+    if !session.global.json {
+        session.note(format!("`connector test {name}` proves that it works."));
+    }
+    Ok(())
+}
+
+pub(super) async fn edit(session: &Session, name: &str, edit: &Edit) -> Result<()> {
+    let Edit { changes, unset, revoke, no_ca_file } = edit;
+    if changes.set.is_empty() && changes.grants.is_empty() && changes.ca_file.is_none() && !no_ca_file {
+        if unset.is_empty() && revoke.is_empty() {
+            let failure = Failure::new("there is nothing to change");
+            return Err(failure.hint("say what with --set, --unset, --grant, --revoke or --ca-file").into());
+        }
+    }
+    // A mistake in the name is told before the connector is loaded.
+    session.project.connection(name)?;
+    let loaded = session.connector().await?;
+    let schema = parse_schema(&loaded.connector.info().settings_schema)?;
+    let store = session.project.made_store()?;
+    for _ in 0..ATTEMPTS {
+        let mut saved = session.project.connection(name)?;
+        take_away(&mut saved, unset, revoke, *no_ca_file)?;
+        let secrets = apply(session, &mut saved, changes, &schema)?;
+        open(session, &loaded, &saved, &secrets).await?;
+        let kept = [(saved, secrets)];
+        match store.save(&kept) {
+            Ok(()) => {
+                let [(saved, secrets)] = kept;
+                return tell(session, &store, &saved, &secrets);
+            }
+            // What others have changed meanwhile stays: this change goes on top of it.
+            Err(StoreError::ChangedMeanwhile(_)) => {}
+            Err(error) => return Err(failed(&error).into()),
+        }
+    }
+    Err(failed(&StoreError::ChangedMeanwhile(name.to_owned())).into())
+}
+
+fn take_away(saved: &mut Saved, unset: &[String], revoke: &[String], no_ca_file: bool) -> Result<()> {
+    let mut failures = Vec::new();
+    for key in unset {
+        if saved.settings.remove(key).is_none() {
+            let failure = Failure::new(format!("the connection `{}` has no setting `{key}`", saved.name));
+            let hint = suggest(key, saved.settings.keys().map(String::as_str));
+            failures.push(Failure { hint, ..failure });
+        }
+    }
+    for text in revoke {
+        let before = saved.grants.len();
+        let origin = text.parse::<Origin>().ok();
+        saved.grants.retain(|granted| Some(granted) != origin.as_ref());
+        if saved.grants.len() == before {
+            failures.push(Failure::new(format!("the connection `{}` has no grant for `{text}`", saved.name)));
+        }
+    }
+    if no_ca_file {
+        saved.ca_file = None;
+    }
+    Failures::check(failures)
+}
+
+/// Puts what was typed into a connection; returns the secrets to be kept with it. Tells all mistakes at once.
+fn apply(session: &Session, saved: &mut Saved, changes: &Changes, schema: &Schema) -> Result<Vec<(String, Secret)>> {
+    let (mut failures, mut secrets) = (Vec::new(), Vec::new());
+    if let Some(path) = &changes.ca_file {
+        saved.ca_file = Some(session.project.relative(path));
+    }
+    for text in &changes.grants {
+        match text.parse::<Origin>() {
+            Ok(origin) if saved.grants.contains(&origin) => {}
+            Ok(origin) => saved.grants.push(origin),
+            Err(error) => failures.push(Failure::new(format!("cannot grant `{text}`")).causes_of(&error)),
+        }
+    }
+    for text in &changes.set {
+        let put = settings::typed(text, schema).and_then(|typed| settings::put(saved, &mut secrets, schema, typed));
+        failures.extend(put.err());
+    }
+    Failures::check(failures)?;
+    Ok(secrets)
+}
+
+/// Opens the connection as it would be.
+async fn open(session: &Session, loaded: &Loaded, saved: &Saved, secrets: &[(String, Secret)]) -> Result<()> {
+    let variables = session.variables()?.with_pending(secrets);
+    session.open(loaded, saved, variables).await.map(drop)
+}
+
+fn tell(session: &Session, store: &Store, saved: &Saved, secrets: &[(String, Secret)]) -> Result<()> {
+    let names: Vec<&str> = secrets.iter().map(|(name, _)| name.as_str()).collect();
+    if session.global.json {
+        return print_json(&json!({ "connection": saved.name, "connector": saved.connector, "secrets": names }));
+    }
+    print(&format!("Connection `{}` is saved in {}.\n", saved.name, store.path().display()))?;
+    for name in names {
+        print(&format!("Its secret is kept there too, encrypted, as the hidden variable `{name}`.\n"))?;
+    }
+    Ok(())
+}
+
+fn tell_what_is_not_granted(session: &Session, loaded: &Loaded, saved: &Saved) {
+    let asked = loaded.connector.info().origins.iter().filter_map(|origin| origin.parse::<Origin>().ok());
+    for origin in asked.filter(|origin| !loaded.bundled && !saved.grants.contains(origin)) {
+        session.note(format!("note: the connector asks to reach {origin}, which is not granted (--grant {origin})"));
+    }
+}

@@ -1,0 +1,116 @@
+//! Settings as they are typed, and the secrets among them: in the settings of a saved connection stands only which variable holds
+//! a secret.
+
+use connector_host::{Secret, mentions};
+use connector_store::{MADE_HERE, Saved};
+use serde_json::{Value, json};
+
+use crate::error::{Failure, suggest};
+use crate::schema::Schema;
+
+/// Puts a setting into a connection. A secret becomes a hidden variable of the connection, to be kept with it.
+pub(super) fn put(
+    saved: &mut Saved,
+    secrets: &mut Vec<(String, Secret)>,
+    schema: &Schema,
+    (key, value): (String, Value),
+) -> Result<(), Failure> {
+    let value = match value {
+        Value::String(text) if schema.is_secret(&key) && !is_reference(&text) => {
+            if !mentions(&json!(text)).is_empty() {
+                let failure =
+                    Failure::new(format!("the setting `{key}` is a secret: it takes a value or one variable"));
+                return Err(failure.hint(format!("write {key}=[name], or keep the whole value in one variable")));
+            }
+            let variable = own_name(&key);
+            secrets.retain(|(name, _)| *name != variable);
+            // Within a setting `[[` stands for `[`; a variable's value is taken as it is.
+            secrets.push((variable.clone(), Secret::new(text.replace("[[", "["))));
+            json!(format!("[{variable}]"))
+        }
+        other => other,
+    };
+    saved.settings.insert(key, value);
+    Ok(())
+}
+
+/// The name of the hidden variable for a secret setting.
+pub(super) fn own_name(key: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.') { c } else { '_' };
+    format!("{MADE_HERE}{}", key.chars().map(plain).collect::<String>())
+}
+
+/// Whether the text is one variable and nothing else: that is no secret.
+pub(super) fn is_reference(text: &str) -> bool {
+    let found = mentions(&json!(text));
+    matches!(found.as_slice(), [one] if *text == format!("[{}]", one.name))
+}
+
+/// One `--set KEY=VALUE`, typed as the connector's schema says. The value itself is not repeated in an error: it may be a secret.
+pub(super) fn typed(text: &str, schema: &Schema) -> Result<(String, Value), Failure> {
+    let Some((key, value)) = text.split_once('=') else {
+        return Err(Failure::new("cannot read a `--set`: there is no `=` in it").hint("write --set KEY=VALUE"));
+    };
+    let key = key.trim();
+    let Some(property) = schema.property(schema.root(), key) else {
+        let names: Vec<&str> = schema.properties(schema.root()).into_iter().map(|(n, _)| n).collect();
+        let failure = Failure::new(format!("the connector has no setting `{key}`"));
+        return Err(failure
+            .hint(suggest(key, names.iter().copied()).unwrap_or_else(|| format!("it has: {}", names.join(", ")))));
+    };
+    let types = schema.types(property);
+    // A text with a variable stays a text; the connector reads its value when it is there.
+    let json = if types.only_text() || !mentions(&json!(value)).is_empty() {
+        crate::json::quote(value)
+    } else {
+        types.value_of(value).ok_or_else(|| Failure::new(format!("the setting `{key}` takes {}", types.words())))?
+    };
+    let json = serde_json::from_str(&json)
+        .map_err(|e| Failure::new(format!("cannot read the setting `{key}`")).causes_of(&e))?;
+    Ok((key.to_owned(), json))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_secret_leaves_only_the_name_of_its_variable_in_the_settings() {
+        let schema = Schema::parse(r#"{"properties":{"a b":{"type":"string","writeOnly":true}}}"#).unwrap();
+        let (mut saved, mut secrets) = (Saved::new("x", "y"), Vec::new());
+        put(&mut saved, &mut secrets, &schema, ("a b".into(), json!("s3[[cret"))).unwrap();
+        assert_eq!(saved.settings["a b"], json!("[secret.a_b]"));
+        assert_eq!((secrets[0].0.as_str(), secrets[0].1.reveal()), ("secret.a_b", "s3[cret"));
+        assert!(connector_host::is_variable_name(&own_name("größe 1")));
+        for mixture in ["[token{s3cret}]", "s3cret[token]", "[a][b]"] {
+            let failure = put(&mut saved, &mut secrets, &schema, ("a b".into(), json!(mixture))).unwrap_err();
+            assert!(!format!("{failure:?}").contains("s3cret"), "{failure:?}");
+        }
+        put(&mut saved, &mut secrets, &schema, ("a b".into(), json!("[token]"))).unwrap();
+        assert_eq!(saved.settings["a b"], json!("[token]"));
+    }
+
+    #[test]
+    fn settings_are_typed_as_the_schema_says_and_values_stay_out_of_errors() {
+        let schema = Schema::parse(
+            r#"{"properties":{"size":{"type":"integer"},"token":{"type":"string","writeOnly":true},"on":{"type":"boolean"}}}"#,
+        )
+        .unwrap();
+        assert_eq!(typed("size=250", &schema).unwrap().1, json!(250));
+        assert_eq!(typed("size=[n]", &schema).unwrap().1, json!("[n]"));
+        assert_eq!(typed("token=a=b", &schema).unwrap().1, json!("a=b"));
+        assert_eq!(typed("on=true", &schema).unwrap().1, json!(true));
+        assert!(schema.is_secret("token") && !schema.is_secret("size"));
+        let failure = typed("size=s3cret", &schema).unwrap_err();
+        assert!(!format!("{failure:?}").contains("s3cret"));
+        assert_eq!(typed("tokn=x", &schema).unwrap_err().hint.as_deref(), Some("did you mean `token`?"));
+    }
+
+    #[test]
+    fn a_lone_variable_is_no_secret() {
+        assert!(is_reference("[token]"));
+        assert!(!is_reference("[token{s3cret}]"));
+        assert!(!is_reference("x[token]"));
+    }
+}

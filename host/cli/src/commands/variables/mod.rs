@@ -1,0 +1,137 @@
+//! `variables`: which there are, where each value comes from and who uses it.
+
+use std::collections::BTreeMap;
+
+use connector_host::mentions;
+use serde_json::{Value, json};
+
+use super::{print, print_json};
+use crate::args;
+use crate::error::Result;
+use crate::output::table::{base, terminal_width};
+use crate::project::failed;
+use crate::session::Session;
+use crate::variables::{Held, Origin, Variable, Variables};
+
+mod keep;
+
+pub(super) fn run(session: &Session, command: args::Variables) -> Result<()> {
+    match command {
+        args::Variables::List => list(session),
+        args::Variables::Set { name, value, hidden, description, connection } => {
+            let description = description.as_deref();
+            keep::set(session, &keep::Typed { name, value, hidden, connection }, description)
+        }
+        args::Variables::Unset { name, connection } => keep::unset(session, &name, connection.as_deref()),
+        args::Variables::RotateKey { keyring } => keep::rotate_key(session, keyring),
+    }
+}
+
+/// One line of the list.
+struct Row {
+    name: String,
+    /// The connection whose own it is.
+    owner: Option<String>,
+    variable: Option<Variable>,
+    /// The value, stars if it is hidden; none if it is not set.
+    shown: Option<String>,
+    /// What the settings take if it is not set.
+    defaults: Vec<String>,
+    /// The connections whose settings mention it.
+    connections: Vec<String>,
+}
+
+/// Who mentions a variable, and with which defaults.
+#[derive(Default)]
+struct Users {
+    connections: Vec<String>,
+    defaults: Vec<String>,
+}
+
+fn list(session: &Session) -> Result<()> {
+    let variables = session.variables()?;
+    let mut users: BTreeMap<String, Users> = BTreeMap::new();
+    for saved in session.project.connections()? {
+        for mention in mentions(&Value::Object(saved.settings)) {
+            let user = users.entry(mention.name).or_default();
+            user.defaults.extend(mention.default.filter(|default| !user.defaults.contains(default)));
+            if !user.connections.contains(&saved.name) {
+                user.connections.push(saved.name.clone());
+            }
+        }
+    }
+    let mut rows = rows(session, &variables, &mut users)?;
+    rows.sort_by(|a, b| (&a.name, &a.owner).cmp(&(&b.name, &b.owner)));
+    if session.global.json {
+        return print_json(&rows.iter().map(to_json).collect());
+    }
+    let mut table = base(terminal_width());
+    table.set_header(["variable", "scope", "value", "default", "source", "connections", "description"]);
+    for row in rows {
+        let (scope, source) = (scope(&row), row.variable.as_ref().map(|v| v.origin.words()).unwrap_or_default());
+        let description = row.variable.and_then(|v| v.description).unwrap_or_default();
+        let value = row.shown.unwrap_or_else(|| "(not set)".to_owned());
+        let (defaults, connections) = (row.defaults.join(", "), row.connections.join(", "));
+        table.add_row([row.name, scope, value, defaults, source, connections, description]);
+    }
+    print(&format!("{}\n", table.trim_fmt()))
+}
+
+fn scope(row: &Row) -> String {
+    match (&row.owner, &row.variable) {
+        (Some(owner), _) => format!("connection {owner}"),
+        (None, Some(variable)) => variable.origin.scope().to_owned(),
+        (None, None) => String::new(),
+    }
+}
+
+fn to_json(row: &Row) -> Value {
+    let variable = row.variable.as_ref();
+    json!({
+        "name": row.name, "scope": variable.map(|v| v.origin.scope()), "connection": row.owner,
+        "set": row.shown.is_some(), "value": row.shown, "hidden": variable.is_some_and(|v| v.hidden),
+        "default": row.defaults.first(), "source": variable.map(|v| v.origin.words()),
+        "description": variable.and_then(|v| v.description.as_ref()), "connections": row.connections,
+    })
+}
+
+/// The project's view of each name, and what connections have of their own.
+fn rows(session: &Session, variables: &Variables, users: &mut BTreeMap<String, Users>) -> Result<Vec<Row>> {
+    let kept = match session.project.store()? {
+        Some(store) => store.variables().map_err(|error| failed(&error))?,
+        None => Vec::new(),
+    };
+    let mut rows = Vec::new();
+    for own in kept.iter().filter(|stored| stored.is_of_a_connection()) {
+        let connections = own.owner.iter().cloned().collect();
+        rows.push(Row {
+            name: own.name.clone(),
+            owner: own.owner.clone(),
+            shown: Some(own.value().unwrap_or("****").to_owned()),
+            variable: Some(Variable {
+                value: None,
+                origin: Origin::Own,
+                hidden: own.hidden(),
+                description: own.description.clone(),
+            }),
+            defaults: Vec::new(),
+            connections,
+        });
+    }
+    // Names that are mentioned and not set belong into the list too: they are what is missing. A connection's own are not.
+    let owned = |name: &String| kept.iter().any(|stored| stored.is_of_a_connection() && stored.name == *name);
+    let of_the_project = kept.iter().filter(|stored| !stored.is_of_a_connection()).map(|stored| stored.name.clone());
+    let mentioned: Vec<String> = users.keys().filter(|name| !owned(name)).cloned().chain(of_the_project).collect();
+    for name in variables.names(&mentioned) {
+        let variable = variables.find(&name).map_err(|error| failed(&error))?;
+        let Users { connections, defaults } = users.remove(&name).unwrap_or_default();
+        let hidden = variable.as_ref().is_some_and(|v| v.hidden);
+        let shown = variable.as_ref().and_then(|v| v.value.as_ref()).map(|held| match held {
+            _ if hidden => "****".to_owned(),
+            Held::Known(value) => value.reveal().to_owned(),
+            Held::Stored(stored) => stored.value().unwrap_or("****").to_owned(),
+        });
+        rows.push(Row { name, owner: None, variable, shown, defaults, connections });
+    }
+    Ok(rows)
+}
