@@ -88,6 +88,8 @@ impl Demo {
         let begun = Instant::now();
         let mut command = Command::new(&self.connector);
         command.args(arguments).current_dir(&self.folder).env("CONNECTOR_CACHE_DIR", &self.cache).env("COLUMNS", "100");
+        // The key for the secret of this demo goes with its folder.
+        command.env("XDG_CONFIG_HOME", self.folder.join("user"));
         let output = process::capture(&mut command, STEP)?;
         self.steps.push((step.to_owned(), begun.elapsed()));
         Ok(output)

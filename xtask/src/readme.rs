@@ -84,7 +84,12 @@ fn every_variable_of_the_environment_is_told() {
     let mut wanted: BTreeSet<&str> = options.collect();
     assert!(!wanted.is_empty());
     // Read without the help of the library that reads the command line.
-    for (name, file) in [("CONNECTOR_VAR_", "variables/mod.rs"), ("NO_COLOR", "error.rs"), ("RUST_LOG", "args.rs")] {
+    for (name, file) in [
+        ("CONNECTOR_KEY", "session.rs"),
+        ("CONNECTOR_VAR_", "variables/mod.rs"),
+        ("NO_COLOR", "error.rs"),
+        ("RUST_LOG", "args.rs"),
+    ] {
         assert!(read(&format!("host/cli/src/{file}")).contains(name), "{name} is not read any more");
         wanted.insert(if name.ends_with('_') { "CONNECTOR_VAR_NAME" } else { name });
     }

@@ -28,7 +28,7 @@ pub(crate) struct Options {
     /// Let the compiler watch every memory access: for targets with unsafe code below them, two to three times slower.
     #[arg(long)]
     pub(crate) address_sanitizer: bool,
-    /// Random stores, with their queries or writes, that each property test goes through.
+    /// Random stores, with their queries or writes, that each property test goes through; kills of the program.
     #[arg(long, value_name = "N", default_value_t = CASES, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) cases: u64,
     /// Run only these stages.
@@ -49,10 +49,17 @@ struct Stage {
     run: fn(&Context<'_>) -> Result<Ran>,
 }
 
-const STAGES: [Stage; 2] = [Stage { name: "fuzz", run: fuzz::run }, Stage { name: "properties", run: properties }];
+const STAGES: [Stage; 3] = [
+    Stage { name: "fuzz", run: fuzz::run },
+    Stage { name: "properties", run: |context| rounds(context, PROPERTIES) },
+    Stage { name: "kills", run: |context| rounds(context, KILLS) },
+];
 
 /// The property tests, by a part of their names.
 const PROPERTIES: &str = "model";
+
+/// The tests that kill the program at random moments.
+const KILLS: &str = "kills";
 
 /// The variable that tells those tests how many cases to go through.
 const ROUNDS: &str = "CONNECTOR_TEST_ROUNDS";
@@ -88,8 +95,8 @@ pub(crate) fn run(root: &Path, route: Route, options: &Options) -> Result<()> {
     if failed.is_empty() { Ok(()) } else { bail!("found something in: {}", failed.join(", ")) }
 }
 
-/// The property tests with many more cases than `cargo xtask test` gives them.
-fn properties(context: &Context<'_>) -> Result<Ran> {
+/// Tests with random cases, with many more of them than `cargo xtask test` gives them.
+fn rounds(context: &Context<'_>, name: &str) -> Result<Ran> {
     components::build(context.root, &components::GUESTS, context.route)?;
     // Other cases than last time, unless somebody wants to see some again.
     let clock = UNIX_EPOCH.elapsed().unwrap_or_default().as_millis() % 1_000_000_000;
@@ -97,12 +104,12 @@ fn properties(context: &Context<'_>) -> Result<Ran> {
     let tests = |last: &[&str]| {
         let mut cargo = process::cargo();
         cargo.current_dir(context.root).env(ROUNDS, context.options.cases.to_string()).env(SEED, &seed);
-        cargo.args(["test", "--workspace", "--test", "promises", "--", PROPERTIES]).args(last);
+        cargo.args(["test", "--workspace", "--test", "promises", "--", name]).args(last);
         cargo
     };
     let list = process::capture(&mut tests(&["--list", "--format", "terse"]), fuzz::MOST_BUILD)?;
     if !names_a_test(&list) {
-        bail!("no test has `{PROPERTIES}` in its name: nothing would be tested");
+        bail!("no test has `{name}` in its name: nothing would be tested");
     }
     process::show(&mut tests(&["--nocapture"]))?;
     Ok(Ran::Yes)

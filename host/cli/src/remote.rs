@@ -50,9 +50,9 @@ pub(crate) fn failure(error: &Error) -> Failure {
     // What this program's user can do about findings that the connector can only name.
     match (error.code.as_deref(), error.retry) {
         (Some("origin-not-granted"), _) => failure
-            .hint("grant the origin: `grant = [\"https://host:port\"]` in connections.toml, or --grant when adding"),
+            .hint("grant the origin: `connector connection edit NAME --grant https://host:port`"),
         (Some("untrusted-certificate"), _) => {
-            failure.hint("trust its authority: `ca-file = \"ca.pem\"` in connections.toml, or --ca-file when adding")
+            failure.hint("trust its authority: `connector connection edit NAME --ca-file ca.pem`")
         }
         (_, Retry::After(ms)) if error.kind == ErrorKind::RateLimited => {
             failure.hint(format!("nothing was done; try again in {}", seconds(ms)))

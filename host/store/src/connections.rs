@@ -180,6 +180,9 @@ impl Store {
         for (saved, _) in all {
             named(&saved.name)?;
         }
+        if all.iter().any(|(_, secrets)| !secrets.is_empty()) {
+            self.look_ahead();
+        }
         self.change(|transaction| {
             for (saved, secrets) in all {
                 let id = write(transaction, saved)?;

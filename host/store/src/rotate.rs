@@ -39,6 +39,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Key`] if the old key is not there or the new one cannot be kept. Then all is as before.
     pub fn rotate_key(&self, to: NewKey) -> Result<Rotated, StoreError> {
+        self.look_ahead();
         self.change(|transaction| {
             let before = transaction.query_row("SELECT key FROM store", [], |row| row.get::<_, Option<String>>(0))?;
             let hidden: Vec<_> = read_all(transaction)?.into_iter().filter(|variable| variable.hidden()).collect();

@@ -89,6 +89,16 @@ impl Store {
         Ok(Secret::new(value.as_str()))
     }
 
+    /// Looks for the present key before a change that will need it: a keyring may wait for a person, and meanwhile others may
+    /// change the file. If it is not found, the change will say so.
+    pub(crate) fn look_ahead(&self) {
+        let sql = "SELECT key FROM store";
+        let present = self.database.read(|c| c.query_row(sql, [], |row| row.get::<_, Option<String>>(0)));
+        if let Ok(Some(fingerprint)) = present {
+            drop(self.key(&fingerprint));
+        }
+    }
+
     /// The key with this fingerprint; looks for it only once.
     pub(crate) fn key(&self, fingerprint: &str) -> Result<Key, KeyError> {
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);

@@ -100,6 +100,9 @@ impl Store {
     /// [`StoreError::Key`] if it is hidden and there is no key.
     pub fn set(&self, new: &NewVariable<'_>) -> Result<(), StoreError> {
         let (connection, environment) = (new.connection.map(|kept| kept.id), new.environment.unwrap_or_default());
+        if new.hidden {
+            self.look_ahead();
+        }
         self.change(|transaction| {
             // Hidden in one environment, hidden in all: the same secret under another roof.
             let sql = "SELECT count(sealed) > 0 FROM variable WHERE name = ?1 AND connection IS ?2";

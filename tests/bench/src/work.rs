@@ -45,6 +45,7 @@ impl Bench {
                 command.env_remove(name);
             }
         }
+        command.env("XDG_CONFIG_HOME", self.folder.join("user"));
         command.arg("--project").arg(self.folder.join("project")).arg("--cache-dir").arg(self.cache()).arg("--quiet");
         command
     }

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use bigcommerce_emulator::{Config, Emulator, Fault};
@@ -24,6 +24,14 @@ pub fn component(name: &str) -> Vec<u8> {
     let path = root().join(format!("target/components/{name}.wasm"));
     std::fs::read(&path)
         .unwrap_or_else(|error| panic!("{}: {error}; run `cargo xtask components` first", path.display()))
+}
+
+/// The binary `connector`, which a run of all tests builds beside this one.
+pub fn binary() -> PathBuf {
+    let tests = std::env::current_exe().unwrap();
+    let path = tests.parent().and_then(Path::parent).unwrap().join("connector");
+    assert!(path.is_file(), "{} is missing: build it with `cargo build --workspace`", path.display());
+    path
 }
 
 /// A host with the project's compile cache.

@@ -137,6 +137,18 @@ pub enum KeyError {
     TooLong,
 }
 
+impl KeyError {
+    /// What is wrong, for a reader who knows where.
+    fn without_place(self) -> String {
+        match self {
+            Self::File { source, .. } => source.to_string(),
+            Self::Keyring(reason) => reason,
+            Self::NoKey { .. } => "something that is no key".to_owned(),
+            other => other.to_string(),
+        }
+    }
+}
+
 impl KeySources {
     /// The key with this fingerprint.
     pub(crate) fn find(&self, store: &str, fingerprint: &str) -> Result<Key, KeyError> {
@@ -155,23 +167,22 @@ impl KeySources {
             }
         };
         let environment = match &self.environment {
-            Some(text) => list(text.reveal()).ok_or_else(|| "something that is no key".to_owned()),
+            Some(text) => {
+                list(text.reveal()).ok_or_else(|| KeyError::NoKey { place: ENVIRONMENT.to_owned() }.without_place())
+            }
             None => Err("not set".to_owned()),
         };
         if let Some(key) = among(ENVIRONMENT.to_owned(), environment) {
             return Ok(key);
         }
         for path in self.files(store) {
-            let keys = file::read(&path).map_err(|error| match error {
-                KeyError::File { source, .. } => source.to_string(),
-                other => other.to_string(),
-            });
+            let keys = file::read(&path).map_err(KeyError::without_place);
             if let Some(key) = among(path.display().to_string(), keys) {
                 return Ok(key);
             }
         }
         if self.keyring
-            && let Some(key) = among(keyring::PLACE.to_owned(), keyring::read(store).map_err(|e| e.to_string()))
+            && let Some(key) = among(keyring::PLACE.to_owned(), keyring::read(store).map_err(KeyError::without_place))
         {
             return Ok(key);
         }

@@ -3,6 +3,7 @@
 
 mod connections;
 mod keys;
+mod many;
 mod variables;
 
 use std::path::PathBuf;

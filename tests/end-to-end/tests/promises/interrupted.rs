@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -28,6 +28,8 @@ impl Project {
             project.store.store_hash()
         );
         std::fs::write(project.path("connections.toml"), settings).unwrap();
+        let imported = project.run(&["connection", "import", "connections.toml"]);
+        assert!(imported.status.success(), "{}", String::from_utf8_lossy(&imported.stderr));
         project
     }
 
@@ -46,12 +48,10 @@ impl Project {
     }
 
     fn start(&self, arguments: &[&str]) -> Child {
-        let tests = std::env::current_exe().unwrap();
-        let binary = tests.parent().and_then(Path::parent).unwrap().join("connector");
-        assert!(binary.is_file(), "{} is missing: build it with `cargo build --workspace`", binary.display());
-        let mut command = Command::new(binary);
+        let mut command = Command::new(end_to_end::binary());
         command.args(arguments).current_dir(self.folder.path());
         command.env("CONNECTOR_CACHE_DIR", end_to_end::root().join("target/compile-cache"));
+        command.env("XDG_CONFIG_HOME", self.path("user"));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 

@@ -12,6 +12,7 @@ mod quota;
 mod reading;
 mod sent;
 mod settings;
+mod stored;
 mod sub_objects;
 mod swapping;
 mod writing;

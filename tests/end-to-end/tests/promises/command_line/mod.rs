@@ -14,8 +14,8 @@ use project::{Project, code, text};
 #[test]
 fn a_connection_is_saved_without_its_secret_and_tested() {
     let project = Project::new(Config::default());
-    let saved = project.read("connections.toml");
-    assert!(!saved.contains(project.store.token()), "{saved}");
+    let saved = std::fs::read(project.path("connector.db")).unwrap();
+    assert!(!text(&saved).contains(project.store.token()));
     let output = project.run(&["test", "store"]);
     assert_eq!(code(&output), 0, "{}", text(&output.stderr));
     for command in [

@@ -1,6 +1,5 @@
 //! A project folder with a connection to an emulated store, and the binary run in it.
 
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -11,14 +10,6 @@ use tempfile::TempDir;
 pub(super) struct Project {
     folder: TempDir,
     pub(super) store: Emulator,
-}
-
-/// The binary, which a run of all tests builds beside this one.
-fn binary() -> PathBuf {
-    let tests = std::env::current_exe().unwrap();
-    let path = tests.parent().and_then(Path::parent).unwrap().join("connector");
-    assert!(path.is_file(), "{} is missing: build it with `cargo build --workspace`", path.display());
-    path
 }
 
 impl Project {
@@ -45,11 +36,12 @@ impl Project {
     }
 
     pub(super) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(binary());
+        let mut command = Command::new(end_to_end::binary());
         command
             .args(arguments)
             .env("CONNECTOR_PROJECT", self.folder.path())
-            .env("CONNECTOR_CACHE_DIR", end_to_end::root().join("target/compile-cache"));
+            .env("CONNECTOR_CACHE_DIR", end_to_end::root().join("target/compile-cache"))
+            .env("XDG_CONFIG_HOME", self.folder.path().join("user"));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }

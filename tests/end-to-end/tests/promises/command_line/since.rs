@@ -36,11 +36,8 @@ fn a_state_file_makes_each_query_deliver_what_changed_since_the_last() {
     assert_eq!(code(&project.run(&["update", "store", "products", "--input", &change])), 0);
     // A query that fails moves nothing, and leaves the old output alone.
     let before = (project.read("state.json"), project.read("out.ndjson"));
-    let connections = project.read("connections.toml");
-    project.write(
-        "connections.toml",
-        connections.replace("[connections.store.settings]", "[connections.store.settings]\nretry_budget_ms = 0"),
-    );
+    let impatient = ["connection", "edit", "store", "--set", "retry_budget_ms=0"];
+    assert_eq!(code(&project.run(&impatient)), 0);
     project.store.switch(|switches| switches.suspended = true);
     assert_eq!(code(&project.run(&query)), 1);
     assert_eq!((project.read("state.json"), project.read("out.ndjson")), before);

@@ -1,0 +1,205 @@
+//! Planted secrets: whatever is run, no byte of its output and of the files that it leaves holds one of them, in any form.
+
+use std::path::Path;
+use std::process::Output;
+use std::time::Duration;
+
+use bigcommerce_emulator::{Config, Effect, Emulator, Fault, Token};
+use serde_json::json;
+
+use super::Folder;
+
+/// The access token, typed into the settings, and kept as a variable of the environment.
+const TOKEN: &str = "pl4nted-access-token/of+the=store";
+/// Hidden, with everything that is written otherwise in URLs and JSON.
+const HIDDEN: &str = "pl4nted-\"hidden\"-va\\lue&100%+x";
+/// Typed behind `--var`.
+const GLOBAL: &str = "pl4nted-global-value?of=one#run";
+
+/// What bytes hold a secret: plain, within JSON and URLs, in base64 with any number of bytes before it.
+fn forms(secret: &str) -> Vec<String> {
+    let escaped = json!(secret).to_string();
+    let percent = |keep: &str, upper: bool| -> String {
+        let byte = |b: u8| match b as char {
+            c if c.is_ascii_alphanumeric() || keep.contains(c) => c.to_string(),
+            _ if upper => format!("%{b:02X}"),
+            _ => format!("%{b:02x}"),
+        };
+        secret.bytes().map(byte).collect()
+    };
+    let mut forms = vec![secret.to_owned(), escaped.trim_matches('"').to_owned(), percent("-_.~", true)];
+    forms.extend([percent("-_.~", false), percent("-_.~/", true), percent("-_.~", true).replace("%20", "+")]);
+    forms.extend((0..3).flat_map(|before| {
+        let plain = within_base64(secret.as_bytes(), before);
+        [plain.replace('+', "-").replace('/', "_"), plain]
+    }));
+    forms
+}
+
+/// The characters of base64 that hold nothing but the secret, if so many bytes stand before it.
+fn within_base64(secret: &[u8], before: usize) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let bits: Vec<bool> = secret.iter().flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1 == 1)).collect();
+    // The first digit that begins within the secret.
+    let skipped = (6 - before * 8 % 6) % 6;
+    let digit = |six: &[bool]| DIGITS[six.iter().fold(0, |sum, bit| sum << 1 | usize::from(*bit))] as char;
+    bits[skipped..].chunks_exact(6).map(digit).collect()
+}
+
+/// What was written, by which command or into which file.
+struct Written(Vec<(String, Vec<u8>)>);
+
+impl Written {
+    fn output(&mut self, arguments: &[&str], output: &Output) {
+        self.0.push((format!("stdout of {arguments:?}"), output.stdout.clone()));
+        self.0.push((format!("stderr of {arguments:?}"), output.stderr.clone()));
+    }
+
+    fn files(&mut self, folder: &Path) {
+        for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+            if entry.path().is_dir() {
+                self.files(&entry.path());
+            } else {
+                self.0.push((entry.path().display().to_string(), std::fs::read(entry.path()).unwrap()));
+            }
+        }
+    }
+
+    fn holds_none_of(&self, secrets: &[&str]) {
+        let forms: Vec<String> = secrets.iter().flat_map(|secret| forms(secret)).collect();
+        for (name, bytes) in &self.0 {
+            let text = String::from_utf8_lossy(bytes);
+            if let Some(form) = forms.iter().find(|form| text.contains(form.as_str())) {
+                let at = text.find(form.as_str()).unwrap();
+                let around: String = text[..at].chars().rev().take(200).collect::<Vec<_>>().into_iter().rev().collect();
+                panic!("{name} holds {form:?} behind: {around}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_form_of_a_secret_is_found() {
+    use std::fmt::Write as _;
+    let mut texts = vec![HIDDEN.to_owned(), json!({ "x": format!("y{HIDDEN}z") }).to_string()];
+    texts.push("x=pl4nted-%22hidden%22-va%5Clue%26100%25%2Bx&y".to_owned());
+    // Base64 by another way: each byte in binary, then six bits at a time.
+    for before in 0..5 {
+        let bytes = [vec![b'x'; before], HIDDEN.as_bytes().to_vec(), b"yz".to_vec()].concat();
+        let mut bits = String::new();
+        bytes.iter().for_each(|byte| write!(bits, "{byte:08b}").unwrap());
+        let digits = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        let digit = |at: usize| digits[usize::from_str_radix(&bits[at * 6..at * 6 + 6], 2).unwrap()] as char;
+        texts.push((0..bits.len() / 6).map(digit).collect());
+    }
+    for text in texts {
+        assert!(forms(HIDDEN).iter().any(|form| text.contains(form.as_str())), "{text}");
+    }
+}
+
+/// Every command, those that fail among them.
+fn commands() -> Vec<Vec<&'static str>> {
+    let lines = "connection list|connection show shop|connection check|connection export|connection export --output shop.toml|\
+        connection edit shop --set page_size=100|connection edit shop --set page_size=none|connection copy shop copy|\
+        connection rename copy other|connection delete other|connection delete other --yes|\
+        connection import shop.toml|connection import shop.toml --replace|\
+        variables list|variables list --environment none|variables set note seen|variables unset note|variables unset note|\
+        variables rotate-key|variables rotate-key --keyring|\
+        test shop|test by-variable|test refused|test nobody|objects shop|describe shop products|describe shop nothing|\
+        query shop products --limit 3|query shop products --explain --where id>3|query by-variable products --limit 3|\
+        query shop customers --limit 3|query refused products|query shop products --output out.csv --limit 300|\
+        query shop products --since state.json --output out.ndjson|\
+        create shop products --input new.csv --outcomes made.ndjson|create shop products --input new.csv|\
+        update shop products --input change.ndjson|delete shop products --id 999999|resolve shop made.ndjson|\
+        qurey shop products";
+    lines.split('|').map(|line| line.split_whitespace().collect()).collect()
+}
+
+#[test]
+fn planted_secrets_appear_in_nothing_that_any_command_writes() {
+    let store = Emulator::launch(Config { tokens: vec![Token::all(TOKEN)], ..Config::default() }).unwrap();
+    let folder = Folder::new();
+    let url = store.base_url();
+    let settings = |token: &str| {
+        let set =
+            [format!("store_hash={}", store.store_hash()), format!("base_url={url}"), format!("access_token={token}")];
+        set.into_iter()
+            .flat_map(|set| ["--set".to_owned(), set])
+            .chain(["--grant".to_owned(), url.clone()])
+            .collect::<Vec<_>>()
+    };
+    let mut written = Written(Vec::new());
+    let mut run = |arguments: &[&str], stdin: &str, more: &[&str]| {
+        let all = [more, arguments].concat();
+        let mut command = folder.command(&all, stdin);
+        command.env("CONNECTOR_VAR_SHOP_TOKEN", TOKEN).env("CONNECTOR_VAR_UNUSED", HIDDEN);
+        if more.contains(&"-vv") {
+            command.env("RUST_LOG", "trace");
+        }
+        let output = command.output().unwrap();
+        println!("{all:?}: {}", output.status);
+        // What was on stdin was there before.
+        let _ = std::fs::remove_file(folder.path().join("stdin"));
+        written.output(&all, &output);
+        output.status.code()
+    };
+    let mut add = |name: &str, token: &str, stdin: &str| {
+        let settings = settings(token);
+        let arguments: Vec<&str> =
+            ["connection", "add", name].into_iter().chain(settings.iter().map(String::as_str)).collect();
+        assert_eq!(run(&arguments, stdin, &["--json", "-vv"]), Some(0), "{name}");
+    };
+    add("shop", TOKEN, "");
+    add("by-variable", "[shop_token]", "");
+    assert_eq!(run(&["variables", "set", "hidden", "--hidden"], HIDDEN, &["-vv"]), Some(0));
+    let client = ["connection", "edit", "shop", "--set", "client_id=[hidden]"];
+    assert_eq!(run(&client, "", &["-vv"]), Some(0));
+    let refused = settings("[hidden]");
+    let refused: Vec<&str> =
+        ["connection", "add", "refused"].into_iter().chain(refused.iter().map(String::as_str)).collect();
+    run(&refused, "", &["-vv"]);
+    folder.write("new.csv", "name,type,weight,price\nPlain,physical,1,2\n");
+    folder.write("change.ndjson", "{\"id\":999999,\"name\":\"x\"}\n");
+
+    // A store that says what it was told, in a body for each of these.
+    let echo =
+        json!({ "status": 422, "title": format!("token {TOKEN} and {HIDDEN}"), "errors": { "x": TOKEN } }).to_string();
+    let echoed = |status| Effect::Status {
+        status,
+        body: Some(("application/json", echo.clone())),
+        headers: Vec::new(),
+        quota_headers: true,
+    };
+    store.fault(Fault::on("*", "/v3/customers", echoed(422)).always());
+    store.fault(Fault::on("POST", "/v3/catalog/products", echoed(422)).always());
+    store.fault(Fault::on("PUT", "/v3/catalog/products", echoed(409)).always());
+    let mut codes = [0; 2];
+    let global = format!("global={GLOBAL}");
+    for (at, more) in [&[][..], &["--json"], &["-vv"], &["--json", "-vv", "--var", &global]].into_iter().enumerate() {
+        for command in commands() {
+            match run(&command, "", more) {
+                Some(0) => codes[0] += 1,
+                Some(1) => codes[1] += 1,
+                other => panic!("round {at}: {command:?} ended with {other:?}"),
+            }
+        }
+    }
+    assert!(codes[0] > 60 && codes[1] > 30, "most do their work, and many fail as they should: {codes:?}");
+    for after in [20, 60, 120, 200] {
+        for arguments in [
+            &["query", "shop", "products", "--output", "big.csv"][..],
+            &["connection", "edit", "shop", "--set", "page_size=50"],
+        ] {
+            let ended = crash_points::kill_after(&mut folder.command(arguments, ""), Duration::from_millis(after));
+            if let crash_points::Ended::Completed(output) = ended {
+                written.output(arguments, &output);
+            }
+        }
+    }
+    written.files(folder.path());
+    written.files(&end_to_end::root().join("target/compile-cache"));
+    assert!(written.0.iter().any(|(name, bytes)| name.ends_with("connector.db") && !bytes.is_empty()));
+    written.holds_none_of(&[TOKEN, HIDDEN, GLOBAL]);
+    let state = folder.state();
+    assert!(state.values().any(|value| value.contains(TOKEN)), "it was there all the time");
+}
