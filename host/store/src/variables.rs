@@ -105,7 +105,8 @@ impl Store {
         }
         self.change(|transaction| {
             // Hidden in one environment, hidden in all: the same secret under another roof.
-            let sql = "SELECT count(sealed) > 0 FROM variable WHERE name = ?1 AND connection IS ?2";
+            let sql =
+                "SELECT count(sealed) > 0 FROM variable WHERE name = ?1 AND ifnull(connection, 0) = ifnull(?2, 0)";
             let hidden = transaction.query_row(sql, params![new.name, connection], |row| row.get::<_, bool>(0))?;
             let variable = Stored {
                 id: 0,
@@ -152,7 +153,8 @@ impl Store {
     /// [`StoreError::Database`].
     pub fn unset(&self, name: &str, connection: Option<Kept>, environment: Option<&str>) -> Result<bool, StoreError> {
         self.change(|transaction| {
-            let sql = "DELETE FROM variable WHERE name = ?1 AND connection IS ?2 AND environment = ?3";
+            let sql =
+                "DELETE FROM variable WHERE name = ?1 AND ifnull(connection, 0) = ifnull(?2, 0) AND environment = ?3";
             let of = connection.map(|kept| kept.id);
             Ok(transaction.execute(sql, params![name, of, environment.unwrap_or_default()])? > 0)
         })
@@ -167,7 +169,7 @@ impl Store {
         let of = connection.map(|kept| kept.id);
         Ok(self.database.read(|connection| {
             let mut select = connection
-                .prepare(&format!("{SELECT} WHERE variable.name = ?1 AND (connection IS NULL OR connection = ?2)"))?;
+                .prepare(&format!("{SELECT} WHERE variable.name = ?1 AND ifnull(connection, 0) IN (0, ?2)"))?;
             select.query_map(params![name, of], read)?.collect()
         })?)
     }

@@ -23,6 +23,14 @@ pub(super) struct Edit {
     pub(super) no_ca_file: bool,
 }
 
+impl Edit {
+    fn is_empty(&self) -> bool {
+        let Changes { set, grants, ca_file } = &self.changes;
+        let lists = [set, grants, &self.unset, &self.revoke];
+        lists.iter().all(|list| list.is_empty()) && ca_file.is_none() && !self.no_ca_file
+    }
+}
+
 pub(super) async fn add(session: &Session, name: &str, changes: &Changes, replace: bool) -> Result<()> {
     connector_store::check_name(name).map_err(|reason| bad_name(name, reason))?;
     let loaded = session.connector().await?;
@@ -56,12 +64,9 @@ pub(super) async fn add(session: &Session, name: &str, changes: &Changes, replac
 }
 
 pub(super) async fn edit(session: &Session, name: &str, edit: &Edit) -> Result<()> {
-    let Edit { changes, unset, revoke, no_ca_file } = edit;
-    if changes.set.is_empty() && changes.grants.is_empty() && changes.ca_file.is_none() && !no_ca_file {
-        if unset.is_empty() && revoke.is_empty() {
-            let failure = Failure::new("there is nothing to change");
-            return Err(failure.hint("say what with --set, --unset, --grant, --revoke or --ca-file").into());
-        }
+    if edit.is_empty() {
+        let failure = Failure::new("there is nothing to change");
+        return Err(failure.hint("say what with --set, --unset, --grant, --revoke or --ca-file").into());
     }
     // A mistake in the name is told before the connector is loaded.
     session.project.connection(name)?;
@@ -70,8 +75,8 @@ pub(super) async fn edit(session: &Session, name: &str, edit: &Edit) -> Result<(
     let store = session.project.made_store()?;
     for _ in 0..ATTEMPTS {
         let mut saved = session.project.connection(name)?;
-        take_away(&mut saved, unset, revoke, *no_ca_file)?;
-        let secrets = apply(session, &mut saved, changes, &schema)?;
+        take_away(&mut saved, edit)?;
+        let secrets = apply(session, &mut saved, &edit.changes, &schema)?;
         open(session, &loaded, &saved, &secrets).await?;
         let kept = [(saved, secrets)];
         match store.save(&kept) {
@@ -87,16 +92,16 @@ pub(super) async fn edit(session: &Session, name: &str, edit: &Edit) -> Result<(
     Err(failed(&StoreError::ChangedMeanwhile(name.to_owned())).into())
 }
 
-fn take_away(saved: &mut Saved, unset: &[String], revoke: &[String], no_ca_file: bool) -> Result<()> {
+fn take_away(saved: &mut Saved, edit: &Edit) -> Result<()> {
     let mut failures = Vec::new();
-    for key in unset {
+    for key in &edit.unset {
         if saved.settings.remove(key).is_none() {
             let failure = Failure::new(format!("the connection `{}` has no setting `{key}`", saved.name));
             let hint = suggest(key, saved.settings.keys().map(String::as_str));
             failures.push(Failure { hint, ..failure });
         }
     }
-    for text in revoke {
+    for text in &edit.revoke {
         let before = saved.grants.len();
         let origin = text.parse::<Origin>().ok();
         saved.grants.retain(|granted| Some(granted) != origin.as_ref());
@@ -104,7 +109,7 @@ fn take_away(saved: &mut Saved, unset: &[String], revoke: &[String], no_ca_file:
             failures.push(Failure::new(format!("the connection `{}` has no grant for `{text}`", saved.name)));
         }
     }
-    if no_ca_file {
+    if edit.no_ca_file {
         saved.ca_file = None;
     }
     Failures::check(failures)
