@@ -49,8 +49,9 @@ pub(crate) fn failure(error: &Error) -> Failure {
     }
     // What this program's user can do about findings that the connector can only name.
     match (error.code.as_deref(), error.retry) {
-        (Some("origin-not-granted"), _) => failure
-            .hint("grant the origin: `connector connection edit NAME --grant https://host:port`"),
+        (Some("origin-not-granted"), _) => {
+            failure.hint("grant the origin: `connector connection edit NAME --grant https://host:port`")
+        }
         (Some("untrusted-certificate"), _) => {
             failure.hint("trust its authority: `connector connection edit NAME --ca-file ca.pem`")
         }
