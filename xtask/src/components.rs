@@ -36,9 +36,10 @@ pub(crate) struct Guest {
 }
 
 /// Every guest.
-pub(crate) const GUESTS: [Guest; 2] = [
+pub(crate) const GUESTS: [Guest; 3] = [
     Guest { name: "bigcommerce", package: "connector-bigcommerce" },
     Guest { name: "fixed", package: "connector-fixed" },
+    Guest { name: "hostile", package: "connector-hostile" },
 ];
 
 impl Guest {
@@ -183,7 +184,7 @@ mod tests {
         let one = select(&["fixed".to_owned()]).unwrap();
         assert_eq!(one.iter().map(|guest| guest.package).collect::<Vec<_>>(), ["connector-fixed"]);
         let error = select(&["fixd".to_owned()]).unwrap_err().to_string();
-        assert!(error.contains("fixd") && error.contains("bigcommerce, fixed"), "{error}");
+        assert!(error.contains("fixd") && error.contains("bigcommerce, fixed, hostile"), "{error}");
     }
 
     #[test]

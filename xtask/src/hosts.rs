@@ -64,23 +64,27 @@ pub(crate) fn python(root: &Path) -> Result<Ran> {
     }
     let (sources, folder) = (root.join("tests/hosts/python"), root.join("target/python"));
     let requirements = sources.join("requirements.txt");
-    let installed = install(&folder, &requirements, || {
-        let mut pip = Command::new("python3");
-        pip.args(["-m", "pip", "install", "--quiet", "--retries", "1", "--upgrade", "--target"])
-            .arg(&folder)
-            .arg("-r")
-            .arg(&requirements);
-        pip
-    })?;
-    if let Installed::No(why) = installed {
+    if let Installed::No(why) = install_from_pypi(&folder, &requirements)? {
         return Ok(Ran::Skipped(format!("pip cannot install the packages: {why}")));
     }
     // The compiled form of the script would land in the sources.
     run(Command::new("python3").arg("-B").arg(sources.join("fixed.py")).env("PYTHONPATH", &folder), root)
 }
 
+/// Installs packages from PyPI into a folder, unless they are there already.
+pub(crate) fn install_from_pypi(folder: &Path, requirements: &Path) -> Result<Installed> {
+    install(folder, requirements, || {
+        let mut pip = Command::new("python3");
+        pip.args(["-m", "pip", "install", "--quiet", "--retries", "1", "--upgrade", "--target"])
+            .arg(folder)
+            .arg("-r")
+            .arg(requirements);
+        pip
+    })
+}
+
 /// Why the host cannot run here: the first of these commands that does not work.
-fn missing(commands: &[&[&str]]) -> Option<String> {
+pub(crate) fn missing(commands: &[&[&str]]) -> Option<String> {
     commands.iter().find_map(|words| {
         let (program, arguments) = words.split_first()?;
         if process::capture(Command::new(program).args(arguments), ASK_LIMIT).is_ok() {
@@ -103,7 +107,7 @@ fn too_old(version: &str) -> Option<String> {
 
 /// Whether packages are there.
 #[derive(Debug, PartialEq, Eq)]
-enum Installed {
+pub(crate) enum Installed {
     Yes,
     /// The installer failed, for this reason: mostly, the registry is out of reach.
     No(String),
@@ -133,7 +137,8 @@ fn in_short(output: &str) -> String {
     errors.chain(output.lines()).next().unwrap_or_default().to_owned()
 }
 
-fn copy(from: &Path, to: &Path) -> Result<()> {
+/// Copies a file, unless it is there already.
+pub(crate) fn copy(from: &Path, to: &Path) -> Result<()> {
     let bytes = std::fs::read(from).with_context(|| format!("cannot read {}", from.display()))?;
     files::write_if_changed(to, &bytes)?;
     Ok(())

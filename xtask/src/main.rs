@@ -10,6 +10,7 @@ mod demo;
 mod dependencies;
 mod facts;
 mod files;
+mod foreign;
 mod fuzz;
 mod hosts;
 mod process;
@@ -64,6 +65,8 @@ enum Task {
     Servers,
     /// Run the component in Node and in Python.
     Hosts,
+    /// Make a connector in Python, and run it in the host.
+    Guests,
     /// Do the main job on an emulated store.
     Demo,
     /// Run what CI runs.
@@ -115,6 +118,12 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
             Ok(())
         }
         Task::Servers => servers::fetch(&root),
+        Task::Guests => {
+            if let Ran::Skipped(reason) = foreign::run(&root)? {
+                eprintln!("skipped: {reason}");
+            }
+            Ok(())
+        }
         Task::Demo => demo::run(&root, arguments.wasm_std),
         Task::Test => test::run(&root, arguments.wasm_std),
         Task::Deny => dependencies::deny(&root),

@@ -98,3 +98,31 @@ fn every_variable_of_the_environment_is_told() {
     let told: BTreeSet<&str> = rows.map_while(|row| Some(row.strip_prefix("| `")?.split_once('`')?.0)).collect();
     assert_eq!(told, wanted);
 }
+
+#[test]
+fn every_test_that_the_book_names_for_an_attack_is_there() {
+    let page = read("docs/security.md");
+    let rows = page
+        .lines()
+        .skip_while(|line| !line.starts_with("| attack |"))
+        .skip(2)
+        .take_while(|line| line.starts_with('|'));
+    let mut sources = String::new();
+    for folder in ["host/embed/tests/it/hostile", "tests/end-to-end/tests/promises"] {
+        for entry in std::fs::read_dir(crate::workspace().join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == "rs") {
+                sources.push_str(&std::fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+    let mut named = 0;
+    for row in rows {
+        let tests = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
+        for test in tests.split(", ").map(|test| test.trim_matches('`')) {
+            assert!(sources.contains(&format!("async fn {test}() {{")), "there is no test `{test}`: {row}");
+            named += 1;
+        }
+    }
+    assert!(named > 30, "{named}");
+}

@@ -72,8 +72,16 @@ pub(crate) fn ended(ended: &Ended) -> Failure {
     match ended.cause {
         Cause::Trap(_)
         | Cause::Memory(_)
+        | Cause::Tables(_)
+        | Cause::Resources(_)
+        | Cause::Stack(_)
+        | Cause::Answer(_)
+        | Cause::Headers(_)
         | Cause::ComputeTime(_)
         | Cause::Outcomes { .. }
+        | Cause::Malformed(_)
+        | Cause::Cursor
+        | Cause::Exit(_)
         | Cause::Quota { .. }
         | Cause::Instance(_) => {
             failure.blame = Blame::Defect;

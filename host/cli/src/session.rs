@@ -108,6 +108,7 @@ impl Session {
             // Address space set aside pays off with many instances, not with one.
             pooling: self.activities.is_some(),
             observer: self.observer.clone(),
+            ..HostConfig::default()
         };
         let host = Host::new(config).map_err(|e| Failure::defect("cannot start").causes_of(&e))?;
         let connector = host.load(&bytes).await.map_err(|e| remote::load_failed(&source, &e))?;

@@ -9,10 +9,11 @@ use tokio::task::JoinHandle;
 use tracing::{Instrument as _, field};
 use wasmtime::Store;
 
+use crate::answer::{Asked, Reply};
 use crate::connector::Connector;
+use crate::contract::worlds::{Answer, Exports};
 use crate::contract::{
-    Error, ErrorKind, Guest, Identity, ObjectInfo, ObjectSchema, Outcome, Page, Plan, QueryRequest, WriteRequest,
-    WrittenBy,
+    Error, ErrorKind, Identity, ObjectInfo, ObjectSchema, Outcome, Page, Plan, QueryRequest, WriteRequest, WrittenBy,
 };
 use crate::deployment::{Lease, Version};
 use crate::error::{CallError, Cause, Effect};
@@ -74,12 +75,10 @@ impl Activity {
         self.version.is_replaced()
     }
 
-    async fn call<T: Answer + Send + 'static>(
+    async fn call<T: Reply + Send + 'static>(
         &mut self,
         call: Call,
-        function: impl for<'a> FnOnce(&'a mut Store<State>, &'a Guest) -> BoxFuture<'a, wasmtime::Result<Result<T, Error>>>
-        + Send
-        + 'static,
+        function: impl for<'a> FnOnce(&'a mut Store<State>, &'a dyn Exports) -> Answer<'a, T> + Send + 'static,
     ) -> Result<T, CallError> {
         let (mut reply, answer) = oneshot::channel();
         let begun = Arc::new(AtomicBool::new(false));
@@ -99,11 +98,7 @@ impl Activity {
                 begins.store(true, Ordering::Release);
                 live.state().works_on(call.object.clone());
                 let under_way = Underway::begin(&context, &version, call.name, call.object.clone());
-                let answer = live
-                    .run(call.name, call.effect, reply.closed(), |store, instance| {
-                        function(store, instance.ipaas_connector_connection())
-                    })
-                    .await;
+                let answer = live.run(call.name, call.effect, reply.closed(), function).await;
                 let answer = answer.map_err(CallError::from).and_then(|answer| call.judge(answer, live));
                 under_way.end(call.tally(&answer), answer.as_ref().err());
                 let usable = !matches!(answer, Err(CallError::Ended(_)));
@@ -132,7 +127,7 @@ impl Activity {
     /// # Errors
     /// [`CallError`].
     pub async fn test(&mut self) -> Result<Identity, CallError> {
-        self.call(Call::read("test"), |store, guest| Box::pin(guest.call_test(store))).await
+        self.call(Call::read("test"), |store, exports| exports.test(store)).await
     }
 
     /// See [`crate::Connection::list_objects`].
@@ -140,7 +135,7 @@ impl Activity {
     /// # Errors
     /// [`CallError`].
     pub async fn list_objects(&mut self) -> Result<Vec<ObjectInfo>, CallError> {
-        self.call(Call::read("list-objects"), |store, guest| Box::pin(guest.call_list_objects(store))).await
+        self.call(Call::read("list-objects"), |store, exports| exports.list_objects(store)).await
     }
 
     /// See [`crate::Connection::describe_object`].
@@ -149,10 +144,8 @@ impl Activity {
     /// [`CallError`].
     pub async fn describe_object(&mut self, name: &str) -> Result<ObjectSchema, CallError> {
         let name = name.to_owned();
-        self.call(Call::read("describe-object").of(&name), move |store, guest| {
-            Box::pin(async move { guest.call_describe_object(store, &name).await })
-        })
-        .await
+        let call = Call::read("describe-object").of(&name);
+        self.call(call, move |store, exports| exports.describe_object(store, name)).await
     }
 
     /// One page of a query; for the next, pass [`Page::next`] as [`QueryRequest::cursor`], to this or any other activity.
@@ -160,11 +153,9 @@ impl Activity {
     /// # Errors
     /// [`CallError`].
     pub async fn query(&mut self, request: &QueryRequest) -> Result<Page, CallError> {
-        let request = request.clone();
-        self.call(Call::read("query").of(&request.object), move |store, guest| {
-            Box::pin(async move { guest.call_query(store, &request).await })
-        })
-        .await
+        let (request, cursor) = (request.clone(), request.cursor.clone());
+        let call = Call { asked: Asked::Page { cursor }, ..Call::read("query").of(&request.object) };
+        self.call(call, move |store, exports| exports.query(store, request)).await
     }
 
     /// See [`crate::Connection::explain`].
@@ -173,10 +164,8 @@ impl Activity {
     /// [`CallError`].
     pub async fn explain(&mut self, request: &QueryRequest) -> Result<Plan, CallError> {
         let request = request.clone();
-        self.call(Call::read("explain").of(&request.object), move |store, guest| {
-            Box::pin(async move { guest.call_explain(store, &request).await })
-        })
-        .await
+        let call = Call::read("explain").of(&request.object);
+        self.call(call, move |store, exports| exports.explain(store, request)).await
     }
 
     /// Creates records: one outcome per record, in order. Pass moderate batches and note them before the call, because
@@ -187,10 +176,7 @@ impl Activity {
     /// [`CallError`].
     pub async fn create(&mut self, request: &WriteRequest) -> Result<Vec<Outcome>, CallError> {
         let request = request.clone();
-        self.call(Call::write("create", &request), move |store, guest| {
-            Box::pin(async move { guest.call_create(store, &request).await })
-        })
-        .await
+        self.call(Call::write("create", &request), move |store, exports| exports.create(store, request)).await
     }
 
     /// Updates records; outcomes and errors as for [`Activity::create`].
@@ -199,10 +185,7 @@ impl Activity {
     /// [`CallError`].
     pub async fn update(&mut self, request: &WriteRequest) -> Result<Vec<Outcome>, CallError> {
         let request = request.clone();
-        self.call(Call::write("update", &request), move |store, guest| {
-            Box::pin(async move { guest.call_update(store, &request).await })
-        })
-        .await
+        self.call(Call::write("update", &request), move |store, exports| exports.update(store, request)).await
     }
 
     /// Deletes the records that are named; outcomes and errors as for [`Activity::create`].
@@ -211,10 +194,7 @@ impl Activity {
     /// [`CallError`].
     pub async fn delete(&mut self, request: &WriteRequest) -> Result<Vec<Outcome>, CallError> {
         let request = request.clone();
-        self.call(Call::write("delete", &request), move |store, guest| {
-            Box::pin(async move { guest.call_delete(store, &request).await })
-        })
-        .await
+        self.call(Call::write("delete", &request), move |store, exports| exports.delete(store, request)).await
     }
 
     /// Looks up what became of records whose outcome is unknown. Changes nothing.
@@ -224,10 +204,7 @@ impl Activity {
     pub async fn resolve(&mut self, written_by: WrittenBy, request: &WriteRequest) -> Result<Vec<Outcome>, CallError> {
         let request = request.clone();
         let call = Call { effect: Effect::Read, ..Call::write("resolve", &request) };
-        self.call(call, move |store, guest| {
-            Box::pin(async move { guest.call_resolve(store, written_by, &request).await })
-        })
-        .await
+        self.call(call, move |store, exports| exports.resolve(store, written_by, request)).await
     }
 
     /// A handle that ends this activity from elsewhere.
@@ -329,13 +306,13 @@ struct Call {
     object: Option<Arc<str>>,
     /// What it means for the remote if the host has to end it.
     effect: Effect,
-    /// How many outcomes the answer must hold.
-    records: Option<usize>,
+    /// What the answer must fit.
+    asked: Asked,
 }
 
 impl Call {
     fn read(name: &'static str) -> Self {
-        Self { name, object: None, effect: Effect::Read, records: None }
+        Self { name, object: None, effect: Effect::Read, asked: Asked::Other }
     }
 
     /// About this object.
@@ -346,12 +323,13 @@ impl Call {
     fn write(name: &'static str, request: &WriteRequest) -> Self {
         let effect = if request.validate_only { Effect::NothingSent } else { Effect::EveryRecordUnknown };
         let lines = request.records.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
-        Self { name, object: Some(request.object.as_str().into()), effect, records: Some(lines.count()) }
+        let asked = Asked::Outcomes { records: lines.count() };
+        Self { name, object: Some(request.object.as_str().into()), effect, asked }
     }
 
     /// What was read or written.
-    fn tally<T: Answer>(&self, answer: &Result<T, CallError>) -> Tally {
-        let records = self.records.unwrap_or_default() as u64;
+    fn tally<T: Reply>(&self, answer: &Result<T, CallError>) -> Tally {
+        let records = self.asked.records() as u64;
         match answer {
             Ok(answer) => answer.tally(),
             Err(CallError::Ended(ended)) if ended.effect == Effect::EveryRecordUnknown => {
@@ -362,20 +340,18 @@ impl Call {
     }
 
     /// What the caller gets to see of a connector's answer.
-    fn judge<T: Answer>(&self, answer: Result<T, Error>, live: &mut Live) -> Result<T, CallError> {
+    fn judge<T: Reply>(&self, answer: Result<T, Error>, live: &mut Live) -> Result<T, CallError> {
         match answer {
             Ok(mut answer) => {
-                if let (Some(records), Some(outcomes)) = (self.records, answer.outcomes())
-                    && records != outcomes
-                {
-                    // Outcomes belong to records by their place, and no place can be trusted now.
-                    return Err(live.ended(self.name, Cause::Outcomes { records, outcomes }, self.effect).into());
+                // Nobody can tell what is right about an answer that is wrong in one thing.
+                if let Err(cause) = answer.check(&self.asked, &mut live.trail) {
+                    return Err(live.ended(self.name, cause, self.effect).into());
                 }
                 if let Some(reason) = live.state().refusal() {
                     answer.errors(&mut |error| explain(error, &reason));
                 }
-                let redactor = live.state().redactor();
-                answer.clean(&mut |text| redactor.clean(text));
+                let log = live.state().log();
+                answer.texts(&mut |text| log.clean(text));
                 Ok(answer)
             }
             Err(mut error) => match live.stopped() {
@@ -388,7 +364,8 @@ impl Call {
                     if let Some(reason) = live.state().refusal() {
                         explain(&mut error, &reason);
                     }
-                    live.state().redactor().clean(&mut error.message);
+                    let log = live.state().log();
+                    error.texts(&mut |text| log.clean(text));
                     Err(CallError::Connector(error))
                 }
             },
@@ -404,74 +381,3 @@ fn explain(error: &mut Error, reason: &str) {
         error.message = format!("{} (the host: {reason})", error.message);
     }
 }
-
-/// What calls answer.
-pub(crate) trait Answer {
-    /// Takes hidden values out of what is for people.
-    fn clean(&mut self, clean: &mut dyn FnMut(&mut String));
-
-    /// Calls `each` for every error that it holds.
-    fn errors(&mut self, each: &mut dyn FnMut(&mut Error)) {
-        let _ = each;
-    }
-
-    /// How many outcomes it holds, if that is what it is.
-    fn outcomes(&self) -> Option<usize> {
-        None
-    }
-
-    /// Records in it.
-    fn tally(&self) -> Tally {
-        Tally::default()
-    }
-}
-
-impl Answer for Identity {
-    fn clean(&mut self, clean: &mut dyn FnMut(&mut String)) {
-        clean(&mut self.account);
-        self.warnings.iter_mut().for_each(clean);
-    }
-}
-
-impl Answer for Vec<Outcome> {
-    fn outcomes(&self) -> Option<usize> {
-        Some(self.len())
-    }
-
-    fn tally(&self) -> Tally {
-        Tally::of_outcomes(self)
-    }
-
-    fn clean(&mut self, clean: &mut dyn FnMut(&mut String)) {
-        self.errors(&mut |error| clean(&mut error.message));
-    }
-
-    fn errors(&mut self, each: &mut dyn FnMut(&mut Error)) {
-        for outcome in self {
-            if let Outcome::Failed(error) | Outcome::Unknown(error) = outcome {
-                each(error);
-            }
-        }
-    }
-}
-
-impl Answer for Plan {
-    fn clean(&mut self, clean: &mut dyn FnMut(&mut String)) {
-        self.steps.iter_mut().for_each(clean);
-    }
-}
-
-/// Pages are data: they are not searched.
-impl Answer for Page {
-    fn clean(&mut self, _: &mut dyn FnMut(&mut String)) {}
-
-    fn tally(&self) -> Tally {
-        Tally { records: self.count.into(), ..Tally::default() }
-    }
-}
-
-/// Fixed: not searched.
-macro_rules! as_it_is {
-    ($($answer:ty),*) => { $(impl Answer for $answer { fn clean(&mut self, _: &mut dyn FnMut(&mut String)) {} })* };
-}
-as_it_is!(ObjectSchema, Vec<ObjectInfo>);

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use serde_json::Value;
 
 use crate::activity::{Activity, Canceller};
+use crate::answer::Reply;
 use crate::connector::Connector;
 use crate::contract::{Error, ErrorKind, Identity, ObjectInfo, ObjectSchema, Page, Plan, QueryRequest, Retry};
 use crate::deployment::Deployment;
@@ -177,12 +178,13 @@ impl Connection {
         let mut live = Live::new(connector.program(), &inner.context, canceller, "configure").await?;
         let settings = inner.settings.clone();
         let taken = live
-            .run("configure", Effect::NothingSent, std::future::pending(), move |store, instance| {
-                Box::pin(async move { instance.ipaas_connector_connection().call_configure(store, &settings).await })
+            .run("configure", Effect::NothingSent, std::future::pending(), move |store, exports| {
+                exports.configure(store, settings)
             })
             .await?;
         let mut errors = taken.err().unwrap_or_default();
-        errors.iter_mut().for_each(|error| live.state().redactor().clean(&mut error.message));
+        let log = live.state().log();
+        errors.texts(&mut |text| log.clean(text));
         errors.extend(self.addresses_outside_of_the_grants());
         if !errors.is_empty() {
             return Err(CallError::Settings(errors));

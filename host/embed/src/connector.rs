@@ -7,24 +7,18 @@ use wasmtime::component::{Component, types};
 
 use crate::activity::Canceller;
 use crate::cache::hex;
-use crate::contract::{Info, InstancePre};
+use crate::contract::Info;
+use crate::contract::worlds::{self, World};
 use crate::egress::Origin;
 use crate::engine::Runtime;
 use crate::error::{Effect, LoadError};
 use crate::instance::{Live, Program, in_short};
+use crate::sealed::SEALED;
 use crate::state::Context;
 
-/// The package that connectors are written against, and the version that this host serves.
-const PACKAGE: &str = "ipaas:connector";
-const VERSION: &str = "0.1.0";
-/// What a connector may import: names, and versions up to the part that must agree.
-const OFFERED: [&str; 12] = [
-    "ipaas:connector/control@0.1",
-    "ipaas:connector/logging@0.1",
-    "ipaas:connector/quota@0.1",
-    "ipaas:connector/transport@0.1",
-    "ipaas:connector/types@0.1",
-    "ipaas:connector/variables@0.1",
+/// What a connector may import besides the contract: names, and versions up to the part that must agree. The interfaces of [`SEALED`]
+/// come on top.
+const WASI: [&str; 6] = [
     "wasi:clocks/monotonic-clock@0.2",
     "wasi:http/outgoing-handler@0.2",
     "wasi:http/types@0.2",
@@ -32,6 +26,11 @@ const OFFERED: [&str; 12] = [
     "wasi:io/poll@0.2",
     "wasi:io/streams@0.2",
 ];
+
+/// Longest name and version of a connector, in bytes.
+const LONGEST_NAME: usize = 64;
+/// Longest title, in bytes.
+const LONGEST_TITLE: usize = 256;
 
 /// A connector that is checked and compiled. Cheap to clone.
 #[derive(Clone)]
@@ -76,6 +75,12 @@ impl Connector {
         &self.inner.exports
     }
 
+    /// Those of [`Connector::imports`] that lead nowhere: no arguments, environment, files or sockets; output goes to the log. Clocks and
+    /// randomness among them are real.
+    pub fn sealed_imports(&self) -> impl Iterator<Item = &str> {
+        self.imports().iter().map(String::as_str).filter(|name| SEALED.contains(&compatible(name)))
+    }
+
     pub(crate) fn asked(&self) -> &[Origin] {
         &self.inner.asked
     }
@@ -90,12 +95,11 @@ impl Connector {
         let (component, digest) = tokio::task::spawn_blocking(move || compile(&compiler, &bytes))
             .await
             .map_err(|error| LoadError::Corrupt(error.to_string()))??;
-        let (imports, exports) = check_interfaces(runtime, &component.component_type())?;
-        let pre = runtime.linker.instantiate_pre(&component).and_then(InstancePre::new);
-        let pre = pre.map_err(|error| LoadError::Interface(format!("{error:#}")))?;
+        let (world, imports, exports) = check_interfaces(runtime, &component.component_type())?;
+        let prepared = world.prepare(runtime.linker.instantiate_pre(&component), &imports)?;
         let nameless = Program {
             runtime: Arc::clone(runtime),
-            pre: pre.clone(),
+            prepared: Arc::clone(&prepared),
             name: "this component".to_owned(),
             version: String::new(),
         };
@@ -105,12 +109,20 @@ impl Connector {
             .iter()
             .map(|origin| origin.parse().map_err(|error| LoadError::Describe(format!("origins: {error}"))))
             .collect::<Result<_, _>>()?;
-        if info.name.is_empty() || info.version.is_empty() {
-            return Err(LoadError::Describe("name or version is missing".to_owned()));
-        }
+        check_info(&info).map_err(LoadError::Describe)?;
         let program =
-            Program { runtime: Arc::clone(runtime), pre, name: info.name.clone(), version: info.version.clone() };
-        Ok(Self { inner: Arc::new(Inner { program: Arc::new(program), info, asked, digest, imports, exports }) })
+            Program { runtime: Arc::clone(runtime), prepared, name: info.name.clone(), version: info.version.clone() };
+        let connector =
+            Self { inner: Arc::new(Inner { program: Arc::new(program), info, asked, digest, imports, exports }) };
+        let sealed: Vec<&str> = connector.sealed_imports().collect();
+        if !sealed.is_empty() {
+            let Info { name, version, .. } = connector.info();
+            tracing::info!(
+                target: "connector_host", connector = %name, %version, sealed = sealed.join(", "),
+                "what this connector imports beside the contract leads nowhere"
+            );
+        }
+        Ok(connector)
     }
 }
 
@@ -136,28 +148,39 @@ fn compile(runtime: &Runtime, wasm: &[u8]) -> Result<(Component, String), LoadEr
     Ok((component, digest))
 }
 
-/// Exports that make a connector, imports that can be served. Answers imports and exports.
-fn check_interfaces(runtime: &Runtime, component: &types::Component) -> Result<(Vec<String>, Vec<String>), LoadError> {
+/// Exports that make a connector, imports that can be served. Answers the world that they are of, imports and exports.
+fn check_interfaces(
+    runtime: &Runtime,
+    component: &types::Component,
+) -> Result<(&'static World, Vec<String>, Vec<String>), LoadError> {
     let mut exports: Vec<String> = component.exports(&runtime.engine).map(|(name, _)| name.to_owned()).collect();
     exports.sort();
-    for interface in ["metadata", "connection"] {
-        let supported = format!("{PACKAGE}/{interface}@{VERSION}");
-        let unversioned = format!("{PACKAGE}/{interface}");
-        let found = exports.iter().find(|export| export.split('@').next() == Some(&unversioned));
-        match found {
-            None => {
-                return Err(LoadError::NotAConnector { missing: supported, exports });
-            }
-            Some(found) if compatible(found) != compatible(&supported) => {
-                return Err(LoadError::WorldVersion { found: found.clone(), supported });
-            }
-            Some(_) => {}
-        }
-    }
+    let world = worlds::of(&exports)?;
     let mut imports: Vec<String> = component.imports(&runtime.engine).map(|(name, _)| name.to_owned()).collect();
     imports.sort();
-    let unknown: Vec<String> = imports.iter().filter(|name| !OFFERED.contains(&compatible(name))).cloned().collect();
-    if unknown.is_empty() { Ok((imports, exports)) } else { Err(LoadError::UnknownImports(unknown)) }
+    let offered =
+        |name: &str| world.offers(name) || WASI.contains(&compatible(name)) || SEALED.contains(&compatible(name));
+    let unknown: Vec<String> = imports.iter().filter(|name| !offered(name)).cloned().collect();
+    if unknown.is_empty() { Ok((world, imports, exports)) } else { Err(LoadError::UnknownImports(unknown)) }
+}
+
+/// What a connector says about itself stands in logs, file names and on terminals.
+fn check_info(info: &Info) -> Result<(), String> {
+    let Info { name, title, version, settings_schema, .. } = info;
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte);
+    if name.is_empty() || name.len() > LONGEST_NAME || !name.bytes().all(plain) {
+        return Err(format!("its name is not 1 to {LONGEST_NAME} lower-case letters, digits, `-`, `_` and `.`"));
+    }
+    if version.len() > LONGEST_NAME || version.parse::<semver::Version>().is_err() {
+        return Err("its version is not one like `1.2.3`".to_owned());
+    }
+    if title.len() > LONGEST_TITLE || title.contains(char::is_control) {
+        return Err(format!("its title is longer than {LONGEST_TITLE} bytes, or holds control characters"));
+    }
+    match serde_json::from_str::<serde_json::Value>(settings_schema) {
+        Ok(schema) if schema.is_object() => Ok(()),
+        _ => Err("its settings schema is not a JSON object".to_owned()),
+    }
 }
 
 /// `wasi:http/types@0.2.7` without what may differ: `wasi:http/types@0.2`.
@@ -170,9 +193,7 @@ async fn describe(program: Program) -> Result<Info, LoadError> {
     let told = |ended: crate::error::Ended| LoadError::Describe(ended.cause.to_string());
     let (program, context) = (Arc::new(program), Arc::new(Context::bare()));
     let mut live = Live::new(&program, &context, &Canceller::new(), "describe").await.map_err(told)?;
-    live.run("describe", Effect::NothingSent, std::future::pending(), |store, instance| {
-        Box::pin(instance.ipaas_connector_metadata().call_describe(store))
-    })
-    .await
-    .map_err(told)
+    live.run("describe", Effect::NothingSent, std::future::pending(), |store, exports| exports.describe(store))
+        .await
+        .map_err(told)
 }

@@ -15,7 +15,7 @@ use crate::deployment::Deployment;
 use crate::error::{Cause, HostError, LoadError, OpenError};
 use crate::observe::{HostStatus, Observer, Watch};
 use crate::quota::Registry;
-use crate::state::{State, link};
+use crate::state::{MOST_MEMORIES, MOST_MODULES, MOST_TABLE_ENTRIES, MOST_TABLES, State, link};
 use crate::ticker::Ticker;
 
 /// How a host is set up.
@@ -29,16 +29,18 @@ pub struct HostConfig {
     /// connector take a place, too, for moments. Who finds none waits a second, because who has just dropped an activity gives
     /// its place back a little later, and then gets [`Cause::Full`]. Default 512.
     pub activities: u32,
-    /// Whether room for instances is set aside in advance, which makes them faster to start; needs address space (4 GiB each), not
+    /// Whether room for instances is set aside in advance, which makes them faster to start; needs address space (8 GiB each), not
     /// memory. Where there is too little of it, instances are made on demand. Default true.
     pub pooling: bool,
+    /// Stack of one instance, in bytes. Default 512 KiB.
+    pub stack: usize,
     /// Is told of every call, request and swap. Default: nobody.
     pub observer: Option<Arc<dyn Observer>>,
 }
 
 impl Default for HostConfig {
     fn default() -> Self {
-        Self { cache_dir: None, activities: 512, pooling: true, observer: None }
+        Self { cache_dir: None, activities: 512, pooling: true, stack: 512 << 10, observer: None }
     }
 }
 
@@ -58,6 +60,7 @@ pub(crate) struct Runtime {
     pub(crate) linker: Linker<State>,
     pub(crate) ticker: Ticker,
     pub(crate) cache: Cache,
+    pub(crate) stack: usize,
     pub(crate) watch: Arc<Watch>,
     places: Arc<Semaphore>,
     activities: u32,
@@ -98,14 +101,15 @@ impl Host {
     /// [`HostError`] if this machine cannot run it.
     pub fn new(config: HostConfig) -> Result<Self, HostError> {
         let activities = config.activities.max(1);
-        let engine = config.pooling.then(|| Engine::new(&wasmtime_config(Some(activities))));
+        let engine = config.pooling.then(|| Engine::new(&wasmtime_config(Some(activities), config.stack)));
         let engine = match engine {
             Some(Ok(engine)) => engine,
             other => {
                 if let Some(Err(error)) = other {
                     tracing::warn!(target: "connector_host", %error, "no room to set aside for instances; making them on demand");
                 }
-                Engine::new(&wasmtime_config(None)).map_err(|error| HostError::Engine(format!("{error:#}")))?
+                Engine::new(&wasmtime_config(None, config.stack))
+                    .map_err(|error| HostError::Engine(format!("{error:#}")))?
             }
         };
         let mut linker = Linker::new(&engine);
@@ -115,7 +119,8 @@ impl Host {
         let places =
             Arc::new(Semaphore::new(usize::try_from(activities).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS)));
         let watch = Arc::new(Watch { observer: config.observer, ..Watch::default() });
-        let runtime = Runtime { engine, linker, ticker, cache, watch, places, activities };
+        let stack = config.stack;
+        let runtime = Runtime { engine, linker, ticker, cache, watch, stack, places, activities };
         Ok(Self { runtime: Arc::new(runtime), quotas: Arc::default() })
     }
 
@@ -153,21 +158,27 @@ impl Host {
     }
 }
 
+/// Stack that is left to the host's functions below the one of an instance.
+const HOST_STACK: usize = 1536 << 10;
+
 /// `pool`: instances to set aside room for.
-fn wasmtime_config(pool: Option<u32>) -> Config {
+fn wasmtime_config(pool: Option<u32>, stack: usize) -> Config {
     let mut config = Config::new();
     config.epoch_interruption(true);
+    config.max_wasm_stack(stack).async_stack_size(stack.saturating_add(HOST_STACK));
     // Connectors are stripped: addresses would name nothing, and make compiled files a third larger.
     config.generate_address_map(false);
     if let Some(instances) = pool {
         let mut pooling = PoolingAllocationConfig::default();
-        // One component holds its program and a few adapter modules, with a table each.
-        let parts = instances.saturating_mul(4);
+        // Enough for every component that may run at all, so that none takes another's place.
         pooling
             .total_component_instances(instances)
-            .total_core_instances(parts)
-            .total_memories(instances)
-            .total_tables(parts)
+            .total_core_instances(instances.saturating_mul(MOST_MODULES))
+            .total_memories(instances.saturating_mul(MOST_MEMORIES))
+            .total_tables(instances.saturating_mul(MOST_TABLES))
+            .max_memories_per_module(MOST_MEMORIES)
+            .max_tables_per_module(MOST_TABLES)
+            .table_elements(MOST_TABLE_ENTRIES)
             .total_stacks(instances)
             .linear_memory_keep_resident(KEPT_MEMORY)
             .table_keep_resident(KEPT_TABLE)

@@ -21,8 +21,9 @@ pub enum LoadError {
     /// The bytes are not WebAssembly.
     #[error("this is not a WebAssembly file: it does not begin with the bytes `\\0asm`")]
     NotWasm,
-    /// The bytes begin like WebAssembly and then make no sense: cut off, damaged, or of an unknown version.
-    #[error("this WebAssembly file is damaged or cut off: {0}")]
+    /// The bytes begin like WebAssembly and then make no sense: cut off, damaged, of an unknown version, or with larger tables and
+    /// more memories than this host has room for.
+    #[error("this WebAssembly file is damaged or cut off, or asks for more than this host has: {0}")]
     Corrupt(String),
     /// A core module, not a component.
     #[error(
@@ -38,12 +39,14 @@ pub enum LoadError {
         exports: Vec<String>,
     },
     /// A connector of a world that this host does not speak.
-    #[error("this connector is built for {found}, this host runs {supported}")]
+    #[error("this connector is built for {found}, this host runs {supported}: {way_out}")]
     WorldVersion {
-        /// The interface that it exports, with its version.
+        /// The package that it is written against, with its version.
         found: String,
-        /// The interface that this host knows.
+        /// The versions of it that this host serves.
         supported: String,
+        /// What to do about it.
+        way_out: &'static str,
     },
     /// The connector wants what this host does not offer.
     #[error("this connector imports what this host does not offer: {}", list(.0))]
@@ -153,8 +156,23 @@ pub enum Cause {
     #[error("crashed: {0}")]
     Trap(String),
     /// [`crate::Limits::memory`], in bytes.
-    #[error("needed more than its {} MiB of memory (limit `memory`)", .0 >> 20)]
+    #[error("needed more than its {} of memory (limit `memory`)", size(*.0))]
     Memory(usize),
+    /// [`crate::Limits::table_entries`].
+    #[error("needed more than {0} entries in its tables of functions (limit `table_entries`)")]
+    Tables(usize),
+    /// [`crate::Limits::resources`].
+    #[error("held more than {0} requests, streams, pollables and the like at once (limit `resources`)")]
+    Resources(usize),
+    /// [`crate::HostConfig::stack`], in bytes.
+    #[error("called itself too deeply for its {} of stack (`stack` of the host's configuration)", size(*.0))]
+    Stack(usize),
+    /// [`crate::Limits::answer_bytes`], in bytes.
+    #[error("handed over more than {} at once (limit `answer_bytes`)", size(*.0))]
+    Answer(usize),
+    /// [`crate::Limits::header_bytes`], in bytes.
+    #[error("made header fields of more than {} (limit `header_bytes`)", size(*.0))]
+    Headers(usize),
     /// [`crate::Limits::call_time`]. A write that came to an orderly end after it has outcomes instead.
     #[error("took longer than {} s (limit `call_time`)", .0.as_secs_f64())]
     CallTime(Duration),
@@ -162,7 +180,7 @@ pub enum Cause {
     #[error("was not started, because a call before it took longer than {} s (limit `call_time`)", .0.as_secs_f64())]
     LateBefore(Duration),
     /// [`crate::Limits::compute_time`].
-    #[error("computed for more than {} s without calling the host (limit `compute_time`)", .0.as_secs_f64())]
+    #[error("computed for more than {} s (limit `compute_time`)", .0.as_secs_f64())]
     ComputeTime(Duration),
     /// Cancelled, and not at an end after [`crate::Limits::cancel_grace`].
     #[error("was cancelled and did not end within {} s (limit `cancel_grace`)", .0.as_secs_f64())]
@@ -188,6 +206,15 @@ pub enum Cause {
         /// Outcomes of the answer.
         outcomes: usize,
     },
+    /// The answer is not what the contract says: what is wrong with it. A bug in the connector.
+    #[error("answered {0}")]
+    Malformed(String),
+    /// The answer to a query leads back to where the query has been. A bug in the connector.
+    #[error("answered a cursor that leads back to where it has been, so that the query would never end")]
+    Cursor,
+    /// The connector asked to end the process that it takes itself for, with this exit code.
+    #[error("ended itself with exit code {0}")]
+    Exit(i32),
     /// The connector draws on more allowances of its remote than one connection may, or gave one a longer name.
     #[error("used more than {buckets} quota buckets, or one whose name is longer than {name} bytes")]
     Quota {
@@ -210,6 +237,11 @@ impl Cause {
         match self {
             Self::Trap(_) => "trap",
             Self::Memory(_) => "memory",
+            Self::Tables(_) => "tables",
+            Self::Resources(_) => "resources",
+            Self::Stack(_) => "stack",
+            Self::Answer(_) => "answer",
+            Self::Headers(_) => "headers",
             Self::CallTime(_) => "call-time",
             Self::LateBefore(_) => "late-before",
             Self::ComputeTime(_) => "compute-time",
@@ -219,6 +251,9 @@ impl Cause {
             Self::Over => "over",
             Self::TornDown => "torn-down",
             Self::Outcomes { .. } => "outcomes",
+            Self::Malformed(_) => "malformed",
+            Self::Cursor => "cursor",
+            Self::Exit(_) => "exit",
             Self::Quota { .. } => "quota",
             Self::Full(_) => "full",
             Self::Instance(_) => "instance",
@@ -230,10 +265,18 @@ impl Cause {
         match self {
             Self::Trap(_)
             | Self::Memory(_)
+            | Self::Tables(_)
+            | Self::Resources(_)
+            | Self::Stack(_)
+            | Self::Answer(_)
+            | Self::Headers(_)
             | Self::CallTime(_)
             | Self::ComputeTime(_)
             | Self::CancelGrace(_)
             | Self::Outcomes { .. }
+            | Self::Malformed(_)
+            | Self::Cursor
+            | Self::Exit(_)
             | Self::Quota { .. }
             | Self::Instance(_) => true,
             Self::LateBefore(_) | Self::Cancelled | Self::Replaced | Self::Over | Self::TornDown | Self::Full(_) => {
@@ -321,6 +364,15 @@ impl Effect {
             Self::NothingSent | Self::Read => "",
             Self::EveryRecordUnknown => "; what became of its records is unknown",
         }
+    }
+}
+
+/// A number of bytes, for people.
+fn size(bytes: usize) -> String {
+    match bytes {
+        bytes if bytes >= 1 << 20 && bytes.is_multiple_of(1 << 20) => format!("{} MiB", bytes >> 20),
+        bytes if bytes.is_multiple_of(1 << 10) => format!("{} KiB", bytes >> 10),
+        bytes => format!("{bytes} bytes"),
     }
 }
 

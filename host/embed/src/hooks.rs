@@ -25,6 +25,8 @@ pub(crate) struct Network {
     pub(crate) keep: Keep,
     pub(crate) sender: Sender,
     longest: Timeouts,
+    header_fields: usize,
+    header_bytes: usize,
     /// Why the host itself last failed a request of the call: the codes of `wasi:http` have no room for it.
     reason: Arc<Mutex<Option<String>>>,
 }
@@ -42,6 +44,8 @@ impl Network {
                 first_byte: limits.first_byte_timeout,
                 between_bytes: limits.between_bytes_timeout,
             },
+            header_fields: limits.header_fields,
+            header_bytes: limits.header_bytes,
         }
     }
 
@@ -96,16 +100,22 @@ impl WasiHttpHooks for Network {
             }
             code(failure)
         };
+        let (fields, bytes) = (self.header_fields, self.header_bytes);
         let watched = Watched::new(self.sender.clone(), &request);
         let span = watched.span();
         let sending = async move {
             let sent = match transport {
+                _ if !within(request.headers(), fields, bytes) => Err(told(Failure::RequestHeadTooLarge(bytes))),
                 Some(transport) => {
                     let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
                     transport.send(request, timeouts, keep).await.map_err(&told)
                 }
                 None => Err(Error::HttpRequestDenied),
             };
+            let sent = sent.and_then(|answer| {
+                let small = within(answer.headers(), fields, bytes);
+                if small { Ok(answer) } else { Err(told(Failure::AnswerHeadTooLarge(bytes))) }
+            });
             match sent {
                 Ok(answer) => {
                     let answer = watched.answered(answer.map(|body| body.map_err(told)));
@@ -120,6 +130,12 @@ impl WasiHttpHooks for Network {
         };
         Box::new(sending.instrument(span))
     }
+}
+
+/// Whether header fields keep to the limits.
+fn within(headers: &http::HeaderMap, fields: usize, bytes: usize) -> bool {
+    let size = |(name, value): (&http::HeaderName, &http::HeaderValue)| name.as_str().len() + value.len();
+    headers.len() <= fields && headers.iter().map(size).sum::<usize>() <= bytes
 }
 
 /// The code that a connector sees. [`Failure`] says which codes prove that nothing was sent.
@@ -143,6 +159,8 @@ fn code(failure: Failure) -> Error {
         Failure::Denied(_) | Failure::ProxyDenied(_) => Error::HttpRequestDenied,
         Failure::AddressInvalid => Error::HttpRequestUriInvalid,
         Failure::RequestTooLarge(limit) => Error::HttpRequestBodySize(Some(limit)),
+        Failure::RequestHeadTooLarge(limit) => Error::HttpRequestHeaderSectionSize(u32::try_from(limit).ok()),
+        Failure::AnswerHeadTooLarge(limit) => Error::HttpResponseHeaderSectionSize(u32::try_from(limit).ok()),
         Failure::Terminated => Error::ConnectionTerminated,
         Failure::ReadTimeout => Error::ConnectionReadTimeout,
         Failure::WriteTimeout => Error::ConnectionWriteTimeout,
@@ -194,6 +212,15 @@ mod tests {
     }
 
     #[test]
+    fn header_fields_are_counted_and_measured() {
+        let mut headers = http::HeaderMap::new();
+        headers.append("a", http::HeaderValue::from_static("12345"));
+        headers.append("a", http::HeaderValue::from_static("67890"));
+        assert!(within(&headers, 2, 12));
+        assert!(!within(&headers, 1, 12) && !within(&headers, 2, 11));
+    }
+
+    #[test]
     fn a_code_proves_exactly_what_the_failure_proves() {
         let text = || "x".to_owned();
         for failure in [
@@ -215,6 +242,8 @@ mod tests {
             Failure::Denied(text()),
             Failure::AddressInvalid,
             Failure::RequestTooLarge(1),
+            Failure::RequestHeadTooLarge(1),
+            Failure::AnswerHeadTooLarge(1),
             Failure::Terminated,
             Failure::ReadTimeout,
             Failure::WriteTimeout,

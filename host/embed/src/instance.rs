@@ -6,10 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
-use wasmtime::Store;
+use wasmtime::component::ResourceTableError;
+use wasmtime::{Store, Trap};
+use wasmtime_wasi::I32Exit;
+use wasmtime_wasi_http::FieldMapError;
 
 use crate::activity::{Canceller, Signal};
-use crate::contract::{Instance, InstancePre};
+use crate::answer::Trail;
+use crate::contract::worlds::{Call, Exports, Prepared};
 use crate::engine::Runtime;
 use crate::error::{Cause, Effect, Ended};
 use crate::limits::Limits;
@@ -22,7 +26,7 @@ pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 #[derive(Clone)]
 pub(crate) struct Program {
     pub(crate) runtime: Arc<Runtime>,
-    pub(crate) pre: InstancePre<State>,
+    pub(crate) prepared: Arc<dyn Prepared>,
     pub(crate) name: String,
     pub(crate) version: String,
 }
@@ -39,8 +43,10 @@ pub(crate) struct Live {
     program: Arc<Program>,
     limits: Limits,
     store: Store<State>,
-    instance: Instance,
+    exports: Box<dyn Exports>,
     canceller: Canceller,
+    /// Where its queries have been.
+    pub(crate) trail: Trail,
     /// Given back last, when the instance is gone.
     _place: OwnedSemaphorePermit,
 }
@@ -57,17 +63,27 @@ impl Live {
         let place = program.runtime.place().await.map_err(nothing)?;
         let _ticks = program.runtime.ticker.run();
         let limits = context.limits.clone();
-        let mut store = Store::new(&program.runtime.engine, State::new(Arc::clone(context), canceller.signals()));
+        let mut store =
+            Store::new(&program.runtime.engine, State::new(Arc::clone(context), &program.version, canceller.signals()));
         store.limiter(|state| state);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(State::tick);
-        let made = tokio::time::timeout(limits.call_time, program.pre.instantiate_async(&mut store)).await;
+        store.set_hostcall_fuel(limits.answer_bytes);
+        // Twice, because handles are lent for the length of a call as well.
+        store.set_max_component_handles(limits.resources.saturating_mul(2));
+        store.data_mut().begin();
+        let meter = Arc::clone(store.data().meter());
+        let instantiated = meter.run(program.prepared.instantiate(&mut store));
+        let made = tokio::time::timeout(limits.call_time, instantiated).await;
         let cause = match made {
-            Ok(Ok(instance)) => {
-                let (program, canceller) = (Arc::clone(program), canceller.clone());
-                return Ok(Self { program, limits, store, instance, canceller, _place: place });
+            Ok(Ok(exports)) => {
+                let (program, canceller, trail) = (Arc::clone(program), canceller.clone(), Trail::default());
+                return Ok(Self { program, limits, store, exports, canceller, trail, _place: place });
             }
-            Ok(Err(error)) => store.data().exceeded().unwrap_or_else(|| Cause::Instance(in_short(&error))),
+            Ok(Err(error)) => match cause(store.data(), program.runtime.stack, &error) {
+                Cause::Trap(why) => Cause::Instance(why),
+                limit => limit,
+            },
             Err(_elapsed) => Cause::CallTime(limits.call_time),
         };
         Err(nothing(cause))
@@ -97,7 +113,7 @@ impl Live {
         call: &'static str,
         effect: Effect,
         abandoned: impl Future<Output = ()>,
-        function: impl for<'a> FnOnce(&'a mut Store<State>, &'a Instance) -> BoxFuture<'a, wasmtime::Result<T>>,
+        function: impl for<'a> FnOnce(&'a mut Store<State>, &'a dyn Exports) -> Call<'a, T>,
     ) -> Result<T, Ended> {
         let (call_time, grace) = (self.limits.call_time, self.limits.cancel_grace);
         match self.canceller.signal() {
@@ -110,23 +126,43 @@ impl Live {
         let _ticks = self.program.runtime.ticker.run();
         self.store.data_mut().begin();
         self.store.set_epoch_deadline(1);
+        let meter = Arc::clone(self.store.data().meter());
         // An instance that computes lets the others be looked at with every tick, so none of them comes late.
         let answer = tokio::select! {
             biased;
-            answer = function(&mut self.store, &self.instance) => answer.map_err(Some),
+            answer = meter.run(function(&mut self.store, &*self.exports)) => answer.map_err(Some),
             cause = overdue => return Err(self.program.ended(call, cause, effect)),
             () = abandoned => Err(None),
         };
         self.store.data_mut().end();
         answer.map_err(|trap| {
-            let state = self.store.data();
-            let cause = match (state.exceeded(), trap) {
-                (Some(cause), _) => cause,
-                (None, Some(trap)) => Cause::Trap(in_short(&trap)),
-                (None, None) => Cause::TornDown,
-            };
+            let stack = self.program.runtime.stack;
+            let cause = trap.map_or(Cause::TornDown, |trap| cause(self.store.data(), stack, &trap));
             self.program.ended(call, cause, effect)
         })
+    }
+}
+
+/// How the runtime says that [`Limits::answer_bytes`] is used up. It has no type for it; a test holds the text.
+const HANDED_OVER: &str = "too much data is being copied between the host and the guest";
+
+/// Why a call ended in this trap.
+fn cause(state: &State, stack: usize, trap: &wasmtime::Error) -> Cause {
+    let limits = state.limits();
+    if let Some(cause) = state.exceeded() {
+        cause
+    } else if let Some(I32Exit(code)) = trap.downcast_ref() {
+        Cause::Exit(*code)
+    } else if matches!(trap.downcast_ref(), Some(Trap::StackOverflow)) {
+        Cause::Stack(stack)
+    } else if matches!(trap.downcast_ref(), Some(ResourceTableError::Full)) {
+        Cause::Resources(limits.resources)
+    } else if matches!(trap.downcast_ref(), Some(FieldMapError::TooManyFields | FieldMapError::TotalSizeTooBig)) {
+        Cause::Headers(limits.header_bytes)
+    } else if trap.root_cause().to_string().starts_with(HANDED_OVER) {
+        Cause::Answer(limits.answer_bytes)
+    } else {
+        Cause::Trap(in_short(trap))
     }
 }
 

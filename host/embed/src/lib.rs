@@ -72,12 +72,9 @@
 //! - **Nothing is sent twice below the connector**, and a failed request says whether a byte of it may have left.
 //! - **Work side by side.** Activities of a connection share sockets, quota and limits, and nothing else; one that crashes
 //!   costs the others nothing. Idle connections hold no instance.
-//!
-//! # Limitations
-//!
-//! Connectors that import `wasi:cli` and the like are not loaded yet.
 
 mod activity;
+mod answer;
 mod cache;
 mod connection;
 mod connector;
@@ -90,9 +87,11 @@ mod hooks;
 mod instance;
 mod limits;
 mod logging;
+mod meter;
 mod observe;
 mod quota;
 mod requests;
+mod sealed;
 mod state;
 mod status;
 mod ticker;

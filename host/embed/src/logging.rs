@@ -1,7 +1,11 @@
 //! Lines of a connector on their way to the operator: bounded in number and length, without control characters, and with the
-//! values of hidden variables taken out should a connector ever print one.
+//! values of hidden variables taken out should a connector ever print one. The texts of its answers for people are made fit to be
+//! read in the same way.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::contract::logging::Level;
+use crate::state::Context;
 use crate::variables::Secret;
 
 /// Hidden values shorter than this are not looked for: they would match by accident.
@@ -56,60 +60,165 @@ impl Redactor {
 
 /// What one call may log.
 #[derive(Debug, Default)]
-pub(crate) struct Budget {
-    left: u32,
+struct Budget {
+    lines: u32,
+    bytes: usize,
     dropped: u64,
 }
 
 impl Budget {
-    pub(crate) fn new(lines: u32) -> Self {
-        Self { left: lines, dropped: 0 }
-    }
-
-    fn take(&mut self) -> bool {
-        if self.left == 0 {
-            self.dropped += 1;
-            return false;
+    /// Whether a line of this length may be written.
+    fn take(&mut self, bytes: usize) -> bool {
+        match (self.lines.checked_sub(1), self.bytes.checked_sub(bytes)) {
+            (Some(lines), Some(bytes)) => {
+                (self.lines, self.bytes) = (lines, bytes);
+                true
+            }
+            _ => {
+                self.dropped += 1;
+                false
+            }
         }
-        self.left -= 1;
-        true
-    }
-
-    /// Lines that were dropped.
-    pub(crate) fn dropped(&self) -> u64 {
-        self.dropped
     }
 }
 
-/// Writes a line, if the budget allows.
-pub(crate) fn write(
-    origin: (&str, &str),
-    redactor: &Redactor,
-    budget: &mut Budget,
-    longest: usize,
-    level: Level,
-    message: &str,
-    fields: &[(String, String)],
-) {
-    if !budget.take() {
-        return;
+/// The outputs of a program that takes itself for one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Output {
+    Standard,
+    Error,
+}
+
+/// The log of one instance. Clones are the same log.
+#[derive(Clone)]
+pub(crate) struct Log(Arc<Mutex<Inner>>);
+
+struct Inner {
+    context: Arc<Context>,
+    version: String,
+    redactor: Redactor,
+    budget: Budget,
+    /// Lines that have not come to their end.
+    standard: Vec<u8>,
+    error: Vec<u8>,
+}
+
+impl Log {
+    pub(crate) fn new(context: Arc<Context>, version: &str) -> Self {
+        let (version, redactor, budget) = (version.to_owned(), Redactor::default(), Budget::default());
+        Self(Arc::new(Mutex::new(Inner {
+            context,
+            version,
+            redactor,
+            budget,
+            standard: Vec::new(),
+            error: Vec::new(),
+        })))
     }
-    let (connection, connector) = origin;
-    let mut message = redactor.cleaned(message);
-    let mut told = told(redactor, fields);
-    tidy(&mut message, longest);
-    tidy(&mut told, longest);
-    macro_rules! line {
-        ($level:ident) => {
-            tracing::$level!(target: "connector", connection, connector, fields = %told, "{message}")
-        };
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-    match level {
-        Level::Trace => line!(trace),
-        Level::Debug => line!(debug),
-        Level::Info => line!(info),
-        Level::Warn => line!(warn),
-        Level::Error => line!(error),
+
+    /// From now on, this value is taken out.
+    pub(crate) fn hide(&self, secret: &Secret) {
+        self.lock().redactor.add(secret);
+    }
+
+    /// Begins a call, with a budget of its own.
+    pub(crate) fn begin(&self) {
+        let mut log = self.lock();
+        log.budget = Budget { lines: log.context.limits.log_lines, bytes: log.context.limits.log_bytes, dropped: 0 };
+    }
+
+    /// Ends a call: writes what has no end yet, and tells how much was dropped.
+    pub(crate) fn end(&self) {
+        let mut log = self.lock();
+        log.line(Output::Standard);
+        log.line(Output::Error);
+        if log.budget.dropped > 0 {
+            let Context { connection, connector, .. } = &*log.context;
+            let (version, dropped) = (&log.version, log.budget.dropped);
+            tracing::warn!(
+                target: "connector", connection, connector, version, dropped,
+                "log lines above the limits `log_lines` and `log_bytes` were dropped"
+            );
+        }
+    }
+
+    /// Writes a line, if the budget allows.
+    pub(crate) fn write(&self, level: Level, message: &str, fields: &[(String, String)]) {
+        self.lock().write(level, message, fields);
+    }
+
+    /// What a program prints; every end of a line ends a line of the log.
+    pub(crate) fn print(&self, output: Output, bytes: &[u8]) {
+        let mut log = self.lock();
+        let longest = log.context.limits.log_line_bytes;
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            let (piece, ends) = piece.strip_suffix(b"\n").map_or((piece, false), |piece| (piece, true));
+            let line = log.unfinished(output);
+            // One byte more than is shown, to show that there was more.
+            let room = longest.saturating_add(1).saturating_sub(line.len());
+            line.extend(piece.iter().take(room));
+            if ends {
+                log.line(output);
+            }
+        }
+    }
+
+    /// Makes a text of a connector fit for people: without hidden values and control characters, and not endless.
+    pub(crate) fn clean(&self, text: &mut String) {
+        let log = self.lock();
+        log.redactor.clean(text);
+        tidy(text, log.context.limits.message_bytes);
+    }
+}
+
+impl Inner {
+    fn unfinished(&mut self, output: Output) -> &mut Vec<u8> {
+        match output {
+            Output::Standard => &mut self.standard,
+            Output::Error => &mut self.error,
+        }
+    }
+
+    /// Writes the line that has come to its end.
+    fn line(&mut self, output: Output) {
+        let line = std::mem::take(self.unfinished(output));
+        if !line.is_empty() {
+            let level = if output == Output::Standard { Level::Info } else { Level::Warn };
+            self.write(level, &String::from_utf8_lossy(&line), &[]);
+        }
+    }
+
+    fn write(&mut self, level: Level, message: &str, fields: &[(String, String)]) {
+        if self.budget.lines == 0 {
+            self.budget.dropped += 1;
+            return;
+        }
+        let longest = self.context.limits.log_line_bytes;
+        let mut message = self.redactor.cleaned(message);
+        let mut told = told(&self.redactor, fields);
+        tidy(&mut message, longest);
+        tidy(&mut told, longest);
+        if !self.budget.take(message.len() + told.len()) {
+            return;
+        }
+        let Context { connection, connector, .. } = &*self.context;
+        let version = &self.version;
+        macro_rules! line {
+            ($level:ident) => {
+                tracing::$level!(target: "connector", connection, connector, version, fields = %told, "{message}")
+            };
+        }
+        match level {
+            Level::Trace => line!(trace),
+            Level::Debug => line!(debug),
+            Level::Info => line!(info),
+            Level::Warn => line!(warn),
+            Level::Error => line!(error),
+        }
     }
 }
 
@@ -170,9 +279,26 @@ mod tests {
     }
 
     #[test]
-    fn a_call_logs_no_more_than_its_budget() {
-        let mut budget = Budget::new(2);
-        assert_eq!([budget.take(), budget.take(), budget.take(), budget.take()], [true, true, false, false]);
-        assert_eq!(budget.dropped(), 2);
+    fn a_call_logs_no_more_lines_and_bytes_than_its_budget() {
+        let mut budget = Budget { lines: 2, bytes: 100, dropped: 0 };
+        assert_eq!([budget.take(10), budget.take(91), budget.take(90), budget.take(0)], [true, false, true, false]);
+        assert_eq!(budget.dropped, 2);
+    }
+
+    #[test]
+    fn a_program_prints_lines_of_a_bounded_length() {
+        let mut context = Context::bare();
+        context.limits.log_line_bytes = 8;
+        let log = Log::new(Arc::new(context), "1.0.0");
+        log.begin();
+        log.print(Output::Standard, b"one\ntwo, which is far too long");
+        log.print(Output::Standard, b", and longer\n\nthr");
+        log.print(Output::Error, b"x");
+        log.print(Output::Standard, b"ee");
+        let inner = log.lock();
+        assert_eq!((inner.standard.as_slice(), inner.error.as_slice()), (&b"three"[..], &b"x"[..]));
+        let limits = &inner.context.limits;
+        let written = "one".len() + "two, whi…".len();
+        assert_eq!((limits.log_lines - inner.budget.lines, limits.log_bytes - inner.budget.bytes), (2, written));
     }
 }

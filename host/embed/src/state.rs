@@ -7,23 +7,25 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
-use wasmtime::component::{HasSelf, Linker, Resource, ResourceTable};
+use wasmtime::component::{Linker, Resource, ResourceTable};
 use wasmtime::{ResourceLimiter, StoreContextMut, UpdateDeadline};
 use wasmtime_wasi::clocks::{WasiClocks, WasiClocksCtx, WasiClocksCtxView};
 use wasmtime_wasi::p2::bindings::clocks::monotonic_clock;
+use wasmtime_wasi::{WasiCtx, WasiCtxView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use wasmtime_wasi_io::IoView;
 use wasmtime_wasi_io::poll::{DynPollable, Pollable, subscribe};
 
 use crate::activity::Signal;
-use crate::contract::{control, logging, quota, transport, variables};
+use crate::contract::{control, logging, quota, transport, variables, worlds};
 use crate::error::Cause;
 use crate::hooks::Network;
 use crate::limits::Limits;
-use crate::logging::{Budget, Redactor, write};
+use crate::logging::Log;
+use crate::meter::Meter;
 use crate::observe::Watch;
 use crate::quota::{Bucket, Held, Permit, Registry, Report};
-use crate::ticker::TICK;
+use crate::sealed;
 use crate::transport::Transport;
 use crate::variables::{NoVariables, VariableError, Variables};
 
@@ -36,10 +38,21 @@ const MANY_PERMITS: usize = 64;
 const MOST_BUCKETS: usize = 256;
 /// Longest name of one, in bytes.
 const LONGEST_BUCKET: usize = 256;
-/// Resources (requests, streams, pollables, permits) that one instance may hold at once.
-const MOST_RESOURCES: usize = 10_000;
-/// Entries of an instance's tables of functions.
-const MOST_TABLE_ENTRIES: usize = 100_000;
+
+/// Parts of one component; there are as many places for them in the pool for every activity. A connector in Rust has six modules in
+/// one memory, one in Python fourteen.
+pub(crate) const MOST_MODULES: u32 = 32;
+/// Tables of functions of one component.
+pub(crate) const MOST_TABLES: u32 = 8;
+/// Entries that the pool has room for in one table.
+pub(crate) const MOST_TABLE_ENTRIES: usize = 100_000;
+/// Linear memories of one component. Each takes 4 GiB of addresses.
+pub(crate) const MOST_MEMORIES: u32 = 2;
+
+/// What a connector may say about itself, in bytes.
+const DESCRIPTION: usize = 1 << 20;
+/// How long it may compute to say it.
+const DESCRIBING: Duration = Duration::from_secs(5);
 
 /// What the instances of one connection share.
 pub(crate) struct Context {
@@ -58,14 +71,14 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    /// For an instance without a connection: no variables, no network.
+    /// For an instance without a connection: no variables, no network, and little to say.
     pub(crate) fn bare() -> Self {
         Self {
             connection: String::new(),
             connector: String::new(),
             variables: Arc::new(NoVariables),
             granted: BTreeSet::new(),
-            limits: Limits::default(),
+            limits: Limits { answer_bytes: DESCRIPTION, compute_time: DESCRIBING, ..Limits::default() },
             quotas: Arc::default(),
             sharers: String::new(),
             transport: None,
@@ -97,35 +110,40 @@ pub(crate) struct State {
     clocks: WasiClocksCtx,
     network: Network,
     cancelled: watch::Receiver<Signal>,
-    redactor: Redactor,
-    log: Budget,
+    log: Log,
+    meter: Arc<Meter>,
+    /// Of connectors that import it.
+    wasi: Option<Box<WasiCtx>>,
     /// Permits that the instance holds: they count only while it runs.
     permits: Vec<Held>,
     memory: usize,
-    /// Ticks since the host was last called.
-    ticks: u32,
+    table_entries: usize,
     exceeded: Option<Cause>,
 }
 
 impl State {
-    pub(crate) fn new(context: Arc<Context>, cancelled: watch::Receiver<Signal>) -> Self {
+    /// `version`: of the connector that it is an instance of.
+    pub(crate) fn new(context: Arc<Context>, version: &str, cancelled: watch::Receiver<Signal>) -> Self {
         static ACTIVITIES: AtomicU64 = AtomicU64::new(0);
         let activity = ACTIVITIES.fetch_add(1, Ordering::Relaxed);
         let mut table = ResourceTable::new();
-        table.set_max_capacity(MOST_RESOURCES);
+        table.set_max_capacity(context.limits.resources);
+        let mut http = WasiHttpCtx::new();
+        http.set_field_size_limit(context.limits.header_bytes);
         Self {
             network: Network::new(activity, &context),
+            log: Log::new(Arc::clone(&context), version),
             context,
             activity,
             table,
-            http: WasiHttpCtx::new(),
+            http,
             clocks: WasiClocksCtx::default(),
             cancelled,
-            redactor: Redactor::default(),
-            log: Budget::default(),
+            meter: Meter::new(),
+            wasi: None,
             permits: Vec::new(),
             memory: 0,
-            ticks: 0,
+            table_entries: 0,
             exceeded: None,
         }
     }
@@ -144,23 +162,19 @@ impl State {
     pub(crate) fn begin(&mut self) {
         self.permits.iter().for_each(Held::unpark);
         self.network.begin();
-        self.log = Budget::new(self.context.limits.log_lines);
-        self.ticks = 0;
+        self.log.begin();
+        self.meter.reset();
     }
 
     /// Ends a call.
     pub(crate) fn end(&mut self) {
         self.permits.retain(Held::park);
         if let Some(mut reason) = self.network.reason() {
-            self.redactor.clean(&mut reason);
+            self.log.clean(&mut reason);
             let (connection, connector) = (&self.context.connection, &self.context.connector);
             tracing::warn!(target: "connector_host::transport", connection, connector, "{reason}");
         }
-        let dropped = self.log.dropped();
-        if dropped > 0 {
-            let (connection, connector) = (&self.context.connection, &self.context.connector);
-            tracing::warn!(target: "connector", connection, connector, dropped, "log lines above the limit were dropped");
-        }
+        self.log.end();
     }
 
     /// The limit that was reached, if one was.
@@ -173,36 +187,45 @@ impl State {
         self.network.reason()
     }
 
-    pub(crate) fn redactor(&self) -> &Redactor {
-        &self.redactor
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.context.limits
+    }
+
+    pub(crate) fn log(&self) -> &Log {
+        &self.log
+    }
+
+    pub(crate) fn meter(&self) -> &Arc<Meter> {
+        &self.meter
+    }
+
+    /// WASI for those who import it.
+    pub(crate) fn sealed(&mut self) -> WasiCtxView<'_> {
+        let ctx = self.wasi.get_or_insert_with(|| Box::new(sealed::context(&self.log)));
+        WasiCtxView { ctx, table: &mut self.table }
     }
 
     /// What happens at every tick while the instance computes.
     pub(crate) fn tick(mut store: StoreContextMut<'_, Self>) -> wasmtime::Result<UpdateDeadline> {
         let state = store.data_mut();
-        state.ticks = state.ticks.saturating_add(1);
         let most = state.context.limits.compute_time;
-        if TICK * state.ticks > most {
-            state.exceeded = Some(Cause::ComputeTime(most));
-            return Err(wasmtime::format_err!("computing time is over"));
+        if state.meter.spent() > most {
+            return Err(state.exceed(Cause::ComputeTime(most)));
         }
         // Lets other activities run, and lets deadline and cancellation be seen.
         Ok(UpdateDeadline::Yield(1))
     }
 
-    /// One of the connection's buckets. A connector that wants too many ends here: the contract has no word for a refusal.
-    fn bucket(&mut self, name: String) -> wasmtime::Result<Arc<Bucket>> {
-        self.context.bucket(name).map_err(|cause| {
-            let trap = wasmtime::format_err!("{cause}");
-            self.exceeded = Some(cause);
-            trap
-        })
+    /// A limit is reached: the trap that ends the call.
+    fn exceed(&mut self, cause: Cause) -> wasmtime::Error {
+        let trap = wasmtime::format_err!("{cause}");
+        self.exceeded = Some(cause);
+        trap
     }
 
-    /// The instance called the host, so it is not lost in a loop of its own.
-    fn called(&mut self) -> &mut Self {
-        self.ticks = 0;
-        self
+    /// One of the connection's buckets. A connector that wants too many ends here: the contract has no word for a refusal.
+    fn bucket(&mut self, name: String) -> wasmtime::Result<Arc<Bucket>> {
+        self.context.bucket(name).map_err(|cause| self.exceed(cause))
     }
 }
 
@@ -220,46 +243,60 @@ impl Drop for State {
 /// Everything that a connector can import.
 pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     wasmtime_wasi_io::add_to_linker_async(linker)?;
-    monotonic_clock::add_to_linker::<State, WasiClocks>(linker, |state| {
-        let state = state.called();
-        WasiClocksCtxView { ctx: &mut state.clocks, table: &mut state.table }
+    monotonic_clock::add_to_linker::<State, WasiClocks>(linker, |state| WasiClocksCtxView {
+        ctx: &mut state.clocks,
+        table: &mut state.table,
     })?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
-    variables::add_to_linker::<State, HasSelf<State>>(linker, State::called)?;
-    transport::add_to_linker::<State, HasSelf<State>>(linker, State::called)?;
-    quota::add_to_linker::<State, HasSelf<State>>(linker, State::called)?;
-    control::add_to_linker::<State, HasSelf<State>>(linker, State::called)?;
-    logging::add_to_linker::<State, HasSelf<State>>(linker, State::called)
+    sealed::link(linker)?;
+    worlds::link(linker)
 }
 
 impl IoView for State {
     fn table(&mut self) -> &mut ResourceTable {
-        &mut self.called().table
+        &mut self.table
     }
 }
 
 impl WasiHttpView for State {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
-        let state = self.called();
-        WasiHttpCtxView { ctx: &mut state.http, table: &mut state.table, hooks: &mut state.network }
+        WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: &mut self.network }
     }
 }
 
+/// A refusal ends the call: few programs go on well after one, and this way the limit is told that was reached.
 impl ResourceLimiter for State {
     fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
         let most = self.context.limits.memory;
         let total = self.memory.saturating_add(desired.saturating_sub(current));
         if total > most {
-            self.exceeded = Some(Cause::Memory(most));
-            return Ok(false);
+            return Err(self.exceed(Cause::Memory(most)));
         }
         self.context.watch.memory.add(total - self.memory);
         self.memory = total;
         Ok(true)
     }
 
-    fn table_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(desired <= MOST_TABLE_ENTRIES)
+    fn table_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let most = self.context.limits.table_entries;
+        let total = self.table_entries.saturating_add(desired.saturating_sub(current));
+        if total > most {
+            return Err(self.exceed(Cause::Tables(most)));
+        }
+        self.table_entries = total;
+        Ok(true)
+    }
+
+    fn instances(&self) -> usize {
+        MOST_MODULES as usize
+    }
+
+    fn tables(&self) -> usize {
+        MOST_TABLES as usize
+    }
+
+    fn memories(&self) -> usize {
+        MOST_MEMORIES as usize
     }
 }
 
@@ -270,7 +307,7 @@ impl variables::Host for State {
         }
         Ok(match self.context.variables.get(&name) {
             Ok(value) => {
-                self.redactor.add(&value);
+                self.log.hide(&value);
                 Ok(value.reveal().to_owned())
             }
             Err(VariableError::InvalidName(name)) => Err(variables::Error::InvalidName(name)),
@@ -353,9 +390,7 @@ impl control::Host for State {
 
 impl logging::Host for State {
     fn log(&mut self, level: logging::Level, message: String, fields: Vec<(String, String)>) -> wasmtime::Result<()> {
-        let origin = (self.context.connection.as_str(), self.context.connector.as_str());
-        let longest = self.context.limits.log_line_bytes;
-        write(origin, &self.redactor, &mut self.log, longest, level, &message, &fields);
+        self.log.write(level, &message, &fields);
         Ok(())
     }
 }

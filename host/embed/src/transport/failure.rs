@@ -50,6 +50,10 @@ pub(crate) enum Failure {
 
     #[error("the request's body is larger than the limit `request_body` of {0} bytes")]
     RequestTooLarge(u64),
+    #[error("the request has more header fields than the limits `header_fields` and `header_bytes` allow")]
+    RequestHeadTooLarge(usize),
+    #[error("the answer has more header fields than the limits `header_fields` and `header_bytes` allow")]
+    AnswerHeadTooLarge(usize),
     #[error("the connection was lost")]
     Terminated,
     #[error("no answer in time, or the answer stopped")]
@@ -91,6 +95,8 @@ impl Failure {
             | Self::Denied(_)
             | Self::AddressInvalid => true,
             Self::RequestTooLarge(_)
+            | Self::RequestHeadTooLarge(_)
+            | Self::AnswerHeadTooLarge(_)
             | Self::Terminated
             | Self::ReadTimeout
             | Self::WriteTimeout
@@ -114,6 +120,8 @@ impl Failure {
                 | Self::ProxyDenied(_)
                 | Self::RequestTooLarge(_)
                 | Self::AnswerTooLarge(_)
+                | Self::RequestHeadTooLarge(_)
+                | Self::AnswerHeadTooLarge(_)
         )
     }
 

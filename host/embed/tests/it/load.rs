@@ -58,7 +58,7 @@ async fn what_is_no_connector_is_told_apart() {
         (cut, "damaged or cut off"),
         (module, "a WebAssembly module, not a component"),
         (empty_component, "does not export ipaas:connector/metadata@0.1.0; it exports nothing"),
-        (world, "built for ipaas:connector/connection@0.2.0, this host runs ipaas:connector/connection@0.1.0"),
+        (world, "built for ipaas:connector@0.2.0, this host runs ipaas:connector@0.1.0: use a newer host"),
         (import, "does not offer: ipaas:connector/flowers@0.1.0"),
         (newer_import, "does not offer: wasi:io/poll@0.3.0"),
     ];

@@ -3,6 +3,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod activities;
+mod hostile;
 mod limits;
 mod load;
 mod settings;
@@ -14,10 +15,15 @@ use connector_host::{
     CallError, Connection, ConnectionConfig, Connector, Ended, Host, HostConfig, Secret, VariableError, Variables,
 };
 
-/// The component; made by `cargo xtask components`.
+/// A component; made by `cargo xtask components`.
+fn component(name: &str) -> Vec<u8> {
+    let path = format!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/components/{}.wasm"), name);
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}; run `cargo xtask components` first"))
+}
+
+/// The component of fixed data.
 fn wasm() -> Vec<u8> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/components/fixed.wasm");
-    std::fs::read(path).unwrap_or_else(|error| panic!("{path}: {error}; run `cargo xtask components` first"))
+    component("fixed")
 }
 
 /// A host for all tests, with a compile cache that outlives them.

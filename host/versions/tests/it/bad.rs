@@ -47,7 +47,7 @@ async fn what_is_no_good_connector_is_not_installed_and_the_old_one_goes_on() {
         (
             "another world",
             renamed(&good, "ipaas:connector/connection@0.1.0", "ipaas:connector/connection@0.9.0"),
-            "built for ipaas:connector/connection@0.9.0",
+            "built for ipaas:connector@0.9.0",
         ),
         (
             "wants more",

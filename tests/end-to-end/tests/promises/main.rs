@@ -6,6 +6,7 @@ mod contract;
 mod coverage;
 mod incremental;
 mod interrupted;
+mod isolation;
 mod model;
 mod outcomes;
 mod quota;

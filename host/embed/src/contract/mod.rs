@@ -1,43 +1,15 @@
-//! The contract's types and functions, generated from `wit/`; their documentation is that of the WIT package.
-//!
-//! The world here is the contract's without `wasi:http` and `wasi:clocks`: those are bound by the runtime's own crates, at a later
-//! 0.2 than the contract names, which serves the same components.
+//! The contract's types and functions in the terms of its newest version; their documentation is that of the WIT package.
+//! `worlds` is the table of the versions that are served, with one module of bindings for each.
 
-#![allow(missing_docs, unreachable_pub, clippy::all)]
+mod v0_1;
+pub(crate) mod worlds;
 
-mod bindings {
-    wasmtime::component::bindgen!({
-        path: "../../wit",
-        inline: "
-            package ipaas:embed;
-            world served {
-                import ipaas:connector/variables@0.1.0;
-                import ipaas:connector/transport@0.1.0;
-                import ipaas:connector/quota@0.1.0;
-                import ipaas:connector/control@0.1.0;
-                import ipaas:connector/logging@0.1.0;
-                export ipaas:connector/metadata@0.1.0;
-                export ipaas:connector/connection@0.1.0;
-            }
-        ",
-        world: "ipaas:embed/served",
-        imports: { default: trappable },
-        exports: { default: async },
-        require_store_data_send: true,
-        additional_derives: [PartialEq],
-        with: {
-            "wasi:io": wasmtime_wasi::p2::bindings::io,
-            "ipaas:connector/quota.permit": crate::quota::Permit,
-        },
-    });
-}
-
-pub use bindings::exports::ipaas::connector::connection::{
-    Activities, ActivitySchema, Comparison, Comparisons, Condition, Consistency, Field, Identity, ObjectInfo,
-    ObjectSchema, Order, Outcome, Page, Plan, QueryRequest, WriteMode, WriteRequest, WrittenBy,
+pub use v0_1::{
+    Activities, ActivitySchema, Comparison, Comparisons, Condition, Consistency, Error, ErrorKind, Field, Identity,
+    Info, ObjectInfo, ObjectSchema, Order, Outcome, Page, Plan, QueryRequest, Retry, WriteMode, WriteRequest,
+    WrittenBy,
 };
-pub use bindings::exports::ipaas::connector::metadata::Info;
-pub use bindings::ipaas::connector::types::{Error, ErrorKind, Retry};
+pub(crate) use v0_1::{control, logging, quota, transport, variables};
 
 impl ErrorKind {
     /// The contract's name of it (`rate-limited`).
@@ -72,10 +44,6 @@ impl WriteRequest {
         }
     }
 }
-
-pub(crate) use bindings::exports::ipaas::connector::connection::Guest;
-pub(crate) use bindings::ipaas::connector::{control, logging, quota, transport, variables};
-pub(crate) use bindings::{Served as Instance, ServedPre as InstancePre};
 
 impl QueryRequest {
     /// A query for everything of an object: all records, all fields, in the connector's own order and page size. What else is
