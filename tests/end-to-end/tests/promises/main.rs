@@ -8,7 +8,6 @@ mod incremental;
 mod interrupted;
 mod isolation;
 mod model;
-mod observing;
 mod outcomes;
 mod quota;
 mod reading;
