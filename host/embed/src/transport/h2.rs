@@ -122,7 +122,7 @@ impl Drop for Lane {
         let idle = uses.streams == 0;
         drop(uses);
         if let Some(pool) = self.session.pool.upgrade().filter(|_| idle) {
-            pool.look_at(until);
+            pool.left(until);
         }
     }
 }

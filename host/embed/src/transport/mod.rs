@@ -28,7 +28,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{sleep_until, timeout_at};
 
 use crate::egress::{Egress, Origin};
 use crate::limits::Limits;
@@ -255,7 +255,23 @@ impl Transport {
         {
             return Ok((lane, true));
         }
-        let place = self.place(route.deadline).await?;
+        let place = loop {
+            if let Ok(place) = Arc::clone(&self.sockets).try_acquire_owned() {
+                break place;
+            }
+            // As many as there may be are open: one that somebody has done with serves, or closes for this one.
+            if let Some(lane) = self.pool.take(key, keep.activity, keep.idle()) {
+                return Ok((lane, true));
+            }
+            self.pool.close_one();
+            tokio::select! {
+                place = Arc::clone(&self.sockets).acquire_owned() => break place.map_err(|_| Failure::Unavailable)?,
+                () = self.pool.freed() => {}
+                () = sleep_until(route.deadline) => {
+                    return Err(Failure::SocketLimit(u32::try_from(self.setup.limits.sockets).unwrap_or(u32::MAX)));
+                }
+            }
+        };
         let (stream, protocol) = route.connect().await?;
         let socket = Counted::new(stream, key.origin.is_https(), place);
         self.pool.learn(key, protocol);
@@ -268,16 +284,6 @@ impl Transport {
                 (Lane::H2(lane), false)
             }
         })
-    }
-
-    /// A place for another socket; an idle one closes for it.
-    async fn place(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, Failure> {
-        if self.sockets.available_permits() == 0 {
-            self.pool.close_one();
-        }
-        let most = u32::try_from(self.setup.limits.sockets).unwrap_or(u32::MAX);
-        let place = timeout_at(deadline, Arc::clone(&self.sockets).acquire_owned()).await;
-        place.ok().and_then(Result::ok).ok_or(Failure::SocketLimit(most))
     }
 
     /// A bound on the body, and whether the host takes compressed answers for the connector.

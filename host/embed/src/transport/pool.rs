@@ -86,6 +86,8 @@ pub(super) struct Pool {
     sockets: Mutex<Sockets>,
     /// Wakes the reaper for a socket whose time is over before it would look.
     sooner: Arc<Notify>,
+    /// Wakes one who waits for a socket.
+    freed: Notify,
 }
 
 impl Pool {
@@ -115,6 +117,12 @@ impl Pool {
         let until = Instant::now() + keep;
         self.lock().idle.entry(key).or_default().push(Idle { lane, owner, until });
         self.look_at(until);
+        self.freed.notify_one();
+    }
+
+    /// Ready when a socket has become idle since.
+    pub(super) async fn freed(&self) {
+        self.freed.notified().await;
     }
 
     /// Shares a socket of HTTP/2.
@@ -135,8 +143,14 @@ impl Pool {
         (!alone).then(|| Arc::clone(sockets.turns.entry((key.clone(), owner)).or_default()))
     }
 
+    /// A shared socket has become idle, until this time.
+    pub(super) fn left(self: &Arc<Self>, until: Instant) {
+        self.look_at(until);
+        self.freed.notify_one();
+    }
+
     /// Has the reaper look at this time, or sooner.
-    pub(super) fn look_at(self: &Arc<Self>, until: Instant) {
+    fn look_at(self: &Arc<Self>, until: Instant) {
         let mut sockets = self.lock();
         match sockets.looks {
             Some(looks) if looks <= until => return,

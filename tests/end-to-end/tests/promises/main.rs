@@ -16,4 +16,5 @@ mod settings;
 mod stored;
 mod sub_objects;
 mod swapping;
+mod transport;
 mod writing;

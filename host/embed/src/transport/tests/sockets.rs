@@ -129,6 +129,55 @@ async fn a_socket_that_is_kept_for_less_than_those_before_it_closes_in_its_own_t
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn no_more_sockets_are_open_than_the_limit_says_and_idle_ones_make_room() {
+    static BUSY: AtomicU32 = AtomicU32::new(0);
+    static MOST: AtomicU32 = AtomicU32::new(0);
+    async fn serve(mut stream: TcpStream, seen: Arc<Seen>) {
+        while read(&mut stream, &seen).await {
+            MOST.fetch_max(BUSY.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            BUSY.fetch_sub(1, Ordering::SeqCst);
+            stream.write_all(OK).await.unwrap();
+        }
+    }
+    let one = Server::start(|stream, seen, _| serve(stream, seen)).await;
+    let other = Server::start(|stream, seen, _| serve(stream, seen)).await;
+    let grants = [&one, &other].map(|server| Grant::extra(server.origin())).to_vec();
+    let limits = Limits { sockets: 2, requests_in_flight: 8, ..Limits::default() };
+    let transport = Arc::new(Transport::new(Setup { limits, ..setup(grants) }));
+    let long = Duration::from_secs(30);
+    let timeouts = Timeouts { connect: long, first_byte: long, between_bytes: long };
+    let mut tasks = Vec::new();
+    for number in 0..24 {
+        let (transport, url) = (Arc::clone(&transport), if number % 3 == 0 { other.url() } else { one.url() });
+        tasks.push(tokio::spawn(async move {
+            let answer = transport.send(request("GET", &url, ""), timeouts, keep(0, Some(60))).await.unwrap();
+            answer.into_body().collect().await.unwrap();
+        }));
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+    assert_eq!((one.requests(), other.requests()), (16, 8));
+    assert_eq!(MOST.load(Ordering::SeqCst), 2, "sockets that were busy at the same time");
+    assert!(one.connections() + other.connections() < 24, "they are used again where they can be");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_finds_no_socket_in_time_is_told_the_limit_and_was_not_sent() {
+    let server = Server::answering(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nnot all").await;
+    let limits = Limits { sockets: 1, ..Limits::default() };
+    let transport = with_limits(server.origin(), &limits);
+    let long = Timeouts { between_bytes: Duration::from_secs(60), ..SHORT };
+    let unread = transport.send(request("GET", &server.url(), ""), long, keep(0, Some(60))).await.unwrap();
+    let failure = get(&transport, &server.url()).await.unwrap_err();
+    assert!(matches!(failure, Failure::SocketLimit(1)) && failure.proves_unsent(), "{failure}");
+    assert_eq!(server.requests(), 1);
+    drop(unread);
+    transport.send(request("GET", &server.url(), ""), long, keep(0, Some(60))).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn giving_up_a_request_or_an_answer_closes_its_socket() {
     let silent = Server::start(|mut stream, seen, _| async move {
         read(&mut stream, &seen).await;

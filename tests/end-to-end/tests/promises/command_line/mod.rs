@@ -4,6 +4,7 @@ mod bad_input;
 mod import;
 mod interrupted;
 mod project;
+mod proxy;
 mod since;
 
 use bigcommerce_emulator::Config;
