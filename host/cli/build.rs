@@ -28,7 +28,7 @@ fn main() {
         Err(_) => "None",
     };
     let code = format!(
-        "/// The bundled component, if there was one at build time.\nconst COMPONENT: Option<&[u8]> = {code};\n"
+        "/// The bundled component, if there was one at build time.\npub(crate) const COMPONENT: Option<&[u8]> = {code};\n"
     );
     if let Err(error) = fs::write(out.join("bundled.rs"), code) {
         println!("cargo::error=cannot write bundled.rs: {error}");

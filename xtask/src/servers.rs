@@ -13,7 +13,7 @@ use crate::test::names_a_test;
 use crate::{fuzz, process};
 
 /// Each is unpacked into the folder of its package's name, where the launchers of its programs lie.
-const SERVERS: [Bundle; 2] = [
+const SERVERS: [Bundle; 3] = [
     Bundle {
         package: "squid",
         with: &["squid-common", "squid-langpack"],
@@ -21,6 +21,7 @@ const SERVERS: [Bundle; 2] = [
         programs: &["usr/sbin/squid", "usr/lib/squid/basic_ncsa_auth"],
     },
     Bundle { package: "microsocks", with: &[], versioned: &[], programs: &["usr/bin/microsocks"] },
+    Bundle { package: "docker-registry", with: &[], versioned: &[], programs: &["usr/bin/docker-registry"] },
 ];
 
 /// Fetches the servers that are not there yet. The error says why one cannot be had.

@@ -1,5 +1,7 @@
 //! The command line: what can be typed. Nothing is decided here.
 
+pub(crate) mod versions;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -122,6 +124,9 @@ pub(crate) enum Command {
     /// List variables, and keep them in the store, hidden ones encrypted.
     #[command(subcommand)]
     Variables(Variables),
+    /// Install versions of connectors, switch between them, and say where they come from.
+    #[command(subcommand)]
+    Versions(versions::Versions),
     /// Keep the project's connections open and answer over HTTP, until Ctrl-C.
     ///
     /// Another version of a connector that is put in use takes over while calls run. `/metrics` is for Prometheus, `/v1/deployments`

@@ -3,6 +3,7 @@
 
 use connector_host::contract::{Error, ErrorKind, Retry};
 use connector_host::{CallError, Cause, Ended, LoadError};
+use connector_versions::VersionsError;
 use serde_json::{Map, Value, json};
 
 use crate::error::{Blame, Failure, Failures};
@@ -117,4 +118,33 @@ pub(crate) fn load_failed(name: &str, error: &LoadError) -> Failure {
         failure.blame = Blame::Defect;
     }
     failure
+}
+
+/// What happened to versions, or did not.
+pub(crate) fn version_failed(error: &VersionsError) -> Failure {
+    let failure = Failure::new(error.to_string()).with("kind", version_kind(error));
+    let failure = match std::error::Error::source(error) {
+        Some(cause) => failure.causes_of(cause),
+        None => failure,
+    };
+    match error {
+        VersionsError::Pinned { connector, .. } => {
+            failure.hint(format!("`connector versions unpin --of {connector}` lets it be switched"))
+        }
+        VersionsError::InUse(_) => failure.hint("switch to another version first: `connector versions use`"),
+        VersionsError::NotInstalled { .. } => {
+            failure.hint("`connector versions install` takes a file, a folder or oci://…")
+        }
+        VersionsError::Ambiguous { .. } => failure.hint("name one by its digest"),
+        _ => failure,
+    }
+}
+
+fn version_kind(error: &VersionsError) -> &'static str {
+    match error {
+        VersionsError::Refused { .. } => "version-refused",
+        VersionsError::Place { .. } => "source",
+        VersionsError::Pinned { .. } => "pinned",
+        _ => "versions",
+    }
 }

@@ -8,6 +8,7 @@ use connector_host::{
     Connection, ConnectionConfig, Connector, Deployment, Grant, Host, HostConfig, Observer, OpenError, Origin, Secret,
 };
 use connector_store::{KeySources, Saved};
+use connector_versions::{Versions, VersionsError};
 use serde_json::Value;
 
 use crate::args::Global;
@@ -40,15 +41,22 @@ pub(crate) struct Session {
     run: Run,
 }
 
-/// A connector, and whether it is the one that this program brings along.
+/// A connector, and what it may reach without being granted it.
 pub(crate) struct Loaded {
     pub host: Host,
     pub connector: Connector,
     /// Through which connections get it.
     pub deployment: Deployment,
-    pub bundled: bool,
-    /// What messages call it: a file's path, or `bundled`.
+    /// Origins that are granted out of the box.
+    pub granted: Vec<Origin>,
+    /// What messages call it: a file's path, `bundled` or `installed`.
     pub source: String,
+}
+
+impl Loaded {
+    pub(crate) fn new(host: Host, connector: Connector, granted: Vec<Origin>, source: String) -> Self {
+        Self { deployment: Deployment::new(&connector), host, connector, granted, source }
+    }
 }
 
 impl Session {
@@ -85,23 +93,34 @@ impl Session {
         .map_err(Failures)
     }
 
-    /// The connector of `--connector`, or else the bundled one.
-    pub(crate) async fn connector(&self) -> Result<Loaded> {
-        let (bytes, source) = match (&self.global.connector, COMPONENT) {
-            (Some(path), _) => {
-                let bytes = std::fs::read(path).map_err(|e| {
-                    Failure::new(format!("cannot read the component `{}`", path.display())).causes_of(&e)
-                })?;
-                (bytes, path.display().to_string())
+    /// The connector of `--connector`, or else the one of this name, or else the bundled one: in the version that serves.
+    pub(crate) async fn connector(&self, name: Option<&str>) -> Result<Loaded> {
+        let host = self.host()?;
+        if let Some(path) = &self.global.connector {
+            let bytes = std::fs::read(path)
+                .map_err(|e| Failure::new(format!("cannot read the component `{}`", path.display())).causes_of(&e))?;
+            let source = path.display().to_string();
+            let connector = host.load(&bytes).await.map_err(|e| remote::load_failed(&source, &e))?;
+            let granted = if COMPONENT == Some(bytes.as_slice()) { asked(&connector) } else { Vec::new() };
+            return Ok(Loaded::new(host, connector, granted, source));
+        }
+        if let Some(loaded) = self.installed(&host, name).await? {
+            return Ok(loaded);
+        }
+        match self.bundled(&host).await? {
+            Some(connector) => {
+                let granted = asked(&connector);
+                Ok(Loaded::new(host, connector, granted, "bundled".to_owned()))
             }
-            (None, Some(bytes)) => (bytes.to_vec(), "bundled".to_owned()),
-            (None, None) => {
+            None => {
                 let failure = Failure::new("this program was built without the BigCommerce component");
-                return Err(failure
-                    .hint("run `cargo xtask components` and build again, or pass --connector FILE.wasm")
-                    .into());
+                Err(failure.hint("run `cargo xtask components` and build again, or pass --connector FILE.wasm").into())
             }
-        };
+        }
+    }
+
+    /// A host of its own for this command.
+    pub(crate) fn host(&self) -> Result<Host> {
         let config = HostConfig {
             cache_dir: self.cache_dir(),
             activities: self.activities.unwrap_or(ACTIVITIES),
@@ -110,10 +129,46 @@ impl Session {
             observer: self.observer.clone(),
             ..HostConfig::default()
         };
-        let host = Host::new(config).map_err(|e| Failure::defect("cannot start").causes_of(&e))?;
-        let connector = host.load(&bytes).await.map_err(|e| remote::load_failed(&source, &e))?;
-        let deployment = Deployment::new(&connector);
-        Ok(Loaded { host, connector, deployment, bundled: COMPONENT == Some(bytes.as_slice()), source })
+        Host::new(config).map_err(|e| Failure::defect("cannot start").causes_of(&e).into())
+    }
+
+    /// The connector that this program brings along.
+    pub(crate) async fn bundled(&self, host: &Host) -> Result<Option<Connector>> {
+        let Some(bytes) = COMPONENT else { return Ok(None) };
+        Ok(Some(host.load(bytes).await.map_err(|e| remote::load_failed("bundled", &e))?))
+    }
+
+    /// Its name.
+    pub(crate) async fn bundled_name(&self, host: &Host) -> Result<Option<String>> {
+        Ok(self.bundled(host).await?.map(|connector| connector.info().name.clone()))
+    }
+
+    /// What the project's store of versions says serves.
+    async fn installed(&self, host: &Host, name: Option<&str>) -> Result<Option<Loaded>> {
+        let failed = |e: VersionsError| remote::version_failed(&e);
+        let Some(versions) = Versions::existing(&self.global.project).map_err(failed)? else { return Ok(None) };
+        let name = match name {
+            Some(name) => Some(name.to_owned()),
+            None => self.bundled_name(host).await?,
+        };
+        let Some(name) = name else { return Ok(None) };
+        let Some(serving) = versions.load(host, &name, COMPONENT).await.map_err(failed)? else { return Ok(None) };
+        if let Some(held_back) = &serving.held_back {
+            let version = serving.connector.info().version.as_str();
+            tracing::warn!(reason = held_back.reason, "{} does not serve; {version} goes on", held_back.version);
+        }
+        let source = if serving.version.is_some() { "installed" } else { "bundled" }.to_owned();
+        let granted = self.granted_out_of_the_box(host, &serving.connector).await?;
+        Ok(Some(Loaded::new(host.clone(), serving.connector, granted, source)))
+    }
+
+    /// What a version may reach without being granted it: what it and the bundled version of the same connector both ask for.
+    pub(crate) async fn granted_out_of_the_box(&self, host: &Host, connector: &Connector) -> Result<Vec<Origin>> {
+        let known = match self.bundled(host).await? {
+            Some(bundled) if bundled.info().name == connector.info().name => asked(&bundled),
+            _ => Vec::new(),
+        };
+        Ok(asked(connector).into_iter().filter(|origin| known.contains(origin)).collect())
     }
 
     fn cache_dir(&self) -> Option<PathBuf> {
@@ -129,7 +184,7 @@ impl Session {
     pub(crate) async fn connection_and_store(&self, name: &str) -> Result<(Connection, Via)> {
         let saved = self.project.connection(name)?;
         let variables = self.variables()?.of(&saved);
-        let loaded = self.connector().await?;
+        let loaded = self.connector(Some(&saved.connector)).await?;
         let schema = parse_schema(&loaded.connector.info().settings_schema)?;
         let via = Via {
             name: saved.name.clone(),
@@ -243,14 +298,19 @@ fn key_sources(global: &Global) -> KeySources {
     }
 }
 
-/// What a connection may reach: what the operator grants, and for the bundled connector what it asks for.
+/// The origins that a connector asks for.
+fn asked(connector: &Connector) -> Vec<Origin> {
+    connector.info().origins.iter().filter_map(|o| o.parse().ok()).collect()
+}
+
+/// What a connection may reach: what the operator grants in the file, and what is granted out of the box.
 fn grants(loaded: &Loaded, saved: &Saved) -> Vec<Grant> {
-    let asked: Vec<Origin> = loaded.connector.info().origins.iter().filter_map(|o| o.parse().ok()).collect();
+    let asked = asked(&loaded.connector);
     let by_operator = saved.grants.iter().map(|origin| {
         // An origin that the connector asks for is a public service: granting it opens no way into the local network.
         if asked.contains(origin) { Grant::asked(origin.clone()) } else { Grant::extra(origin.clone()) }
     });
-    let out_of_the_box = asked.iter().filter(|_| loaded.bundled).cloned().map(Grant::asked);
+    let out_of_the_box = loaded.granted.iter().cloned().map(Grant::asked);
     by_operator.chain(out_of_the_box).collect()
 }
 

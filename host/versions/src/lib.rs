@@ -49,5 +49,5 @@ pub use files::MAX_SIZE;
 pub use place::{Image, Offer, Place, newest};
 pub use registry::Access;
 pub use signature::{KeyError, SignKey, SignaturePolicy, Signed, TrustedKey, Verdict, judge};
-pub use sources::{Answer, Push, Source, are_credentials};
+pub use sources::{Answer, Push, Source};
 pub use versions::{Before, Installed, Serving, Versions};

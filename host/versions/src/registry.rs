@@ -253,14 +253,25 @@ fn is_missing(error: &OciDistributionError) -> bool {
     }
 }
 
+fn is_refusal(error: &OciDistributionError) -> bool {
+    match error {
+        OciDistributionError::UnauthorizedError { .. } | OciDistributionError::AuthenticationFailure(_) => true,
+        OciDistributionError::RequestError(error) => {
+            error.status().is_some_and(|status| matches!(status.as_u16(), 401 | 403))
+        }
+        OciDistributionError::RegistryError { envelope, .. } => {
+            envelope.errors.iter().any(|error| matches!(error.code, OciErrorCode::Unauthorized | OciErrorCode::Denied))
+        }
+        _ => false,
+    }
+}
+
 /// What went wrong at the registry, for people. Addresses of single requests stay out of it: a storage that the registry leads to
 /// may have put a token into one.
 fn told(error: OciDistributionError) -> String {
     let mut text = match error {
         error if is_missing(&error) => "the registry has no such image".to_owned(),
-        OciDistributionError::UnauthorizedError { .. } | OciDistributionError::AuthenticationFailure(_) => {
-            "the registry refuses the credentials, or wants some".to_owned()
-        }
+        error if is_refusal(&error) => "the registry refuses the credentials, or wants some".to_owned(),
         OciDistributionError::RequestError(error) => with_causes(&error.without_url()),
         OciDistributionError::RegistryError { envelope, .. } => envelope.to_string(),
         OciDistributionError::ServerError { code, message, .. } => format!("the registry answers {code}: {message}"),

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use connector_host::{Secret, Variables, mentions, resolved};
+use connector_host::{Secret, Variables, is_variable_name, resolved};
 use connector_store::Changed;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -64,24 +64,21 @@ impl Source {
     }
 }
 
-/// Reads `[user]:[password]`. The text itself is not repeated: somebody may have typed a password.
+/// Reads `[user]:[password]`.
 fn credentials(text: &str, variables: &dyn Variables) -> Result<Credentials, String> {
-    let shape = || "credentials are written [USER]:[PASSWORD], two variables".to_owned();
-    let (user, password) = text.split_once("]:").ok_or_else(shape)?;
-    let value = |text: &str| {
-        let names = mentions(&serde_json::Value::String(text.to_owned()));
-        let [name] = names.as_slice() else { return Err(shape()) };
-        if text != format!("[{}]", name.name) {
-            return Err(shape());
-        }
-        resolved(text, variables).ok_or_else(|| format!("there is no variable `{}`", name.name))
-    };
-    Ok(Credentials { user: value(&format!("{user}]"))?, password: Secret::new(value(password)?) })
+    let value =
+        |name: &str| resolved(&format!("[{name}]"), variables).ok_or_else(|| format!("there is no variable `{name}`"));
+    let (user, password) = credential_names(text).ok_or(CREDENTIALS)?;
+    Ok(Credentials { user: value(user)?, password: Secret::new(value(password)?) })
 }
 
-/// Whether a text names two variables, as [`Source::credentials`] wants it.
-pub fn are_credentials(text: &str) -> bool {
-    credentials(text, &connector_host::NoVariables).is_err_and(|reason| reason.starts_with("there is no variable"))
+/// Told instead of a text that is something else, which is not repeated: somebody may have typed a password.
+const CREDENTIALS: &str = "credentials are written [USER]:[PASSWORD], two variables";
+
+/// The two variables in `[user]:[password]`.
+fn credential_names(text: &str) -> Option<(&str, &str)> {
+    let (user, password) = text.strip_prefix('[')?.strip_suffix(']')?.split_once("]:[")?;
+    (is_variable_name(user) && is_variable_name(password)).then_some((user, password))
 }
 
 impl Versions {
@@ -116,11 +113,8 @@ impl Versions {
         {
             return Err(VersionsError::place(&source.place, "a source is a whole repository, without tag and digest"));
         }
-        if source.credentials.as_deref().is_some_and(|text| !are_credentials(text)) {
-            return Err(VersionsError::place(
-                &source.place,
-                "credentials are written [USER]:[PASSWORD], two variables",
-            ));
+        if source.credentials.as_deref().is_some_and(|text| credential_names(text).is_none()) {
+            return Err(VersionsError::place(&source.place, CREDENTIALS));
         }
         let ca_file = source.ca_file.as_ref().map(|path| path.to_string_lossy().into_owned());
         self.database.change(|transaction| {

@@ -17,6 +17,7 @@ mod query;
 mod resolve;
 mod test;
 mod variables;
+mod versions;
 mod write;
 
 /// Runs the command.
@@ -35,6 +36,7 @@ pub(crate) async fn run(cli: Cli, telemetry: &Arc<Telemetry>) -> Result<()> {
         Command::Delete(delete) => write::delete(&session, delete).await,
         Command::Resolve { name, outcomes } => resolve::run(&session, &name, &outcomes).await,
         Command::Variables(command) => variables::run(&session, command),
+        Command::Versions(command) => versions::run(&session, command).await,
         Command::Serve(arguments) => crate::serve::run(session, arguments, Arc::clone(telemetry)).await,
     }
 }

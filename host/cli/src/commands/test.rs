@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::versions::{Told, look_for_newer};
 use super::{print, print_json};
 use crate::error::{Failure, Failures, Result};
 use crate::remote;
@@ -12,6 +13,7 @@ struct Steps<'a> {
     session: &'a Session,
     json: bool,
     done: Vec<(String, bool)>,
+    notes: Vec<String>,
 }
 
 impl Steps<'_> {
@@ -46,7 +48,7 @@ impl Steps<'_> {
             return print(&format!("Connection `{name}` {word}.\n"));
         }
         let steps: Vec<Value> = self.done.iter().map(|(text, good)| json!({ "step": text, "ok": good })).collect();
-        let mut result = json!({ "connection": name, "ok": works, "steps": steps });
+        let mut result = json!({ "connection": name, "ok": works, "steps": steps, "notes": self.notes });
         if let (Some(result), Value::Object(more)) = (result.as_object_mut(), more) {
             result.extend(more);
             if let Some(failures) = failures {
@@ -57,11 +59,26 @@ impl Steps<'_> {
     }
 }
 
+impl Told for Steps<'_> {
+    fn step(&mut self, text: String) -> Result<()> {
+        self.put(text, true)
+    }
+
+    fn note(&mut self, text: String) -> Result<()> {
+        if !self.json {
+            print(&format!("note {text}\n"))?;
+        }
+        self.notes.push(text);
+        Ok(())
+    }
+}
+
 pub(super) async fn run(session: &Session, name: &str) -> Result<()> {
-    let mut steps = Steps { session, json: session.global.json, done: Vec::new() };
+    let mut steps = Steps { session, json: session.global.json, done: Vec::new(), notes: Vec::new() };
     let saved = steps.check(name, "the connection is in the project", session.project.connection(name))?;
     let variables = steps.check(name, "variables", session.variables())?;
-    let loaded = steps.check(name, "the connector is loaded", session.connector().await)?;
+    look_for_newer(session, &saved.connector, name, &mut steps).await?;
+    let loaded = steps.check(name, "the connector is loaded", session.connector(Some(&saved.connector)).await)?;
     let info = loaded.connector.info();
     let digest = loaded.connector.digest();
     let short = digest.get(..19).unwrap_or(digest);

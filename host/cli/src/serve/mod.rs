@@ -46,8 +46,8 @@ struct Server {
 pub(crate) async fn run(mut session: Session, arguments: Arguments, telemetry: Arc<Telemetry>) -> Result<()> {
     let access = Access::new(arguments.listen, arguments.token_file.as_deref())?;
     session.activities = Some(arguments.activities);
-    let loaded = session.connector().await?;
-    let upkeep = Upkeep::new(&session, &arguments);
+    let loaded = session.connector(only_connector(&session)?.as_deref()).await?;
+    let upkeep = Upkeep::new(&session, &loaded.connector, &arguments);
     let connections = open_all(&session, &loaded).await?;
     upkeep.check_names(&connections)?;
     telemetry.watch(&loaded.host, Watched::new(&loaded.deployment, connections.values()));
@@ -66,6 +66,14 @@ pub(crate) async fn run(mut session: Session, arguments: Arguments, telemetry: A
     looking.abort();
     server.closing.writes_ended().await;
     ended.map_err(|e| Failure::new("the server has come to an end").causes_of(&e).into())
+}
+
+/// The connector that all connections of the project use, if it is one.
+fn only_connector(session: &Session) -> Result<Option<String>> {
+    let mut names: Vec<String> = session.project.connections()?.into_iter().map(|saved| saved.connector).collect();
+    names.sort();
+    names.dedup();
+    Ok(names.pop().filter(|_| names.is_empty()))
 }
 
 /// Opens every connection of this connector. One that does not open is told and left out: the others are not to blame.

@@ -4,17 +4,18 @@
 //! again before something else is put in use, or somebody asks for it.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use connector_host::{Canary, Connection, SwapOptions, SwapReport};
+use connector_host::{Canary, Connection, Connector, Host, SwapOptions, SwapReport};
+use connector_versions::{Versions, VersionsError};
 use tokio::sync::Mutex;
 
 use super::{Arguments, Server};
 use crate::error::{Failure, Failures, Result, suggest};
 use crate::remote;
-use crate::session::Session;
+use crate::session::{COMPONENT, Session};
 
 /// How and when another version takes over.
 pub(super) struct Upkeep {
@@ -33,21 +34,27 @@ pub(super) struct Upkeep {
 enum Source {
     /// In this file.
     File(PathBuf),
-    /// In this program: nothing can change.
-    Bundled,
+    /// In the versions of the project in this folder.
+    Project { folder: PathBuf, connector: String },
 }
 
 /// Tells whether something else is in use.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Mark {
-    changed: Option<SystemTime>,
-    length: u64,
+enum Mark {
+    File { changed: Option<SystemTime>, length: u64 },
+    Project { change: u64 },
 }
 
 impl Upkeep {
-    pub(super) fn new(session: &Session, arguments: &Arguments) -> Self {
-        let source = session.global.connector.clone().map_or(Source::Bundled, Source::File);
-        let seen = Mutex::new(source.mark().ok().flatten());
+    pub(super) fn new(session: &Session, connector: &Connector, arguments: &Arguments) -> Self {
+        let source = match &session.global.connector {
+            Some(file) => Source::File(file.clone()),
+            None => {
+                let connector = connector.info().name.clone();
+                Source::Project { folder: session.global.project.clone(), connector }
+            }
+        };
+        let seen = Mutex::new(source.mark().ok());
         let Arguments { look: every, canary, drain, .. } = *arguments;
         let (self_test, refused) = (arguments.self_test.clone(), std::sync::Mutex::default());
         Self { source, every, canary, self_test, drain, seen, refused }
@@ -98,9 +105,8 @@ impl Upkeep {
     }
 
     async fn try_swap(&self, server: &Server) -> Result<SwapReport> {
-        *self.seen.lock().await = self.source.mark()?;
-        let (bytes, source) = self.source.bytes()?;
-        let connector = server.loaded.host.load(&bytes).await.map_err(|e| remote::load_failed(&source, &e))?;
+        *self.seen.lock().await = Some(self.source.mark()?);
+        let (connector, source) = self.source.load(&server.loaded.host).await?;
         let deployment = &server.loaded.deployment;
         if deployment.connector().digest() == connector.digest() {
             let version = &connector.info().version;
@@ -113,29 +119,57 @@ impl Upkeep {
     /// Whether something else is in use than before.
     async fn has_changed(&self) -> bool {
         // A file that is just being replaced is looked at the next time.
-        let Ok(Some(now)) = self.source.mark() else { return false };
+        let Ok(now) = self.source.mark() else { return false };
         *self.seen.lock().await != Some(now)
     }
 }
 
 impl Source {
-    /// What tells this state from any other; none if nothing changes.
-    fn mark(&self) -> Result<Option<Mark>> {
-        let Self::File(path) = self else { return Ok(None) };
-        let data = std::fs::metadata(path)
-            .map_err(|e| Failure::new(format!("cannot read the component `{}`", path.display())).causes_of(&e))?;
-        Ok(Some(Mark { changed: data.modified().ok(), length: data.len() }))
+    /// What tells this state from any other.
+    fn mark(&self) -> Result<Mark> {
+        match self {
+            Self::File(path) => {
+                let data = std::fs::metadata(path).map_err(|e| unreadable(path, &e))?;
+                Ok(Mark::File { changed: data.modified().ok(), length: data.len() })
+            }
+            Self::Project { folder, connector } => {
+                let failed = |e: VersionsError| remote::version_failed(&e);
+                // A project that has installed nothing yet may do so any time.
+                let change = match Versions::existing(folder).map_err(failed)? {
+                    Some(versions) => versions.serving(connector).map_err(failed)?.change,
+                    None => 0,
+                };
+                Ok(Mark::Project { change })
+            }
+        }
     }
 
     /// The component, and what messages call it.
-    fn bytes(&self) -> Result<(Vec<u8>, String)> {
-        let Self::File(path) = self else {
-            return Err(Failure::new("the component is part of this program: there is no other version").into());
-        };
-        let bytes = std::fs::read(path)
-            .map_err(|e| Failure::new(format!("cannot read the component `{}`", path.display())).causes_of(&e))?;
-        Ok((bytes, format!("`{}`", path.display())))
+    async fn load(&self, host: &Host) -> Result<(Connector, String)> {
+        match self {
+            Self::File(path) => {
+                let source = format!("`{}`", path.display());
+                let bytes = std::fs::read(path).map_err(|e| unreadable(path, &e))?;
+                Ok((host.load(&bytes).await.map_err(|e| remote::load_failed(&source, &e))?, source))
+            }
+            Self::Project { folder, connector } => {
+                let failed = |e: VersionsError| remote::version_failed(&e);
+                let nothing = || Failure::new(format!("no version of `{connector}` is in use"));
+                let versions = Versions::existing(folder).map_err(failed)?.ok_or_else(nothing)?;
+                let loaded = versions.load(host, connector, COMPONENT).await.map_err(failed)?.ok_or_else(nothing)?;
+                match loaded.held_back {
+                    Some(held_back) => Err(Failure::new(format!("{} does not serve", held_back.version))
+                        .cause(held_back.reason)
+                        .into()),
+                    None => Ok((loaded.connector, "the project's versions".to_owned())),
+                }
+            }
+        }
     }
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::new(format!("cannot read the component `{}`", path.display())).causes_of(error)
 }
 
 /// Looks for another version as long as the process serves.

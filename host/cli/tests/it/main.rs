@@ -9,4 +9,6 @@ mod query;
 mod serve;
 mod support;
 mod variables;
+mod version_crashes;
+mod versions;
 mod write;

@@ -162,7 +162,6 @@ fn prometheus_finds_calls_records_and_what_the_host_uses() {
     assert!(line("connector_connections", "").ends_with(" 1"));
     line("connector_instances", "");
     line("connector_memory_bytes", "");
-    line("connector_sockets", "");
     line("connector_version_activities", "connector_role=\"serving\"");
     serving.stop().good();
 }
@@ -299,4 +298,32 @@ fn collect(stream: TcpStream, sender: &mpsc::Sender<(String, Vec<u8>)>) {
             return;
         }
     }
+}
+
+#[test]
+fn a_version_that_the_project_puts_in_use_takes_over_and_a_bad_one_does_not() {
+    let project = Project::with_people();
+    let versions = |args: &[&str]| crate::support::run(&mut project.bare(&[&["versions"], args].concat())).good();
+    let install = |version: &str| {
+        project.write("new.wasm", crate::versions::component(connector_fixed::variant::Variant::version(version)));
+        versions(&["install", "new.wasm", "--use"]);
+        let list = versions(&["list", "--json"]).json();
+        let found = list.as_array().unwrap().iter().find(|row| row["version"] == version).unwrap();
+        found["digest"].as_str().unwrap().to_owned()
+    };
+    let first = install("1.0.0");
+    let serving = Serving::run(project.bare(&["serve", "--listen", "127.0.0.1:0", "--look", "50ms"]));
+    serving.until_serves(&first);
+    let second = install("2.0.0");
+    serving.until_serves(&second);
+    versions(&["rollback"]);
+    serving.until_serves(&first);
+
+    // What is damaged on the disk does not take over.
+    project.write(&format!("connectors/{}.wasm", second.replace(':', "-")), "damaged");
+    let refused = crate::support::run(&mut project.bare(&["versions", "use", "2.0.0"]));
+    assert_eq!(refused.code, 1, "{refused:#?}");
+    assert_eq!(serving.post("/v1/deployments/fixed/swap").0 / 100, 4);
+    serving.until_serves(&first);
+    serving.stop();
 }

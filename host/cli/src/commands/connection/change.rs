@@ -33,7 +33,7 @@ impl Edit {
 
 pub(super) async fn add(session: &Session, name: &str, changes: &Changes, replace: bool) -> Result<()> {
     connector_store::check_name(name).map_err(|reason| bad_name(name, reason))?;
-    let loaded = session.connector().await?;
+    let loaded = session.connector(None).await?;
     let info = loaded.connector.info();
     let mut saved = Saved::new(&info.name, name);
     if let Some(store) = session.project.store()? {
@@ -69,8 +69,8 @@ pub(super) async fn edit(session: &Session, name: &str, edit: &Edit) -> Result<(
         return Err(failure.hint("say what with --set, --unset, --grant, --revoke or --ca-file").into());
     }
     // A mistake in the name is told before the connector is loaded.
-    session.project.connection(name)?;
-    let loaded = session.connector().await?;
+    let present = session.project.connection(name)?;
+    let loaded = session.connector(Some(&present.connector)).await?;
     let schema = parse_schema(&loaded.connector.info().settings_schema)?;
     let store = session.project.made_store()?;
     for _ in 0..ATTEMPTS {
@@ -156,7 +156,7 @@ fn tell(session: &Session, store: &Store, saved: &Saved, secrets: &[(String, Sec
 
 fn tell_what_is_not_granted(session: &Session, loaded: &Loaded, saved: &Saved) {
     let asked = loaded.connector.info().origins.iter().filter_map(|origin| origin.parse::<Origin>().ok());
-    for origin in asked.filter(|origin| !loaded.bundled && !saved.grants.contains(origin)) {
+    for origin in asked.filter(|origin| !loaded.granted.contains(origin) && !saved.grants.contains(origin)) {
         session.note(format!("note: the connector asks to reach {origin}, which is not granted (--grant {origin})"));
     }
 }

@@ -60,7 +60,7 @@ fn grants(saved: &Saved) -> Vec<String> {
 async fn show(session: &Session, name: &str) -> Result<()> {
     let saved = session.project.connection(name)?;
     // Without the connector nobody knows which settings are secret: then every text is.
-    let schema = match session.connector().await {
+    let schema = match session.connector(Some(&saved.connector)).await {
         Ok(loaded) if loaded.connector.info().name == saved.connector => {
             Some(parse_schema(&loaded.connector.info().settings_schema)?)
         }
@@ -109,7 +109,7 @@ async fn check(session: &Session) -> Result<()> {
     if all.is_empty() {
         return list(session);
     }
-    let loaded = session.connector().await?;
+    let loaded = session.connector(None).await?;
     let (mut failures, mut results) = (Vec::new(), Vec::new());
     for saved in &all {
         let result = session.open(&loaded, saved, variables.clone()).await;

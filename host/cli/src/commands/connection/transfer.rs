@@ -79,7 +79,7 @@ pub(super) async fn import(session: &Session, path: &Path, names: &[String], rep
     };
     let listed = chosen(connections_file::read(&file)?, names, path)?;
     let secrets = read_secrets(&folder_of(path).join("secrets.toml")).map_err(Failures)?;
-    let loaded = session.connector().await?;
+    let loaded = session.connector(None).await?;
     let schema = parse_schema(&loaded.connector.info().settings_schema)?;
     let import = Import { session, file: &file, loaded, schema, secrets, replace };
     let (mut ready, mut failures, mut missing) = (Vec::new(), Vec::new(), Vec::new());

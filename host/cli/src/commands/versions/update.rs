@@ -1,0 +1,131 @@
+//! The newest version before a test: looked for, downloaded, verified, tried, in use; or why not. Whatever fails leaves the
+//! present version serving, and is told.
+
+use connector_host::Host;
+use connector_versions::{Before, Expected, Offer, Versions, VersionsError, newest};
+use semver::Version;
+
+use super::change::try_and_switch;
+use crate::error::{Failure, Failures, Result};
+use crate::remote::version_failed;
+use crate::session::Session;
+
+/// Who is told what happens.
+pub(in crate::commands) trait Told {
+    /// Something was done.
+    fn step(&mut self, text: String) -> Result<()>;
+    /// Something was not, and why.
+    fn note(&mut self, text: String) -> Result<()>;
+}
+
+/// Looks for a newer version of what serves `connector`, and switches to it if it passes its self-test, which includes the test
+/// of `connection`. Each step is told, and why one was not taken.
+pub(in crate::commands) async fn look_for_newer(
+    session: &Session,
+    connector: &str,
+    connection: &str,
+    tell: &mut impl Told,
+) -> Result<()> {
+    // Whoever names a file wants that file.
+    if session.global.connector.is_some() {
+        return Ok(());
+    }
+    let versions = match Versions::existing(&session.global.project) {
+        Ok(Some(versions)) => versions,
+        Ok(None) => return Ok(()),
+        Err(error) => return tell.note(on_one_line("no newer version was looked for", &version_failed(&error).into())),
+    };
+    if let Err(failures) = update(session, &versions, connector, connection, tell).await {
+        return tell.note(on_one_line("the present version goes on", &failures));
+    }
+    Ok(())
+}
+
+async fn update(
+    session: &Session,
+    versions: &Versions,
+    connector: &str,
+    connection: &str,
+    tell: &mut impl Told,
+) -> Result<()> {
+    let failed = |error: VersionsError| Failures::from(version_failed(&error));
+    if versions.sources().map_err(failed)?.is_empty() {
+        return Ok(());
+    }
+    if !versions.auto_update().map_err(failed)? {
+        return tell.note("no newer version was looked for: the policy has automatic updates off".to_owned());
+    }
+    let serving = versions.serving(connector).map_err(failed)?;
+    if let Some(version) = serving.version.as_ref().filter(|_| serving.pinned) {
+        return tell.note(format!("no newer version was looked for: {} is pinned", version.title()));
+    }
+    let rolled_back = match &serving.before {
+        Some(Before::Installed(before)) => Some(before.version.clone()),
+        _ => None,
+    };
+    let host = session.host()?;
+    let present = match serving.version {
+        Some(version) => Some(version.version),
+        None => bundled_version(session, &host, connector).await?,
+    };
+
+    let (mut offers, mut answered) = (Vec::new(), 0);
+    for (source, answer) in versions.offers(Some(connector), &session.variables()?).await.map_err(failed)? {
+        match answer {
+            Ok(more) => {
+                answered += 1;
+                offers.extend(more.into_iter().map(|offer| (source.clone(), offer)));
+            }
+            Err(error) => tell.note(on_one_line(&format!("{} was not looked at", source.place), &failed(error)))?,
+        }
+    }
+    let all: Vec<Offer> = offers.iter().map(|(_, offer)| offer.clone()).collect();
+    // Pre-releases are for those who name them.
+    let newer = newest(&all).filter(|offer| {
+        offer.version.pre.is_empty() && present.as_ref().is_none_or(|present| offer.version > *present)
+    });
+    let Some(offer) = newer else {
+        // What was not looked at was told.
+        return match answered {
+            0 => Ok(()),
+            1 => tell.step(format!("no newer version of {connector} in one source")),
+            _ => tell.step(format!("no newer version of {connector} in {answered} sources")),
+        };
+    };
+    // Whoever rolled it back had a reason.
+    if rolled_back.as_ref() == Some(&offer.version) {
+        return tell.note(format!(
+            "{connector} {} is newer, and was rolled back: `versions use` takes it again",
+            offer.version
+        ));
+    }
+    tell.step(format!("found {connector} {} at {}", offer.version, offer.place))?;
+
+    let source = offers.iter().find(|(_, one)| one == offer).map(|(source, _)| source);
+    let access = match source {
+        Some(source) => source.access(&session.global.project, &session.variables()?).map_err(failed)?,
+        None => connector_versions::Access::default(),
+    };
+    let fetched = offer.place.fetch(&access).await.map_err(failed)?;
+    tell.step(format!("downloaded {} KiB from {}", fetched.wasm.len() / 1024, fetched.source))?;
+    let expected = Expected { connector: Some(connector.to_owned()), version: Some(offer.version.clone()) };
+    let checked = versions.check(&host, fetched, &expected).await.map_err(failed)?;
+    let installed = versions.install(&checked).map_err(failed)?;
+    tell.step(format!("verified {}, {}", installed.digest.short(), checked.verdict()))?;
+    try_and_switch(session, &host, versions, &installed, Some(connection), false).await?;
+    tell.step(format!("{} passed its self-test and is in use", installed.title()))
+}
+
+async fn bundled_version(session: &Session, host: &Host, connector: &str) -> Result<Option<Version>> {
+    let bundled = session.bundled(host).await?;
+    Ok(bundled.filter(|one| one.info().name == connector).and_then(|one| one.info().version.parse().ok()))
+}
+
+/// Failures as a note: what did not happen, and all reasons.
+fn on_one_line(what: &str, failures: &Failures) -> String {
+    let one = |failure: &Failure| {
+        let parts = std::iter::once(&failure.message).chain(&failure.causes);
+        parts.map(String::as_str).collect::<Vec<_>>().join(": ")
+    };
+    format!("{what}: {}", failures.0.iter().map(one).collect::<Vec<_>>().join("; "))
+}
