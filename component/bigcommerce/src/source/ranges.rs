@@ -247,16 +247,19 @@ impl Ranges {
         }
         let mut follow = Vec::new();
         for joint in joints {
-            if let Target::Joined { from, page, .. } = joint.page {
-                self.begins.insert((from, page), joint.begin);
-            }
+            let mut begin = joint.begin;
             match joint.gap {
                 Some(gap) if self.late && width(&gap) <= most => self.owed.push(gap),
                 Some((from, to)) => {
+                    // The keys between are a share of their own, which may be delivered when the page is not.
+                    begin = to.saturating_add(1);
                     let target = Target::Range { from, to: Some(to) };
-                    follow.push(Follow { target, before: Some(joint.page) });
+                    follow.push(Follow { target, before: Some(joint.page.clone()) });
                 }
                 None => {}
+            }
+            if let Target::Joined { from, page, .. } = joint.page {
+                self.begins.insert((from, page), begin);
             }
         }
         Ok(follow)
