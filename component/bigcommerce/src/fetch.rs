@@ -35,7 +35,7 @@ pub struct Fetched {
 ///
 /// # Errors
 /// A parent's key that cannot stand in a path.
-pub fn call(plan: &Plan, parent: &[String], target: &Target, wanted: Option<u64>) -> Result<Call, Error> {
+fn call(plan: &Plan, parent: &[String], target: &Target, wanted: Option<u64>) -> Result<Call, Error> {
     let (template, concurrency, query) = match &plan.access {
         Access::Items { item, query, .. } => (item.path, item.concurrency, query),
         Access::List(list) => (list.read.path, list.read.concurrency, &list.query),
@@ -46,7 +46,7 @@ pub fn call(plan: &Plan, parent: &[String], target: &Target, wanted: Option<u64>
     };
     let path =
         url::fill(template, |name| names.iter().position(|n| *n == name).and_then(|index| parent.get(index)).cloned())?;
-    let limit = u64::from(plan.limit());
+    let limit = u64::from(plan.asked());
     // Numbered pages must all be of one size; the others may shrink at the end.
     let less = wanted.map_or(limit, |wanted| wanted.clamp(1, limit)).to_string();
     let limit = limit.to_string();
@@ -104,11 +104,30 @@ pub fn call(plan: &Plan, parent: &[String], target: &Target, wanted: Option<u64>
     })
 }
 
-/// Sends a call and cuts the answer.
+/// Asks for a target and cuts the answer. `wanted` bounds the records asked for.
 ///
 /// # Errors
-/// See [`Client::read`].
-pub async fn fetch(client: &Client, plan: &Plan, target: &Target, call: Call) -> Result<Fetched, Error> {
+/// A parent's key that cannot stand in a path; and see [`Client::read`].
+pub async fn fetch(
+    client: &Client,
+    plan: &Plan,
+    parent: &[String],
+    target: &Target,
+    wanted: Option<u64>,
+) -> Result<Fetched, Error> {
+    let asked = plan.asked();
+    match once(client, plan, target, call(plan, parent, target, wanted)?).await {
+        Err(error) if error.status == Some(TOO_LARGE) && plan.refused(asked) => {
+            once(client, plan, target, call(plan, parent, target, wanted)?).await
+        }
+        other => other,
+    }
+}
+
+/// The status of a request for more records at once than the endpoint gives.
+const TOO_LARGE: u16 = 413;
+
+async fn once(client: &Client, plan: &Plan, target: &Target, call: Call) -> Result<Fetched, Error> {
     // A collection below a parent, or a single record, that is not there holds no records; nor does a page that was there when
     // the pages were counted.
     let optional = match (&plan.access, target) {

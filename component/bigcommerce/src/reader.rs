@@ -256,14 +256,10 @@ impl Reader {
             };
             segment.state = State::UnderWay;
             let id = segment.id;
-            let call = fetch::call(&self.plan, &segment.collection.parent, &segment.target, wanted);
-            let (client, plan, target) = (self.client.clone(), self.plan.clone(), segment.target.clone());
+            let (client, plan) = (self.client.clone(), self.plan.clone());
+            let (collection, target) = (segment.collection.clone(), segment.target.clone());
             self.under_way.push(Box::pin(async move {
-                let result = match call {
-                    Ok(call) => fetch::fetch(&client, &plan, &target, call).await,
-                    Err(error) => Err(error),
-                };
-                (id, result)
+                (id, fetch::fetch(&client, &plan, &collection.parent, &target, wanted).await)
             }));
             // Polled once so that the request leaves now, also if the caller takes its time with the page that it gets.
             if let Some(Some((id, result))) = poll_immediate(self.under_way.next()).await {

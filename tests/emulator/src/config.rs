@@ -143,9 +143,9 @@ pub struct Switches {
     pub suspended: bool,
     /// JSON comes over many lines.
     pub pretty: bool,
-    /// A `limit` above the documented maximum is refused with 413 instead of being capped.
+    /// A `limit` above the maximum is refused with 413 instead of being capped.
     pub refuse_large_limit: bool,
-    /// Silent cap of `limit` where no maximum is documented.
+    /// The maximum of `limit` where none is documented.
     pub undocumented_cap: usize,
     /// What `:like` means.
     pub like: Like,

@@ -47,13 +47,14 @@ pub(crate) fn plan(call: &Call<'_>, switches: &Switches) -> Result<Plan, Refusal
         return Ok(Plan { start: Start::Page(page), limit: number("limit")?.unwrap_or(size).min(size), plain_cursor });
     }
     let wanted = if takes("limit") { number("limit")? } else { None };
-    let limit = match (wanted, paging.max_limit) {
-        (None, _) => paging.default_limit.unwrap_or(50),
-        (Some(n), Some(max)) if n > max && switches.refuse_large_limit => {
+    let max = paging.max_limit.unwrap_or(switches.undocumented_cap);
+    let limit = match wanted {
+        None => paging.default_limit.unwrap_or(50),
+        Some(n) if n > max && switches.refuse_large_limit => {
             let title = format!("The limit is too large. The maximum is {max}.");
             return Err(Refusal::new(413, title));
         }
-        (Some(n), max) => n.min(max.unwrap_or(switches.undocumented_cap)),
+        Some(n) => n.min(max),
     };
     let limit = if cuts_pages(call) { limit.min(PAGE_WITH_OPTIONS) } else { limit };
     let cursor = |name: &str| if takes(name) { call.param(name).map(str::to_owned) } else { None };

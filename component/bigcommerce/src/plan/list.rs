@@ -1,5 +1,7 @@
 //! Reads of a collection: which order and fields the endpoint itself takes, and how its pages are counted.
 
+use std::cell::Cell;
+
 use super::condition::filter_for;
 use super::planner::Planner;
 use super::{Access, List, Pages, Parents, UNDOCUMENTED_DEFAULT};
@@ -52,6 +54,7 @@ impl Planner<'_> {
             split,
             limit,
             floor,
+            too_large: Cell::new(false),
             short_page_ends: read.max_limit.is_some(),
             paging,
             parents,

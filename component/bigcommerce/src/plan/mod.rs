@@ -1,5 +1,6 @@
 //! Decides how a query is run: which endpoint, what the remote evaluates, what is evaluated here, how it pages. Pure.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use serde_json::Value;
@@ -87,6 +88,25 @@ impl Plan {
         }
     }
 
+    /// Records that a request asks for at most. A store that refused more is one that caps: what it grants is told by its answers.
+    pub fn asked(&self) -> u32 {
+        match &self.access {
+            Access::List(list) if list.too_large.get() => list.limit.min(list.floor),
+            _ => self.limit(),
+        }
+    }
+
+    /// Notes that the store refused to give so many records at once. Says whether asking for fewer is worth a try.
+    pub fn refused(&self, asked: u32) -> bool {
+        match &self.access {
+            Access::List(list) if list.read.limited && list.read.max_limit.is_none() && asked > list.floor => {
+                list.too_large.set(true);
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// Goes on with the page size by which the pages of a cursor were counted, whatever would be planned today.
     pub fn keep_page_size(&mut self, position: &Position) {
         let Access::List(list) = &mut self.access else { return };
@@ -160,6 +180,8 @@ pub struct List {
     pub limit: u32,
     /// Records per request when nothing is asked for.
     pub floor: u32,
+    /// The store has refused larger pages than these, of which no document gives a maximum.
+    pub too_large: Cell<bool>,
     /// Whether a page that is not full is the last one.
     pub short_page_ends: bool,
     /// How it pages.

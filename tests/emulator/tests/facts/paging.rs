@@ -38,6 +38,8 @@ async fn a_limit_over_the_maximum_is_refused_or_capped() {
         assert_eq!(shop.get(&format!("{path}?limit={max}")).await.0, 200, "{path}");
         assert_eq!(shop.get(&format!("{path}?limit={}", max + 1)).await.0, 413, "{path}");
     }
+    shop.emulator.switch(|s| s.undocumented_cap = 60);
+    assert_eq!((shop.get("/v3/hooks?limit=60").await.0, shop.get("/v3/hooks?limit=61").await.0), (200, 413));
     shop.emulator.switch(|s| (s.refuse_large_limit, s.undocumented_cap) = (false, 5));
     let (status, list) = shop.get("/v3/catalog/products?limit=9999").await;
     assert_eq!((status, &list["meta"]["pagination"]["per_page"]), (200, &json!(250)));

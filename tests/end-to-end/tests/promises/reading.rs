@@ -317,6 +317,34 @@ async fn a_page_of_another_number_is_asked_for_again() {
     }
 }
 
+/// Many lists document no maximum; what they do with a `limit` above theirs is not documented either.
+#[tokio::test]
+async fn a_list_that_refuses_large_pages_is_read_by_those_that_it_gives() {
+    let sizes = Sizes { brands: 170, customers: 170, orders: 170, coupons: 170, ..Sizes::default() };
+    let bench = Bench::with(Config { sizes, ..Config::default() }).await;
+    let connection = bench.connection().await;
+    for object in ["brands", "customers", "orders", "coupons", "customers/addresses"] {
+        bench.store.switch(|switches| switches.undocumented_cap = 250);
+        let all = lines(&connection, query(object)).await.unwrap();
+        bench.store.switch(|switches| switches.undocumented_cap = 50);
+        bench.store.journal().clear();
+        assert_eq!(lines(&connection, query(object)).await.unwrap(), all, "{object}");
+        let refused = bench.store.journal().entries().iter().filter(|entry| entry.status == Some(413)).count();
+        assert!((1..=4).contains(&refused), "{object}: {refused} requests were refused, more than were under way");
+        // And from any page on.
+        let (mut request, mut again) = (query(object), Vec::new());
+        loop {
+            let page = connection.query(request.clone()).await.unwrap().next().await.unwrap().unwrap();
+            again.extend(String::from_utf8(page.records).unwrap().lines().map(str::to_owned));
+            request.cursor = page.next;
+            if request.cursor.is_none() {
+                break;
+            }
+        }
+        assert_eq!(again, all, "{object}");
+    }
+}
+
 #[tokio::test]
 async fn the_quota_is_obeyed_before_it_is_used_up_and_shared_by_all() {
     let config = Config {
