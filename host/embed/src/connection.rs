@@ -185,16 +185,17 @@ impl Connection {
         let mut errors = taken.err().unwrap_or_default();
         let log = live.state().log();
         errors.texts(&mut |text| log.clean(text));
-        errors.extend(self.addresses_outside_of_the_grants());
+        let transport = inner.transport.asked_by(connector.asked());
+        errors.extend(self.addresses_outside_of_the_grants(&transport));
         if !errors.is_empty() {
             return Err(CallError::Settings(errors));
         }
-        live.state().connect();
+        live.state().connect(transport);
         Ok(live)
     }
 
     /// A connector cannot know what it is granted, so addresses in the settings are looked at here.
-    fn addresses_outside_of_the_grants(&self) -> Vec<Error> {
+    fn addresses_outside_of_the_grants(&self, transport: &Transport) -> Vec<Error> {
         let inner = &self.inner;
         let mut errors = Vec::new();
         each_text(&inner.parsed, &mut String::new(), &mut |pointer, text| {
@@ -205,7 +206,7 @@ impl Connection {
             let told = match Origin::of_setting(&text) {
                 None => return,
                 Some(Err(reason)) => format!("this address cannot be used: {reason}"),
-                Some(Ok(origin)) => match inner.transport.egress().check(&origin) {
+                Some(Ok(origin)) => match transport.egress().check(&origin) {
                     Ok(_) => return,
                     Err(refused) => format!("requests to {origin} are not allowed: {refused}"),
                 },
@@ -307,6 +308,7 @@ impl Connection {
             requests: counters.requests.load(Ordering::Relaxed),
             in_flight: transport.in_flight(),
             bytes_read: counters.bytes_read.load(Ordering::Relaxed),
+            sockets: transport.open_sockets(),
             quotas: buckets.iter().map(|(name, bucket)| bucket.status(name)).collect(),
         }
     }

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// Scheme, host and port of an HTTP address (`https://api.example.com`, `http://127.0.0.1:8080`).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -145,16 +146,21 @@ impl fmt::Display for Refused {
     }
 }
 
-/// The rules of one connection.
+/// The rules of one connection, for one version of its connector.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Egress {
-    asked: Vec<Origin>,
-    grants: Vec<Grant>,
+    asked: Arc<[Origin]>,
+    grants: Arc<[Grant]>,
 }
 
 impl Egress {
     pub(crate) fn new(asked: Vec<Origin>, grants: Vec<Grant>) -> Self {
-        Self { asked, grants }
+        Self { asked: asked.into(), grants: grants.into() }
+    }
+
+    /// The same for a version that asks for these origins.
+    pub(crate) fn asked_by(&self, asked: &[Origin]) -> Self {
+        Self { asked: asked.into(), grants: Arc::clone(&self.grants) }
     }
 
     /// Whether the origin may be reached, and if so, whether at private addresses.
@@ -261,8 +267,11 @@ mod tests {
         assert_eq!(plain.check(&other), Err(Refused::NotAsked));
         assert_eq!(plain.check(&origin("http://api.example.com")), Err(Refused::NotGranted));
         assert_eq!(plain.check(&origin("https://api.example.com:8443")), Err(Refused::NotGranted));
-        let extra = Egress::new(vec![api], vec![Grant::extra(other.clone())]);
+        let extra = Egress::new(vec![api.clone()], vec![Grant::extra(other.clone())]);
         assert_eq!(extra.check(&other), Ok(true));
+        // Another version asks for other origins; what is granted stays.
+        let next = plain.asked_by(std::slice::from_ref(&other));
+        assert_eq!((next.check(&other), next.check(&api)), (Ok(false), Err(Refused::NotAsked)));
     }
 
     #[test]

@@ -148,13 +148,8 @@ impl Host {
 
     /// What it uses right now.
     pub fn status(&self) -> HostStatus {
-        let Watch { memory, connections, sockets, .. } = &*self.runtime.watch;
-        HostStatus {
-            instances: self.runtime.instances(),
-            memory: memory.get(),
-            connections: connections.get(),
-            sockets: sockets.get(),
-        }
+        let Watch { memory, connections, .. } = &*self.runtime.watch;
+        HostStatus { instances: self.runtime.instances(), memory: memory.get(), connections: connections.get() }
     }
 }
 

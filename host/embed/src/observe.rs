@@ -130,8 +130,6 @@ pub struct HostStatus {
     pub memory: usize,
     /// Open connections.
     pub connections: usize,
-    /// Sockets, idle ones included.
-    pub sockets: usize,
 }
 
 /// The observer of a host, and its gauges.
@@ -140,7 +138,6 @@ pub(crate) struct Watch {
     pub(crate) observer: Option<Arc<dyn Observer>>,
     pub(crate) memory: Gauge,
     pub(crate) connections: Gauge,
-    pub(crate) sockets: Gauge,
 }
 
 impl Watch {

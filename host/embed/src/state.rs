@@ -149,8 +149,8 @@ impl State {
     }
 
     /// Opens the network, once the instance is configured.
-    pub(crate) fn connect(&mut self) {
-        self.network.transport.clone_from(&self.context.transport);
+    pub(crate) fn connect(&mut self, transport: Transport) {
+        self.network.transport = Some(Arc::new(transport));
     }
 
     /// The object that the next call is about.

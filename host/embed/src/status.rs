@@ -11,6 +11,8 @@ pub struct Status {
     pub in_flight: u32,
     /// Bytes of answers' bodies read.
     pub bytes_read: u64,
+    /// Open sockets, idle ones included.
+    pub sockets: u32,
     /// The remote's allowances that this connection draws on, as last reported.
     pub quotas: Vec<QuotaStatus>,
 }

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use connector_host::contract::QueryRequest;
 use connector_host::{
-    Connection, ConnectionConfig, Connector, Grant, Host, HostConfig, Secret, VariableError, Variables,
+    Connection, ConnectionConfig, Connector, Deployment, Grant, Host, HostConfig, Secret, VariableError, Variables,
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -115,9 +115,10 @@ pub(crate) fn start(options: Start) -> Result<Vec<Samples>> {
 pub(crate) fn idle(options: Idle) -> Result<Vec<Samples>> {
     runtime()?.block_on(async {
         let (host, connector, _) = load(&options.common).await?;
+        let deployment = Deployment::new(&connector);
         let mut connections = Vec::with_capacity(options.connections);
         for number in 0..options.connections {
-            connections.push(host.open(&connector, bigcommerce(&format!("store-{number}"))).await?);
+            connections.push(host.open(&deployment, bigcommerce(&format!("store-{number}"))).await?);
         }
         let before = resident()?;
         let mut activities = Vec::with_capacity(options.active);

@@ -66,17 +66,15 @@ impl Found {
         sorted.get(rank.saturating_sub(1)).copied().unwrap_or_default()
     }
 
-    /// By how many bytes the resident memory grows with each swap: the slope of the straight line that fits best, over the swaps after
-    /// the first quarter, in which pools and caches fill.
+    /// By how many bytes the resident memory grows with each swap: the slope of the straight line that fits best.
     pub fn growth(&self) -> f64 {
         let points: Vec<(f64, f64)> =
             (0..).map(f64::from).zip(self.resident.iter().map(|bytes| *bytes as f64)).collect();
-        let settled = points.get(points.len() / 4..).unwrap_or_default();
-        let count = settled.len().max(1) as f64;
-        let mean = |of: fn(&(f64, f64)) -> f64| settled.iter().map(of).sum::<f64>() / count;
+        let count = points.len().max(1) as f64;
+        let mean = |of: fn(&(f64, f64)) -> f64| points.iter().map(of).sum::<f64>() / count;
         let (x, y) = (mean(|point| point.0), mean(|point| point.1));
-        let spread: f64 = settled.iter().map(|point| (point.0 - x).powi(2)).sum();
-        let together: f64 = settled.iter().map(|point| (point.0 - x) * (point.1 - y)).sum();
+        let spread: f64 = points.iter().map(|point| (point.0 - x).powi(2)).sum();
+        let together: f64 = points.iter().map(|point| (point.0 - x) * (point.1 - y)).sum();
         if spread > 0.0 { together / spread } else { 0.0 }
     }
 }

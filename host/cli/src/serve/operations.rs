@@ -91,6 +91,7 @@ pub(super) async fn status(State(server): State<Arc<Server>>, Path(name): Path<S
         "requests": status.requests,
         "in_flight": status.in_flight,
         "bytes_read": status.bytes_read,
+        "sockets": status.sockets,
         "quotas": quotas,
     })))
 }

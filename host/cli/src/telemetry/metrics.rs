@@ -21,15 +21,15 @@ const OUTCOMES: Named = ("connector.outcomes", "{record}", "Records of writes, b
 const REQUESTS: Named = ("http.client.request.duration", "s", "Requests of connectors until the answer's head");
 const BYTES: Named = ("http.client.response.body.size", "By", "Bodies of answers that connectors took");
 const SWAPS: Named = ("connector.swaps", "{swap}", "Exchanges of a connector's version, by result");
+const SOCKETS: Named = ("connector.sockets", "{socket}", "Open sockets, idle ones included");
 const ON_VERSION: Named =
     ("connector.version.activities", "{activity}", "Activities that run on each version of a connector");
 
 /// What a host uses.
-const OF_HOST: [(Named, fn(&HostStatus) -> usize); 4] = [
+const OF_HOST: [(Named, fn(&HostStatus) -> usize); 3] = [
     (("connector.instances", "{instance}", "Instances of connectors"), |host| host.instances),
     (("connector.memory", "By", "Linear memory of all instances"), |host| host.memory),
     (("connector.connections", "{connection}", "Open connections"), |host| host.connections),
-    (("connector.sockets", "{socket}", "Open sockets, idle ones included"), |host| host.sockets),
 ];
 
 /// What is left of an allowance.
@@ -89,6 +89,9 @@ impl Metrics {
             let told = move |gauge: &dyn opentelemetry::metrics::AsyncInstrument<u64>| watched.tell_quotas(gauge, read);
             gauge(named).with_callback(told).build();
         }
+        let counted = Arc::clone(watched);
+        let sockets = move || counted.connections.iter().map(|one| u64::from(one.status().sockets)).sum();
+        gauge(SOCKETS).with_callback(move |gauge| gauge.observe(sockets(), &[])).build();
         let watched = Arc::clone(watched);
         gauge(ON_VERSION).with_callback(move |gauge| watched.tell_versions(gauge)).build();
     }
@@ -204,7 +207,7 @@ mod tests {
 
     #[test]
     fn the_book_names_every_metric_with_its_unit_and_no_other() {
-        let all = [CALLS, RECORDS, OUTCOMES, REQUESTS, BYTES, SWAPS, ON_VERSION];
+        let all = [CALLS, RECORDS, OUTCOMES, REQUESTS, BYTES, SWAPS, SOCKETS, ON_VERSION];
         let all = all.into_iter().chain(OF_HOST.map(|(named, _)| named)).chain(OF_QUOTA.map(|(named, _)| named));
         let mut code: Vec<String> = all.map(|(name, unit, _)| format!("| `{name}` | {unit} |")).collect();
         let rows = BOOK.lines().filter(|line| line.starts_with("| `connector.") || line.starts_with("| `http."));

@@ -162,6 +162,7 @@ fn prometheus_finds_calls_records_and_what_the_host_uses() {
     assert!(line("connector_connections", "").ends_with(" 1"));
     line("connector_instances", "");
     line("connector_memory_bytes", "");
+    line("connector_sockets", "");
     line("connector_version_activities", "connector_role=\"serving\"");
     serving.stop().good();
 }

@@ -265,6 +265,8 @@ impl Roles {
     /// Another version serves from now on.
     fn replace(&mut self, to: Arc<Version>) {
         to.enter(Phase::Takes);
+        // It may have come back while it was draining.
+        self.draining.retain(|other| !std::ptr::eq(other.as_ptr(), Arc::as_ptr(&to)));
         let from = std::mem::replace(&mut self.serving, to);
         self.put_away(&from);
         self.previous = Some(from);

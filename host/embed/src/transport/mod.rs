@@ -119,9 +119,11 @@ pub(crate) struct Setup {
     pub(crate) resolver: Resolver,
 }
 
-/// The client of one connection.
+/// The client of one connection. Cheap to clone; clones share everything.
+#[derive(Clone)]
 pub(crate) struct Transport {
-    setup: Setup,
+    setup: Arc<Setup>,
+    egress: Egress,
     pool: Arc<Pool>,
     /// Requests that may be under way, and sockets that may be open.
     slots: Arc<Semaphore>,
@@ -137,12 +139,23 @@ impl Transport {
             slots: places(setup.limits.requests_in_flight),
             sockets: places(setup.limits.sockets),
             counters: Arc::default(),
-            setup,
+            egress: setup.egress.clone(),
+            setup: Arc::new(setup),
         }
     }
 
+    /// The same client for a version of the connector that asks for these origins.
+    pub(crate) fn asked_by(&self, asked: &[Origin]) -> Self {
+        Self { egress: self.egress.asked_by(asked), ..self.clone() }
+    }
+
     pub(crate) fn egress(&self) -> &Egress {
-        &self.setup.egress
+        &self.egress
+    }
+
+    /// Open sockets, idle ones included, and those on which one is being opened.
+    pub(crate) fn open_sockets(&self) -> u32 {
+        taken(self.setup.limits.sockets, &self.sockets)
     }
 
     /// Whether the operator configured a proxy.
@@ -156,8 +169,7 @@ impl Transport {
 
     /// Requests under way.
     pub(crate) fn in_flight(&self) -> u32 {
-        let most = self.setup.limits.requests_in_flight.clamp(1, Semaphore::MAX_PERMITS);
-        u32::try_from(most.saturating_sub(self.slots.available_permits())).unwrap_or(u32::MAX)
+        taken(self.setup.limits.requests_in_flight, &self.slots)
     }
 
     /// Closes the idle sockets that only this activity uses.
@@ -195,7 +207,7 @@ impl Transport {
         timeouts: Timeouts,
         keep: Keep,
     ) -> Result<http::Response<AnswerBody>, Failure> {
-        let allow_private = self.setup.egress.check(origin).map_err(|reason| Failure::Denied(reason.to_string()))?;
+        let allow_private = self.egress.check(origin).map_err(|reason| Failure::Denied(reason.to_string()))?;
         let proxy = self.setup.proxy.as_ref().filter(|_| keep.use_proxy).and_then(|proxies| proxies.of(origin));
         let (mut request, decodes) = self.prepare(request)?;
         let slot = Arc::clone(&self.slots).acquire_owned().await.map_err(|_| Failure::Unavailable)?;
@@ -323,6 +335,12 @@ impl Transport {
         let body = AnswerBody::start(source, back, most, length, Arc::clone(&self.counters));
         Ok(http::Response::from_parts(parts, body))
     }
+}
+
+/// How many of so many places are taken.
+fn taken(most: usize, places: &Semaphore) -> u32 {
+    let most = most.clamp(1, Semaphore::MAX_PERMITS);
+    u32::try_from(most.saturating_sub(places.available_permits())).unwrap_or(u32::MAX)
 }
 
 /// How long the server keeps the socket open (`Keep-Alive: timeout=5`), less what an answer needs to be late.

@@ -7,6 +7,7 @@ mod hostile;
 mod limits;
 mod load;
 mod settings;
+mod swap;
 
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -93,6 +94,10 @@ impl Changing {
 
     fn set(&self, name: &str, value: &str) {
         self.0.lock().unwrap().insert(name.into(), value.into());
+    }
+
+    fn forget(&self, name: &str) {
+        self.0.lock().unwrap().remove(name);
     }
 }
 

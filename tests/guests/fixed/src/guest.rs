@@ -266,7 +266,7 @@ fn query_people(request: &QueryRequest) -> Result<Page, Error> {
     let unchanged = format!("{:?} {:?} {:?}", request.fields, request.filter, request.max_records);
     let from = match &request.cursor {
         None => 0,
-        Some(cursor) => request::position(&unchanged, cursor).map_err(|bad| match bad {
+        Some(cursor) => request::position(variant::version(), &unchanged, cursor).map_err(|bad| match bad {
             BadCursor::Version => Error {
                 code: Some("cursor-version".into()),
                 ..invalid("this cursor was made by another version", "/cursor")
@@ -277,7 +277,13 @@ fn query_people(request: &QueryRequest) -> Result<Page, Error> {
     let size = request.page_size.unwrap_or(DEFAULT_PAGE).max(1);
     let (records, count, next) = request::page(from, size, &request.fields, &tests);
     let total = if tests.is_empty() { Some(u64::from(people::COUNT)) } else { None };
-    Ok(Page { records, count, next: next.map(|position| request::cursor(&unchanged, position)), total, state: None })
+    Ok(Page {
+        records,
+        count,
+        next: next.map(|position| request::cursor(variant::version(), &unchanged, position)),
+        total,
+        state: None,
+    })
 }
 
 fn write(request: &WriteRequest, fate: impl Fn(&Fields, u64, bool) -> Fate) -> Result<Vec<Outcome>, Error> {

@@ -108,24 +108,30 @@ pub enum BadCursor {
     Other,
 }
 
-/// A cursor for `position`. `request` is everything of the request that must not change.
-pub fn cursor(request: &str, position: u32) -> String {
-    format!("1.{:016x}.{position}", digest(request))
+/// A cursor for `position`. `request` is everything of the request that must not change. Versions of the connector with one major
+/// number read each other's cursors.
+pub fn cursor(version: &str, request: &str, position: u32) -> String {
+    format!("{}.{:016x}.{position}", series(version), digest(request))
+}
+
+/// Which cursors a version of the connector makes and reads.
+fn series(version: &str) -> u32 {
+    let major = version.split('.').next().and_then(|major| major.parse::<u32>().ok());
+    major.unwrap_or_default().saturating_add(1)
 }
 
 /// The position that a cursor names.
 ///
 /// # Errors
 /// [`BadCursor`].
-pub fn position(request: &str, cursor: &str) -> Result<u32, BadCursor> {
+pub fn position(version: &str, request: &str, cursor: &str) -> Result<u32, BadCursor> {
+    let ours = series(version).to_string();
     let mut parts = cursor.splitn(3, '.');
     match (parts.next(), parts.next(), parts.next()) {
-        (Some("1"), Some(told), Some(position)) if told == format!("{:016x}", digest(request)) => {
+        (Some(series), Some(told), Some(position)) if series == ours && told == format!("{:016x}", digest(request)) => {
             position.parse().map_err(|_| BadCursor::Other)
         }
-        (Some(version), Some(_), Some(_)) if version != "1" && version.parse::<u32>().is_ok() => {
-            Err(BadCursor::Version)
-        }
+        (Some(series), Some(_), Some(_)) if series != ours && series.parse::<u32>().is_ok() => Err(BadCursor::Version),
         _ => Err(BadCursor::Other),
     }
 }
@@ -166,10 +172,11 @@ mod tests {
 
     #[test]
     fn a_cursor_is_good_for_its_own_request_and_version_only() {
-        let cursor = cursor("a", 42);
-        assert_eq!(position("a", &cursor), Ok(42));
-        assert_eq!(position("b", &cursor), Err(BadCursor::Other));
-        assert_eq!(position("a", &cursor.replacen('1', "2", 1)), Err(BadCursor::Version));
-        assert_eq!(position("a", "nonsense"), Err(BadCursor::Other));
+        let cursor = cursor("0.1.0", "a", 42);
+        assert_eq!(position("0.1.0", "a", &cursor), Ok(42));
+        assert_eq!(position("0.2.0", "a", &cursor), Ok(42));
+        assert_eq!(position("1.0.0", "a", &cursor), Err(BadCursor::Version));
+        assert_eq!(position("0.1.0", "b", &cursor), Err(BadCursor::Other));
+        assert_eq!(position("0.1.0", "a", "nonsense"), Err(BadCursor::Other));
     }
 }
