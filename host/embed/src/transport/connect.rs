@@ -13,7 +13,7 @@ use super::proxy::{Proxy, Scheme};
 use super::resolve::Resolver;
 use super::tls::Trust;
 use super::tunnel;
-use crate::egress::Origin;
+use crate::egress::{Origin, is_public};
 use crate::variables::Variables;
 
 /// As good as for ever, for a time so long that no clock can name its end.
@@ -80,8 +80,12 @@ impl Route<'_> {
     /// hears of it; where it cannot, the proxy's rules decide.
     async fn glance_at_target(&self) -> Result<(), Failure> {
         let glance = self.deadline.min(Instant::now() + GLANCE);
-        match self.resolver.allowed(self.origin.host(), self.origin.port(), self.allow_private, glance).await {
-            Err(Failure::AddressProhibited) => Err(Failure::AddressProhibited),
+        if self.allow_private {
+            return Ok(());
+        }
+        // Which of several addresses the proxy takes is not known here.
+        match self.resolver.all(self.origin.host(), self.origin.port(), glance).await {
+            Ok(found) if !found.iter().all(|address| is_public(address.ip())) => Err(Failure::AddressProhibited),
             _ => Ok(()),
         }
     }

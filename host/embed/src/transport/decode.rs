@@ -11,7 +11,7 @@ use async_compression::tokio::bufread::{BrotliDecoder, GzipDecoder, ZstdDecoder}
 use async_compression::zstd::DParameter;
 use bytes::{Buf, Bytes, BytesMut};
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, RANGE};
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderMap, HeaderValue, Method, Version};
 use http_body::Body;
 use hyper::body::Incoming;
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncReadExt as _, ReadBuf};
@@ -156,17 +156,28 @@ impl Source {
     }
 }
 
-/// A body as it comes off the wire, each piece within its time.
+/// A body as it comes off the wire, each piece within its time, and all of it within a limit: what is compressed may take more there
+/// than it unfolds to.
 pub(super) struct Wire {
     incoming: Incoming,
+    /// Whether the protocol says which bodies are complete, which the HTTP client does not pass on (HTTP/2).
+    framed: bool,
     piece: Bytes,
     between: Duration,
+    taken: u64,
+    most: u64,
     patience: Option<Pin<Box<Sleep>>>,
 }
 
 impl Wire {
-    pub(super) fn new(incoming: Incoming, between: Duration) -> Self {
-        Self { incoming, piece: Bytes::new(), between, patience: None }
+    pub(super) fn new(incoming: Incoming, version: Version, between: Duration, most: u64) -> Self {
+        let framed = version == Version::HTTP_2;
+        Self { incoming, framed, piece: Bytes::new(), between, taken: 0, most, patience: None }
+    }
+
+    /// The client takes a stream that the server reset without an error for one that has ended: it may have been cut off.
+    fn is_whole(&self) -> bool {
+        !self.framed || self.incoming.is_end_stream() || self.incoming.size_hint().exact() == Some(0)
     }
 
     /// The next piece; none at the end.
@@ -175,11 +186,21 @@ impl Wire {
             match Pin::new(&mut self.incoming).poll_frame(cx) {
                 Poll::Ready(frame) => {
                     self.patience = None;
-                    let Some(frame) = frame else { return Poll::Ready(Ok(None)) };
+                    let Some(frame) = frame else {
+                        return Poll::Ready(if self.is_whole() { Ok(None) } else { Err(Failure::Incomplete) });
+                    };
                     let frame = frame.map_err(|error| Failure::of_body(&error))?;
                     match frame.into_data() {
                         Ok(data) if data.is_empty() => {}
-                        Ok(data) => return Poll::Ready(Ok(Some(data))),
+                        Ok(data) => {
+                            self.taken = self.taken.saturating_add(data.len() as u64);
+                            let fits = self.taken <= self.most;
+                            return Poll::Ready(if fits {
+                                Ok(Some(data))
+                            } else {
+                                Err(Failure::AnswerTooLarge(self.most))
+                            });
+                        }
                         // Trailers.
                         Err(_) => {}
                     }

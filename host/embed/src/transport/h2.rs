@@ -19,9 +19,10 @@ use super::{Request, RequestBody, Timeouts, Unanswered};
 
 /// Largest head of an answer, with 32 bytes for each header, as the protocol counts. The server is told.
 const HEAD: u32 = 256 << 10;
-/// Bytes of all bodies, and of each, that the server may send ahead of their being taken off.
-const CONNECTION_WINDOW: u32 = 8 << 20;
+/// Bytes of each body that the server may send ahead of their being taken off.
 const STREAM_WINDOW: u32 = 2 << 20;
+/// Bytes of all bodies together: as many as the protocol can say, or answers that nobody reads would hold up the others.
+const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
 
 /// The tasks of a socket: they end with it.
 #[derive(Clone, Debug, Default)]

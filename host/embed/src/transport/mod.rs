@@ -331,7 +331,7 @@ impl Transport {
         if length.is_some_and(|length| length > most) {
             return Err(Failure::AnswerTooLarge(most));
         }
-        let source = Source::new(Wire::new(incoming, timeouts.between_bytes), coding);
+        let source = Source::new(Wire::new(incoming, parts.version, timeouts.between_bytes, most), coding);
         let body = AnswerBody::start(source, back, most, length, Arc::clone(&self.counters));
         Ok(http::Response::from_parts(parts, body))
     }

@@ -143,3 +143,12 @@ async fn a_compressed_answer_that_is_cut_off_damaged_or_goes_on_behind_its_end_i
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_takes_more_on_the_wire_than_the_limit_ends_there_however_little_it_unfolds_to() {
+    let nothing = compressed("gzip", b"").await;
+    let server = server("gzip", nothing.repeat((2 << 20) / nothing.len()), 1 << 16, true).await;
+    let transport = with_limits(server.origin(), &Limits { response_body: 1 << 20, ..Limits::default() });
+    let failure = get(&transport, &server.url()).await.unwrap_err();
+    assert!(matches!(failure, Failure::AnswerTooLarge(_)), "{failure}");
+}

@@ -176,6 +176,37 @@ async fn a_socket_on_which_no_answer_comes_takes_no_further_request() {
     server.wait_until_open(0).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_that_nobody_reads_do_not_hold_up_the_others_on_their_socket() {
+    const UNREAD: u32 = 5;
+    let (server, pem) = tls_server(&[b"h2"], |mut stream, seen| async move {
+        greet(&mut stream).await;
+        let piece = vec![b'x'; 16 << 10];
+        while let Some(id) = next_request(&mut stream, &seen).await {
+            if id > 2 * UNREAD - 1 {
+                answer(&mut stream, id).await.unwrap();
+                continue;
+            }
+            // As much as each stream has room for, and more in all than sockets have by default.
+            write_frame(&mut stream, HEADERS, END_HEADERS, id, STATUS_200).await.unwrap();
+            for _ in 0..128 {
+                write_frame(&mut stream, DATA, 0, id, &piece).await.unwrap();
+            }
+        }
+    })
+    .await;
+    let (transport, url) = https(&server, &pem);
+    let long = Duration::from_secs(30);
+    let timeouts = Timeouts { connect: long, first_byte: long, between_bytes: long };
+    let mut unread = Vec::new();
+    for _ in 0..UNREAD {
+        unread.push(transport.send(request("GET", &url, ""), timeouts, keep(0, Some(60))).await.unwrap());
+    }
+    let answer = transport.send(request("GET", &url, ""), timeouts, keep(0, Some(60))).await.unwrap();
+    assert_eq!(&answer.into_body().collect().await.unwrap().to_bytes()[..], b"ok");
+    assert_eq!(server.connections(), 1);
+}
+
 /// Kind, flags, stream, payload.
 type Frame = (u8, u8, u32, Vec<u8>);
 
@@ -187,7 +218,7 @@ fn going_away(last: u32) -> Vec<u8> {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_way_to_fail_is_told_apart_and_says_whether_the_server_may_have_acted() {
     // What the server writes to the first request, whether it closes the socket then, and what comes of it.
-    let cases: [(&str, Vec<Frame>, bool, &str, bool); 10] = [
+    let cases: [(&str, Vec<Frame>, bool, &str, bool); 11] = [
         ("refused", vec![(RST_STREAM, 0, 1, vec![0, 0, 0, 7])], false, "Unprocessed", true),
         ("going away before it", vec![(GOAWAY, 0, 0, going_away(0))], false, "Unprocessed", true),
         ("going away before it, and closed", vec![(GOAWAY, 0, 0, going_away(0))], true, "Unprocessed", true),
@@ -201,6 +232,17 @@ async fn each_way_to_fail_is_told_apart_and_says_whether_the_server_may_have_act
             vec![(HEADERS, END_HEADERS, 1, STATUS_200.to_vec()), (RST_STREAM, 0, 1, vec![0, 0, 0, 7])],
             false,
             "Terminated",
+            false,
+        ),
+        (
+            "a body that is cut off by a reset that calls itself no error",
+            vec![
+                (HEADERS, END_HEADERS, 1, STATUS_200.to_vec()),
+                (DATA, 0, 1, b"half".to_vec()),
+                (RST_STREAM, 0, 1, vec![0, 0, 0, 0]),
+            ],
+            false,
+            "Incomplete",
             false,
         ),
         ("a body that stops", vec![(HEADERS, END_HEADERS, 1, STATUS_200.to_vec())], false, "ReadTimeout", false),

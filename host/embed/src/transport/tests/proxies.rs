@@ -180,11 +180,17 @@ async fn what_may_not_be_reached_directly_may_not_be_reached_by_the_proxy_where_
     let proxy = forwarding(target.port).await;
     let known = |name: &str| match name {
         "inside.test" => vec!["10.0.0.1".parse().unwrap()],
+        "mixed.test" => ["1.1.1.1", "10.0.0.1"].map(|address| address.parse().unwrap()).to_vec(),
         "outside.test" => vec!["1.1.1.1".parse().unwrap()],
         literal => literal.parse().into_iter().collect(),
     };
-    for (host, allowed) in [("inside.test", false), ("10.0.0.1", false), ("outside.test", true), ("unknown.test", true)]
-    {
+    for (host, allowed) in [
+        ("inside.test", false),
+        ("mixed.test", false),
+        ("10.0.0.1", false),
+        ("outside.test", true),
+        ("unknown.test", true),
+    ] {
         let origin: Origin = format!("http://{host}").parse().unwrap();
         let transport = Transport::new(Setup {
             egress: Egress::new(vec![origin.clone()], vec![Grant::asked(origin)]),
