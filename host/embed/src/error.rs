@@ -308,7 +308,7 @@ pub enum SwapError {
         connection: String,
         /// What the new version answered.
         #[source]
-        error: CallError,
+        error: Box<CallError>,
     },
     /// The new version did worse than the old one on its share of the activities ([`crate::Canary`]).
     #[error(

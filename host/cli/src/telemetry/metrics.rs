@@ -25,15 +25,18 @@ const SOCKETS: Named = ("connector.sockets", "{socket}", "Open sockets, idle one
 const ON_VERSION: Named =
     ("connector.version.activities", "{activity}", "Activities that run on each version of a connector");
 
+/// A gauge, and how to read it off what there is.
+type Gauge<From, To> = (Named, fn(&From) -> To);
+
 /// What a host uses.
-const OF_HOST: [(Named, fn(&HostStatus) -> usize); 3] = [
+const OF_HOST: [Gauge<HostStatus, usize>; 3] = [
     (("connector.instances", "{instance}", "Instances of connectors"), |host| host.instances),
     (("connector.memory", "By", "Linear memory of all instances"), |host| host.memory),
     (("connector.connections", "{connection}", "Open connections"), |host| host.connections),
 ];
 
 /// What is left of an allowance.
-const OF_QUOTA: [(Named, fn(&QuotaStatus) -> Option<u64>); 4] = [
+const OF_QUOTA: [Gauge<QuotaStatus, Option<u64>>; 4] = [
     (("connector.quota.limit", "{request}", "Requests per window that the remote allows"), |quota| {
         quota.limit.map(u64::from)
     }),

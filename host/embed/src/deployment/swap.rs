@@ -180,7 +180,7 @@ where
     let Err(error) = ask(connection.on(to)).await else { return Ok(()) };
     let (name, its_own) = (connection.name().to_owned(), error.is_fault() || error.is_full());
     if its_own || ask(connection.on(from.connector())).await.is_ok() {
-        return Err(SwapError::Refused { connection: name, error });
+        return Err(SwapError::Refused { connection: name, error: Box::new(error) });
     }
     tracing::info!(target: "connector_host", connection = name, %error, "fails with both versions: not held against the new one");
     Ok(())

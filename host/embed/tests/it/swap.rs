@@ -322,10 +322,13 @@ async fn a_canary_gets_its_share_and_then_everything() {
     assert_eq!(connection.activity().await.unwrap().connector().info().version, "0.1.0");
 }
 
+/// A call as an observer is told of it: connection, version, function, object, counts, failure.
+type Told = (String, String, &'static str, Option<String>, Tally, Option<&'static str>);
+
 /// Keeps what it is told.
 #[derive(Debug, Default)]
 struct Kept {
-    calls: Mutex<Vec<(String, String, &'static str, Option<String>, Tally, Option<&'static str>)>>,
+    calls: Mutex<Vec<Told>>,
     swaps: Mutex<Vec<Option<&'static str>>>,
     took: AtomicU64,
 }

@@ -90,7 +90,8 @@ async fn a_version_that_is_not_what_its_place_says_is_refused() {
 
 #[tokio::test]
 async fn a_version_that_was_changed_on_disk_never_serves_and_the_one_before_goes_on() {
-    let damages: [(&str, fn(&Path)); 5] = [
+    type Damage = fn(&Path);
+    let damages: [(&str, Damage); 5] = [
         ("changed", |path| std::fs::write(path, wasm(Variant::version("6.6.6"))).unwrap()),
         ("cut off", |path| std::fs::File::options().write(true).open(path).unwrap().set_len(1000).unwrap()),
         ("empty", |path| std::fs::write(path, "").unwrap()),
