@@ -212,6 +212,21 @@ pub fn judge(component: &Digest, signatures: &[Signed], trusted: &[TrustedKey]) 
     trusted.iter().find(by).map_or(Verdict::Untrusted, |key| Verdict::Trusted(key.name.clone()))
 }
 
+/// Signatures of one component from two places, each once, at most [`MAX_SIGNATURES`]. Those by trusted keys come first, so that
+/// others cannot push them out.
+pub(crate) fn united(component: &Digest, new: &[Signed], known: &[Signed], trusted: &[TrustedKey]) -> Vec<Signed> {
+    let counts = |one: &Signed| trusted.iter().any(|key| one.is_by(&key.key, component));
+    let (mut united, mut others) = (Vec::new(), Vec::new());
+    for one in new.iter().chain(known) {
+        if !united.contains(one) && !others.contains(one) {
+            if counts(one) { united.push(one.clone()) } else { others.push(one.clone()) }
+        }
+    }
+    united.append(&mut others);
+    united.truncate(MAX_SIGNATURES);
+    united
+}
+
 /// A private key to sign with.
 pub struct SignKey(SigningKey);
 

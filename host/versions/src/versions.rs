@@ -13,7 +13,7 @@ use crate::digest::Digest;
 use crate::error::{Refusal, VersionsError};
 use crate::files::Files;
 use crate::layout::LAYOUT;
-use crate::signature::{SignaturePolicy, Signed, Verdict, judge};
+use crate::signature::{SignaturePolicy, Signed, Verdict, judge, united};
 
 /// The file in the project's folder.
 const FILE: &str = "versions.db";
@@ -199,17 +199,23 @@ impl Versions {
         Ok(if passes { Ok(verdict) } else { Err(Refusal::Signature(verdict)) })
     }
 
-    /// Keeps a checked version. Switches nothing. One that is there already only gets the signatures that came with it now.
+    /// Keeps a checked version. Switches nothing. One that is there already gets the signatures that came with it now besides its
+    /// own: the same bytes without a signature take none away.
     ///
     /// # Errors
     /// [`VersionsError::Write`], [`VersionsError::Database`].
     pub fn install(&self, checked: &Checked) -> Result<Installed, VersionsError> {
         let version = &checked.version;
-        let signatures = serde_json::to_string(&version.signatures).unwrap_or_default();
+        let trusted = self.trusted_keys()?;
         let seconds = version.installed_at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         self.database.change(|transaction| {
             self.files.write(&version.digest, &checked.wasm).map_err(Changed::Refused)?;
             self.sweep(transaction, Some(version.digest))?;
+            let query = format!("SELECT {COLUMNS} FROM versions WHERE digest = ?1");
+            let known = transaction.query_row(&query, [version.digest.to_string()], installed).optional()?;
+            let known = known.map(|known| known.signatures).unwrap_or_default();
+            let signatures = united(&version.digest, &version.signatures, &known, &trusted);
+            let signatures = serde_json::to_string(&signatures).unwrap_or_default();
             transaction.execute(
                 "INSERT INTO versions (digest, connector, version, world, source, signatures, installed_at)
                  VALUES (:digest, :connector, :version, :world, :source, :signatures, :installed_at)
@@ -224,7 +230,6 @@ impl Versions {
                     ":installed_at": i64::try_from(seconds).unwrap_or(i64::MAX),
                 },
             )?;
-            let query = format!("SELECT {COLUMNS} FROM versions WHERE digest = ?1");
             Ok(transaction.query_row(&query, [version.digest.to_string()], installed)?)
         })
     }

@@ -28,11 +28,11 @@ async fn each_policy_does_what_it_says_with_good_wrong_and_missing_signatures() 
         (Vec::new(), Verdict::Unsigned),
     ];
     for policy in [SignaturePolicy::Require, SignaturePolicy::Warn, SignaturePolicy::Off] {
-        let project = Project::new();
-        project.versions.trust("ours.pub", &ours.public_key_pem()).unwrap();
-        project.switch(&project.install("1.0.0").await).await;
-        project.versions.set_signature_policy(policy).unwrap();
         for (signatures, verdict) in &cases {
+            let project = Project::new();
+            project.versions.trust("ours.pub", &ours.public_key_pem()).unwrap();
+            project.switch(&project.install("1.0.0").await).await;
+            project.versions.set_signature_policy(policy).unwrap();
             let installed = project.try_install(component.clone(), signatures.clone()).await;
             if policy == SignaturePolicy::Require && !matches!(verdict, Verdict::Trusted(_)) {
                 let Err(VersionsError::Refused { source: Refusal::Signature(found), .. }) = &installed else {
@@ -44,6 +44,26 @@ async fn each_policy_does_what_it_says_with_good_wrong_and_missing_signatures() 
             }
         }
     }
+}
+
+#[tokio::test]
+async fn the_same_bytes_from_another_place_take_no_signature_away() {
+    let project = Project::new();
+    let (ours, theirs) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+    project.versions.trust("ours.pub", &ours.public_key_pem()).unwrap();
+    let component = wasm(Variant::version("1.0.0"));
+    let good = signed(&ours, &component);
+    project.try_install(component.clone(), good.clone()).await.unwrap();
+    let wrong: Vec<Signed> =
+        (0..40).map(|n| Signed::Bytes { signature: BASE64.encode(format!("no signature {n}")) }).collect();
+    for more in [Vec::new(), signed(&theirs, &component), good.clone(), wrong] {
+        let installed = project.try_install(component.clone(), more).await.unwrap();
+        assert_eq!(project.versions.verdict(&installed).unwrap(), Verdict::Trusted("ours.pub".to_owned()));
+        assert_eq!(installed.signatures.iter().filter(|one| **one == good[0]).count(), 1);
+        assert!(installed.signatures.len() <= 16, "{}", installed.signatures.len());
+    }
+    project.versions.set_signature_policy(SignaturePolicy::Require).unwrap();
+    project.switch(&project.versions.find("fixed", "1.0.0").unwrap()).await;
 }
 
 #[tokio::test]
