@@ -10,7 +10,7 @@ use crate::digest::Digest;
 use crate::error::{Refusal, VersionsError};
 use crate::files::MAX_SIZE;
 use crate::signature::{Signed, Verdict};
-use crate::versions::{Before, Installed, Versions};
+use crate::versions::{Before, How, Installed, Versions};
 
 /// A component as a source gave it. Nothing about it is believed yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -194,8 +194,9 @@ impl Versions {
         instead.map(Some).ok_or(error)
     }
 
-    /// Puts what served before in use again; what serves now can be rolled back to in turn. `bundled` says whether the program
-    /// brings a version of this connector along. Answers the version that serves now, none for the bundled one.
+    /// Puts what served before in use again. What served until now is no automatic update any more; it can be rolled back to in
+    /// turn. `bundled` says whether the program brings a version of this connector along. Answers the version that serves now, none
+    /// for the bundled one.
     ///
     /// # Errors
     /// [`VersionsError::NoneBefore`], [`VersionsError::Pinned`], or the reason why what served before cannot.
@@ -205,13 +206,14 @@ impl Versions {
         connector: &str,
         bundled: bool,
     ) -> Result<Option<Installed>, VersionsError> {
+        let how = How { pin: false, back: true };
         match self.serving(connector)?.before {
             Some(Before::Installed(before)) => {
                 let ready = self.ready(host, &before).await?;
-                self.put_in_use(&ready, false)?;
+                self.switch(connector, Some(&ready.version.digest), how)?;
                 Ok(Some(ready.version))
             }
-            Some(Before::Bundled) if bundled => self.put_bundled_in_use(connector).map(|()| None),
+            Some(Before::Bundled) if bundled => self.switch(connector, None, how).map(|()| None),
             _ => Err(VersionsError::NoneBefore(connector.to_owned())),
         }
     }

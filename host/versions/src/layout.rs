@@ -4,7 +4,7 @@ use connector_store::Layout;
 
 /// Its layout. Migrations are never edited once released.
 pub(crate) const LAYOUT: Layout =
-    Layout { title: "store of versions", application_id: 0x636f_7672, migrations: &[FIRST] };
+    Layout { title: "store of versions", application_id: 0x636f_7672, migrations: &[FIRST, SECOND] };
 
 /// `serving.digest` and `serving.before` are NULL where the version that the program brings along is meant; a connector without
 /// a row was never switched. `serving.change` counts switches, so that who holds a version open can see that it is not the one.
@@ -43,5 +43,16 @@ CREATE TABLE trusted_keys (
 CREATE TABLE policy (
     name TEXT PRIMARY KEY,
     value TEXT NOT NULL
+) STRICT;
+";
+
+/// Versions that no automatic update takes, installed or not.
+const SECOND: &str = "
+CREATE TABLE refused (
+    connector TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    version TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    PRIMARY KEY (connector, digest)
 ) STRICT;
 ";

@@ -13,6 +13,7 @@ use crate::digest::Digest;
 use crate::error::{Refusal, VersionsError};
 use crate::files::Files;
 use crate::layout::LAYOUT;
+use crate::refused::{Reason, accept, refuse};
 use crate::signature::{SignaturePolicy, Signed, Verdict, judge, united};
 
 /// The file in the project's folder.
@@ -64,6 +65,15 @@ pub enum Before {
     Bundled,
     /// An installed one.
     Installed(Installed),
+}
+
+/// What a switch does besides.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct How {
+    /// Keeps what is switched to in use.
+    pub pin: bool,
+    /// Refuses what is switched away from.
+    pub back: bool,
 }
 
 /// A project's versions. Cheap to open; nothing is read before it is asked for.
@@ -234,13 +244,14 @@ impl Versions {
         })
     }
 
-    /// Switches new calls to a version that has been loaded and tried. `pin` keeps it until [`Versions::unpin`].
+    /// Switches new calls to a version that has been loaded and tried; if it was refused before, it is not any more. `pin` keeps it
+    /// until [`Versions::unpin`].
     ///
     /// # Errors
     /// [`VersionsError::Pinned`] if another one is pinned; [`VersionsError::NotInstalled`] if it was removed meanwhile.
     pub fn put_in_use(&self, ready: &Ready, pin: bool) -> Result<(), VersionsError> {
         let version = &ready.version;
-        self.switch(&version.connector, Some(&version.digest), pin)
+        self.switch(&version.connector, Some(&version.digest), How { pin, back: false })
     }
 
     /// Switches new calls to the version that the program brings along.
@@ -248,10 +259,11 @@ impl Versions {
     /// # Errors
     /// [`VersionsError::Pinned`].
     pub fn put_bundled_in_use(&self, connector: &str) -> Result<(), VersionsError> {
-        self.switch(connector, None, false)
+        self.switch(connector, None, How::default())
     }
 
-    fn switch(&self, connector: &str, digest: Option<&Digest>, pin: bool) -> Result<(), VersionsError> {
+    pub(crate) fn switch(&self, connector: &str, digest: Option<&Digest>, how: How) -> Result<(), VersionsError> {
+        let How { pin, back } = how;
         self.database.change(|transaction| {
             let old = transaction
                 .query_row("SELECT digest, pinned FROM serving WHERE connector = ?1", [connector], |row| {
@@ -276,6 +288,10 @@ impl Versions {
                         there: Vec::new(),
                     }));
                 }
+                accept(transaction, digest)?;
+            }
+            if let Some(left) = before.as_ref().filter(|_| back) {
+                refuse(transaction, left, Reason::RolledBack)?;
             }
             if same {
                 transaction.execute(
@@ -306,7 +322,7 @@ impl Versions {
         })
     }
 
-    /// Forgets a version and removes its file.
+    /// Forgets a version and removes its file. No automatic update brings it back.
     ///
     /// # Errors
     /// [`VersionsError::InUse`] if it serves.
@@ -318,6 +334,7 @@ impl Versions {
                 return Err(Changed::Refused(VersionsError::InUse(version.title())));
             }
             transaction.execute("UPDATE serving SET before = NULL, has_before = FALSE WHERE before = ?1", [&digest])?;
+            refuse(transaction, &digest, Reason::Removed)?;
             transaction.execute("DELETE FROM versions WHERE digest = ?1", [&digest])?;
             Ok(())
         })?;

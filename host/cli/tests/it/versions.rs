@@ -179,6 +179,13 @@ fn test_looks_for_the_newest_version_first_and_tells_each_step() {
     let ran = versions(&project, &["test", "people"]).good();
     assert!(ran.stdout.contains("note fixed 1.10.0 is newer, and was rolled back"), "{ran:#?}");
     serves(&project, "1.0.0");
+    versions(&project, &["versions", "remove", "1.10.0"]).good();
+    let ran = versions(&project, &["test", "people"]).good();
+    assert!(
+        ran.stdout.contains("note fixed 1.10.0 is newer, and was rolled back"),
+        "removed is not forgotten: {ran:#?}"
+    );
+    serves(&project, "1.0.0");
     project.write("source/fixed-1.11.0.wasm", component(Variant::version("1.11.0")));
     serves(&project, "1.11.0");
 }
@@ -207,6 +214,10 @@ fn a_bad_newer_version_is_told_and_the_connection_is_tested_with_the_old_one() {
         assert!(ran.stdout.ends_with("Connection `people` works.\n"), "{what}: {ran:#?}");
         let queried = versions(&project, &["query", "people", "people", "--limit", "1"]).good();
         assert_eq!(queried.lines().len(), 1, "{what}");
+        if ["refuses the settings", "traps in its test"].contains(&what) {
+            let ran = versions(&project, &["test", "people"]).good();
+            assert!(ran.stdout.contains("note fixed 2.0.0 is newer, and failed its self-test"), "{what}: {ran:#?}");
+        }
     }
     let project = project_with_source();
     std::fs::remove_dir(project.path("source")).unwrap();

@@ -1,7 +1,7 @@
 //! What is installed, what serves, and what served before.
 
 use connector_fixed::variant::Variant;
-use connector_versions::{Before, Expected, Serving, Versions, VersionsError};
+use connector_versions::{Before, Expected, Installed, Reason, Serving, Versions, VersionsError};
 
 use crate::{Project, fetched, host, wasm};
 
@@ -43,6 +43,31 @@ async fn the_first_switch_is_rolled_back_to_the_bundled_version_if_there_is_one(
     assert_eq!((loaded.version, loaded.connector.info().version.as_str()), (None, "0.9.0"));
     let other = wasm(Variant { name: "other", ..Variant::version("0.9.0") });
     assert!(project.versions.load(&host(), "fixed", Some(&other)).await.unwrap().is_none(), "another connector");
+}
+
+#[tokio::test]
+async fn a_version_that_was_rolled_back_or_removed_is_refused_until_somebody_puts_it_in_use() {
+    let project = Project::new();
+    let versions = &project.versions;
+    let refused =
+        |version: &Installed| Versions::open(project.path()).unwrap().refused("fixed", &version.version).unwrap();
+    let (first, second) = (project.install("1.0.0").await, project.install("2.0.0").await);
+    project.switch(&first).await;
+    project.switch(&second).await;
+    assert_eq!((refused(&first), refused(&second)), (None, None));
+    versions.rollback(&host(), "fixed", false).await.unwrap();
+    assert_eq!((refused(&first), refused(&second).as_deref()), (None, Some("was rolled back")));
+    versions.remove(&second).unwrap();
+    assert_eq!(refused(&second).as_deref(), Some("was rolled back"), "removing it is no pardon");
+    let second = project.install("2.0.0").await;
+    assert!(refused(&second).is_some(), "nor is installing it");
+    project.switch(&second).await;
+    assert_eq!(refused(&second), None);
+    versions.refuse(&second, Reason::Failed).unwrap();
+    assert_eq!(refused(&second).as_deref(), Some("failed its self-test"));
+    versions.remove(&first).unwrap();
+    assert_eq!(refused(&first).as_deref(), Some("was removed"));
+    assert_eq!(versions.refused("other", &second.version).unwrap(), None);
 }
 
 #[tokio::test]

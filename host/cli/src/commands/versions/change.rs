@@ -1,7 +1,7 @@
 //! `versions use`, `pin`, `unpin`, `rollback`, `remove`: which version serves.
 
 use connector_host::{Connector, Host};
-use connector_versions::{Expected, Fetched, Installed, Ready, Versions};
+use connector_versions::{Expected, Fetched, Installed, Ready, Reason, Versions};
 use serde_json::json;
 
 use super::{connector_of, find, open};
@@ -123,7 +123,8 @@ pub(super) async fn try_and_switch(
 }
 
 /// Opens every connection that opens with the present version: one that the new version refuses would be lost by the switch.
-/// Tests one of them, if that is asked for.
+/// Tests one of them, if that is asked for. A version that is to blame for a failure is no automatic update any more; one that was
+/// tried while the remote was out of order may be tried again.
 async fn self_test(
     session: &Session,
     host: &Host,
@@ -142,7 +143,7 @@ async fn self_test(
     }
     let variables = session.variables()?;
     let present = versions.load(host, name, COMPONENT).await.ok().flatten().map(|loaded| loaded.connector);
-    let mut failures = Vec::new();
+    let (mut failures, mut to_blame) = (Vec::new(), false);
     for saved in &own {
         let with = async |connector: &Connector| {
             let granted = session.granted_out_of_the_box(host, connector).await?;
@@ -153,6 +154,7 @@ async fn self_test(
         match with(ready.connector()).await {
             Ok(connection) if test == Some(saved.name.as_str()) => {
                 if let Err(error) = connection.test().await {
+                    to_blame |= error.is_fault();
                     failures.extend(remote::call_failed(&error).0);
                 }
             }
@@ -162,11 +164,15 @@ async fn self_test(
                     Some(present) => with(present).await.is_ok(),
                     None => false,
                 };
+                to_blame |= opens;
                 if opens || test == Some(saved.name.as_str()) {
                     failures.extend(refused.0);
                 }
             }
         }
+    }
+    if to_blame {
+        versions.refuse(ready.version(), Reason::Failed).map_err(|error| version_failed(&error))?;
     }
     Failures::check(failures)
 }

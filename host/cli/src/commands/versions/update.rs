@@ -92,11 +92,12 @@ async fn update(
             _ => tell.step(format!("no newer version of {connector} in {answered} sources")),
         };
     };
-    // Whoever rolled it back had a reason.
-    if rolled_back.as_ref() == Some(&offer.version) {
+    // Whoever went back from it or removed it had a reason.
+    let went_back = rolled_back.filter(|version| *version == offer.version).map(|_| "was rolled back".to_owned());
+    if let Some(reason) = versions.refused(connector, &offer.version).map_err(failed)?.or(went_back) {
+        let (version, place) = (&offer.version, &offer.place);
         return tell.note(format!(
-            "{connector} {} is newer, and was rolled back: `versions use` takes it again",
-            offer.version
+            "{connector} {version} is newer, and {reason}: `connector versions install {place} --use` takes it all the same"
         ));
     }
     tell.step(format!("found {connector} {} at {}", offer.version, offer.place))?;
