@@ -4,6 +4,7 @@
 //! A tag is looked up once; everything else is asked for by the digests that its manifest names, so a tag that is moved meanwhile
 //! cannot mix two versions. Every blob's digest and size are looked at while it comes.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::pin::Pin;
 use std::sync::Once;
@@ -34,9 +35,9 @@ const READ_TIMEOUT: Duration = Duration::from_secs(30);
 const LOOK_UP_LIMIT: Duration = Duration::from_secs(60);
 /// One blob, up or down: 64 MiB over a slow line.
 const BLOB_LIMIT: Duration = Duration::from_secs(600);
-/// Tags asked for at a time, and how often at most.
+/// Tags asked for at a time, and how often at most. Registries send shorter pages as they please (100 is common).
 const PAGE: usize = 1000;
-const PAGES: usize = 10;
+const PAGES: usize = 100;
 /// Payloads of signatures are a few hundred bytes.
 const MAX_PAYLOAD: u64 = 64 << 10;
 /// What a registry says about a failure is told up to here, in characters.
@@ -82,22 +83,22 @@ impl Registry {
         Ok(Self { client, auth, image: image.clone() })
     }
 
-    /// The repository's tags.
+    /// The repository's tags, all of them. A short page is not the last one, and a registry that knows no pages sends everything
+    /// each time, so the end is where a page brings nothing new.
     pub(crate) async fn tags(&self) -> Result<Vec<String>, VersionsError> {
         let image = self.reference(None);
-        let mut tags: Vec<String> = Vec::new();
+        let (mut tags, mut last) = (BTreeSet::new(), None::<String>);
         for _ in 0..PAGES {
-            let asked = self.client.list_tags(&image, &self.auth, Some(PAGE), tags.last().map(String::as_str));
+            let asked = self.client.list_tags(&image, &self.auth, Some(PAGE), last.as_deref());
             let page = self.within(LOOK_UP_LIMIT, asked).await?.tags;
-            let whole = page.len() < PAGE;
+            last = page.last().cloned();
             let before = tags.len();
-            // A registry that knows no pages sends everything each time.
-            tags.extend(page.into_iter().filter(|tag| !tags.contains(tag)).collect::<Vec<_>>());
-            if whole || tags.len() == before {
-                break;
+            tags.extend(page);
+            if tags.len() == before {
+                return Ok(tags.into_iter().collect());
             }
         }
-        Ok(tags)
+        Err(self.failed(format!("the repository has more than {PAGES} pages of tags: name the one that you mean")))
     }
 
     /// The component with its signatures.

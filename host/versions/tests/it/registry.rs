@@ -194,3 +194,41 @@ async fn a_registry_that_is_not_there_is_told() {
     let told = reason(&place.fetch(&Access::default()).await.unwrap_err());
     assert!(told.contains(&free.to_string()) && told.to_lowercase().contains("connect"), "{told}");
 }
+
+#[tokio::test]
+async fn all_tags_are_found_however_short_the_pages_are() {
+    let all: Vec<String> = (0..7).map(|n| format!("1.0.{n}")).collect();
+    let offered = async |page: Option<usize>| {
+        let all = all.clone();
+        let server = Server::start(move |path, _| match path.split_once("/tags/list?") {
+            Some((_, query)) => {
+                let last = query.split('&').find_map(|pair| pair.strip_prefix("last="));
+                let after = all.iter().filter(|tag| page.is_none() || last.is_none_or(|last| tag.as_str() > last));
+                let tags: Vec<&String> = after.take(page.unwrap_or(usize::MAX)).collect();
+                Answer::ok("application/json", json!({ "name": "fixed", "tags": tags }).to_string())
+            }
+            None => honest(path, b"", &Answer::status(404, "no")),
+        });
+        let place = Place::parse(&format!("oci://{}/fixed", server.address)).unwrap();
+        let offers = place.offers(None, &Access::default()).await.unwrap();
+        offers.iter().rev().map(|offer| offer.version.to_string()).collect::<Vec<_>>()
+    };
+    for page in [Some(1), Some(2), Some(7), Some(100), None] {
+        assert_eq!(offered(page).await, all, "pages of {page:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_repository_without_an_end_is_an_error_and_not_cut_off() {
+    let asked = AtomicUsize::new(0);
+    let server = Server::start(move |path, _| match path.contains("/tags/list") {
+        true => {
+            let tag = format!("1.0.{}", asked.fetch_add(1, Ordering::SeqCst));
+            Answer::ok("application/json", json!({ "name": "fixed", "tags": [tag] }).to_string())
+        }
+        false => honest(path, b"", &Answer::status(404, "no")),
+    });
+    let place = Place::parse(&format!("oci://{}/fixed", server.address)).unwrap();
+    let told = reason(&place.offers(None, &Access::default()).await.unwrap_err());
+    assert!(told.contains("more than 100 pages"), "{told}");
+}
