@@ -240,8 +240,11 @@ impl SignKey {
     /// Reads a private key: PEM, PKCS#8 or SEC1, not encrypted.
     ///
     /// # Errors
-    /// [`KeyError::Encrypted`], [`KeyError::Private`]; neither repeats anything of the key.
+    /// [`KeyError::Encrypted`], [`KeyError::EncryptedByCosign`], [`KeyError::Private`]; none repeats anything of the key.
     pub fn from_pem(pem: &str) -> Result<Self, KeyError> {
+        if ["SIGSTORE", "COSIGN"].iter().any(|tool| pem.contains(&format!("ENCRYPTED {tool} PRIVATE KEY"))) {
+            return Err(KeyError::EncryptedByCosign);
+        }
         if pem.contains("ENCRYPTED") {
             return Err(KeyError::Encrypted);
         }
@@ -271,11 +274,17 @@ pub enum KeyError {
         /// What is wrong with it.
         reason: String,
     },
-    /// A private key that is encrypted.
+    /// A private key that is encrypted, in a form that other tools read.
     #[error(
-        "the private key is encrypted, which is not supported: `openssl pkcs8 -topk8 -nocrypt` writes one that is not"
+        "the private key is encrypted, which is not supported: `openssl pkcs8 -topk8 -nocrypt -in KEY` writes one that is not"
     )]
     Encrypted,
+    /// A private key that only cosign itself can decrypt, which it does for nobody else.
+    #[error(
+        "the private key is encrypted as only cosign reads it: sign with cosign, or with a key of OpenSSL's that \
+         `cosign import-key-pair` takes too (`openssl ecparam -name prime256v1 -genkey -noout | openssl pkcs8 -topk8 -nocrypt`)"
+    )]
+    EncryptedByCosign,
     /// Not a private key of this kind.
     #[error("this is no ECDSA P-256 private key in PEM (PKCS#8 or SEC1)")]
     Private,
@@ -370,6 +379,14 @@ OSWS1X9vPavpiQOoTTGC0xX57OojUadxF1cdQmrsiReWg2Wn4FneJfa8xw==
         for (pem, told) in [
             (
                 "-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----\ns3cret\n-----END ENCRYPTED SIGSTORE PRIVATE KEY-----",
+                KeyError::EncryptedByCosign,
+            ),
+            (
+                "-----BEGIN ENCRYPTED COSIGN PRIVATE KEY-----\ns3cret\n-----END ENCRYPTED COSIGN PRIVATE KEY-----",
+                KeyError::EncryptedByCosign,
+            ),
+            (
+                "-----BEGIN ENCRYPTED PRIVATE KEY-----\nczNjcmV0\n-----END ENCRYPTED PRIVATE KEY-----",
                 KeyError::Encrypted,
             ),
             ("-----BEGIN PRIVATE KEY-----\nczNjcmV0\n-----END PRIVATE KEY-----", KeyError::Private),
