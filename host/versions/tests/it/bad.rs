@@ -57,7 +57,7 @@ async fn what_is_no_good_connector_is_not_installed_and_the_old_one_goes_on() {
         ("traps at start", variant(two.with(Way::Trap, "describe")), "does not describe itself"),
         ("never starts", variant(two.with(Way::Hang, "describe")), "does not describe itself"),
         ("another connector", variant(Variant { name: "other", ..two }), "the connector `other`, expected `fixed`"),
-        ("no version", variant(Variant::version("two")), "no semantic version"),
+        ("no version", variant(Variant::version("two")), "version is not one like `1.2.3`"),
         ("too large", vec![0; usize::try_from(MAX_SIZE).unwrap() + 1], "larger than 64 MiB"),
     ];
     for (what, wasm, expected) in bad {
