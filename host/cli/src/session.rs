@@ -51,11 +51,13 @@ pub(crate) struct Loaded {
     pub granted: Vec<Origin>,
     /// What messages call it: a file's path, `bundled` or `installed`.
     pub source: String,
+    /// [`connector_versions::Serving::change`] when it was loaded; 0 if the project has no versions.
+    pub change: u64,
 }
 
 impl Loaded {
     pub(crate) fn new(host: Host, connector: Connector, granted: Vec<Origin>, source: String) -> Self {
-        Self { deployment: Deployment::new(&connector), host, connector, granted, source }
+        Self { deployment: Deployment::new(&connector), host, connector, granted, source, change: 0 }
     }
 }
 
@@ -159,7 +161,8 @@ impl Session {
         }
         let source = if serving.version.is_some() { "installed" } else { "bundled" }.to_owned();
         let granted = self.granted_out_of_the_box(host, &serving.connector).await?;
-        Ok(Some(Loaded::new(host.clone(), serving.connector, granted, source)))
+        let change = serving.change;
+        Ok(Some(Loaded { change, ..Loaded::new(host.clone(), serving.connector, granted, source) }))
     }
 
     /// What a version may reach without being granted it: what it and the bundled version of the same connector both ask for.

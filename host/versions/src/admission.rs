@@ -206,14 +206,14 @@ impl Versions {
         connector: &str,
         bundled: bool,
     ) -> Result<Option<Installed>, VersionsError> {
-        let how = How { pin: false, back: true };
+        let how = How { back: true, ..How::default() };
         match self.serving(connector)?.before {
             Some(Before::Installed(before)) => {
                 let ready = self.ready(host, &before).await?;
                 self.switch(connector, Some(&ready.version.digest), how)?;
                 Ok(Some(ready.version))
             }
-            Some(Before::Bundled) if bundled => self.switch(connector, None, how).map(|()| None),
+            Some(Before::Bundled) if bundled => self.switch(connector, None, how).map(|_| None),
             _ => Err(VersionsError::NoneBefore(connector.to_owned())),
         }
     }

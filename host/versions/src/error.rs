@@ -108,6 +108,9 @@ pub enum VersionsError {
         /// Its version.
         version: String,
     },
+    /// Somebody else was faster.
+    #[error("another version of `{0}` was put in use meanwhile")]
+    Switched(String),
     /// The version serves.
     #[error("{0} is in use")]
     InUse(String),

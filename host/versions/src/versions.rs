@@ -74,6 +74,8 @@ pub(crate) struct How {
     pub pin: bool,
     /// Refuses what is switched away from.
     pub back: bool,
+    /// Only if nobody else has switched since [`Serving::change`] was this.
+    pub since: Option<u64>,
 }
 
 /// A project's versions. Cheap to open; nothing is read before it is asked for.
@@ -251,7 +253,7 @@ impl Versions {
     /// [`VersionsError::Pinned`] if another one is pinned; [`VersionsError::NotInstalled`] if it was removed meanwhile.
     pub fn put_in_use(&self, ready: &Ready, pin: bool) -> Result<(), VersionsError> {
         let version = &ready.version;
-        self.switch(&version.connector, Some(&version.digest), How { pin, back: false })
+        self.switch(&version.connector, Some(&version.digest), How { pin, ..How::default() }).map(drop)
     }
 
     /// Switches new calls to the version that the program brings along.
@@ -259,18 +261,33 @@ impl Versions {
     /// # Errors
     /// [`VersionsError::Pinned`].
     pub fn put_bundled_in_use(&self, connector: &str) -> Result<(), VersionsError> {
-        self.switch(connector, None, How::default())
+        self.switch(connector, None, How::default()).map(drop)
     }
 
-    pub(crate) fn switch(&self, connector: &str, digest: Option<&Digest>, how: How) -> Result<(), VersionsError> {
-        let How { pin, back } = how;
+    /// Writes down that a process which serves went back from what was in use when [`Serving::change`] was `since`, and to what: an
+    /// installed version, or, if `to` is none, the one that the program brings along. Answers the change that this makes.
+    ///
+    /// # Errors
+    /// [`VersionsError::Switched`] if something else was put in use meanwhile, which then stays; [`VersionsError::Pinned`];
+    /// [`VersionsError::NotInstalled`] if what it went back to was removed.
+    pub fn went_back(&self, connector: &str, to: Option<&Digest>, since: u64) -> Result<u64, VersionsError> {
+        self.switch(connector, to, How { back: true, since: Some(since), ..How::default() })
+    }
+
+    /// Answers the change that this makes.
+    pub(crate) fn switch(&self, connector: &str, digest: Option<&Digest>, how: How) -> Result<u64, VersionsError> {
+        let How { pin, back, since } = how;
         self.database.change(|transaction| {
             let old = transaction
-                .query_row("SELECT digest, pinned FROM serving WHERE connector = ?1", [connector], |row| {
-                    Ok((row.get::<_, Option<String>>(0)?, row.get::<_, bool>(1)?))
+                .query_row("SELECT digest, pinned, change FROM serving WHERE connector = ?1", [connector], |row| {
+                    Ok((row.get::<_, Option<String>>(0)?, row.get::<_, bool>(1)?, row.get::<_, i64>(2)?))
                 })
                 .optional()?;
-            let (before, pinned) = old.unwrap_or_default();
+            let (before, pinned, change) = old.unwrap_or_default();
+            let change = u64::try_from(change).unwrap_or_default();
+            if since.is_some_and(|since| since != change) {
+                return Err(Changed::Refused(VersionsError::Switched(connector.to_owned())));
+            }
             let digest = digest.map(Digest::to_string);
             let same = before == digest;
             if pinned && !same {
@@ -290,7 +307,7 @@ impl Versions {
                 }
                 accept(transaction, digest)?;
             }
-            if let Some(left) = before.as_ref().filter(|_| back) {
+            if let Some(left) = before.as_ref().filter(|_| back && !same) {
                 refuse(transaction, left, Reason::RolledBack)?;
             }
             if same {
@@ -298,7 +315,7 @@ impl Versions {
                     "UPDATE serving SET pinned = ?2 WHERE connector = ?1 AND pinned < ?2",
                     rusqlite::params![connector, pin],
                 )?;
-                return Ok(());
+                return Ok(change);
             }
             transaction.execute(
                 "INSERT INTO serving (connector, digest, before, has_before, pinned, change)
@@ -307,7 +324,7 @@ impl Versions {
                  SET digest = :digest, before = :before, has_before = TRUE, pinned = :pinned, change = change + 1",
                 named_params! { ":connector": connector, ":digest": digest, ":before": before, ":pinned": pin },
             )?;
-            Ok(())
+            Ok(change.saturating_add(1))
         })
     }
 

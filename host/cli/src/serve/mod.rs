@@ -46,8 +46,9 @@ struct Server {
 pub(crate) async fn run(mut session: Session, arguments: Arguments, telemetry: Arc<Telemetry>) -> Result<()> {
     let access = Access::new(arguments.listen, arguments.token_file.as_deref())?;
     session.activities = Some(arguments.activities);
+    let file = upkeep::mark_of_file(&session);
     let loaded = session.connector(only_connector(&session)?.as_deref()).await?;
-    let upkeep = Upkeep::new(&session, &loaded.connector, &arguments);
+    let upkeep = Upkeep::new(&session, &loaded, file, &arguments);
     let connections = open_all(&session, &loaded).await?;
     upkeep.check_names(&connections)?;
     telemetry.watch(&loaded.host, Watched::new(&loaded.deployment, connections.values()));

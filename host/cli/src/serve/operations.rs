@@ -57,11 +57,12 @@ pub(super) async fn swap(State(server): State<Arc<Server>>, Path(connector): Pat
     })))
 }
 
-/// Back to the version that served before, at once.
+/// Back to the version that served before, at once; and in the project too, so that the next process begins with it.
 pub(super) async fn rollback(State(server): State<Arc<Server>>, Path(connector): Path<String>) -> Answer<Json<Value>> {
     let conflict = |error: SwapError| refusal(StatusCode::CONFLICT, "conflict", &error.to_string());
     let serving = server.deployment(&connector)?.rollback().map_err(conflict)?;
-    Ok(Json(json!({ "serving": serving.info().version, "digest": serving.digest() })))
+    let not_kept = server.upkeep.went_back(&serving).await.err().map(|failures| failures.in_one_line());
+    Ok(Json(json!({ "serving": serving.info().version, "digest": serving.digest(), "not_kept": not_kept })))
 }
 
 pub(super) async fn connections(State(server): State<Arc<Server>>) -> Json<Value> {

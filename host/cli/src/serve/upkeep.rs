@@ -8,14 +8,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use connector_host::{Canary, Connection, Connector, Host, SwapOptions, SwapReport};
-use connector_versions::{Versions, VersionsError};
+use connector_host::{Canary, Connection, Connector, Host, SwapError, SwapOptions, SwapReport};
+use connector_versions::{Digest, Versions, VersionsError};
 use tokio::sync::Mutex;
 
 use super::{Arguments, Server};
 use crate::error::{Failure, Failures, Result, suggest};
 use crate::remote;
-use crate::session::{COMPONENT, Session};
+use crate::session::{COMPONENT, Loaded, Session};
 
 /// How and when another version takes over.
 pub(super) struct Upkeep {
@@ -40,21 +40,23 @@ enum Source {
 
 /// Tells whether something else is in use.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Mark {
+pub(super) enum Mark {
     File { changed: Option<SystemTime>, length: u64 },
     Project { change: u64 },
 }
 
 impl Upkeep {
-    pub(super) fn new(session: &Session, connector: &Connector, arguments: &Arguments) -> Self {
-        let source = match &session.global.connector {
-            Some(file) => Source::File(file.clone()),
+    /// `file`: [`mark_of_file`] from before `loaded` was loaded, so that what changed in between is seen at the first look.
+    pub(super) fn new(session: &Session, loaded: &Loaded, file: Option<Mark>, arguments: &Arguments) -> Self {
+        let (source, seen) = match &session.global.connector {
+            Some(path) => (Source::File(path.clone()), file),
             None => {
-                let connector = connector.info().name.clone();
-                Source::Project { folder: session.global.project.clone(), connector }
+                let connector = loaded.connector.info().name.clone();
+                let source = Source::Project { folder: session.global.project.clone(), connector };
+                (source, Some(Mark::Project { change: loaded.change }))
             }
         };
-        let seen = Mutex::new(source.mark().ok());
+        let seen = Mutex::new(seen);
         let Arguments { look: every, canary, drain, .. } = *arguments;
         let (self_test, refused) = (arguments.self_test.clone(), std::sync::Mutex::default());
         Self { source, every, canary, self_test, drain, seen, refused }
@@ -106,14 +108,49 @@ impl Upkeep {
 
     async fn try_swap(&self, server: &Server) -> Result<SwapReport> {
         *self.seen.lock().await = Some(self.source.mark()?);
-        let (connector, source) = self.source.load(&server.loaded.host).await?;
+        let (connector, source, mark) = self.source.load(&server.loaded.host).await?;
+        *self.seen.lock().await = Some(mark);
         let deployment = &server.loaded.deployment;
         if deployment.connector().digest() == connector.digest() {
             let version = &connector.info().version;
             return Err(Failure::new(format!("version {version} in {source} serves already")).into());
         }
         let swapped = deployment.swap(&connector, self.options(&server.connections)).await;
+        if let Err(SwapError::Canary { .. }) = &swapped {
+            // Told where it is written down; the version that was given up is refused all the same.
+            let _ = self.went_back(&deployment.connector()).await;
+        }
         swapped.map_err(|e| Failure::new(format!("{source} does not take over")).causes_of(&e).into())
+    }
+
+    /// Writes down in the project that this process went back to `connector`, so that the next one begins with it too. What somebody
+    /// has put in use meanwhile, or pinned, stays.
+    ///
+    /// # Errors
+    /// Why the next process begins with another version.
+    pub(super) async fn went_back(&self, connector: &Connector) -> Result<()> {
+        let Source::Project { folder, connector: name } = &self.source else {
+            return Err(Failure::new("the file on the command line is what the next process begins with").into());
+        };
+        let mut seen = self.seen.lock().await;
+        let written = (|| {
+            let versions = Versions::existing(folder)?;
+            let (Some(versions), Some(Mark::Project { change })) = (versions, seen.as_ref()) else { return Ok(None) };
+            let is_ours = COMPONENT.is_some_and(|wasm| Digest::of(wasm).to_string() == connector.digest());
+            let to = connector.digest().parse().ok().filter(|_| !is_ours);
+            versions.went_back(name, to.as_ref(), *change).map(Some)
+        })();
+        match written {
+            Ok(change) => {
+                *seen = change.map(|change| Mark::Project { change }).or(seen.take());
+                Ok(())
+            }
+            Err(error) => {
+                let failure = remote::version_failed(&error);
+                tracing::warn!(target: "connector", reason = failure.message, "the project's versions do not say that it was rolled back");
+                Err(failure.into())
+            }
+        }
     }
 
     /// Whether something else is in use than before.
@@ -122,6 +159,11 @@ impl Upkeep {
         let Ok(now) = self.source.mark() else { return false };
         *self.seen.lock().await != Some(now)
     }
+}
+
+/// What tells the file on the command line from a later one.
+pub(super) fn mark_of_file(session: &Session) -> Option<Mark> {
+    session.global.connector.as_ref().and_then(|path| Source::File(path.clone()).mark().ok())
 }
 
 impl Source {
@@ -144,13 +186,15 @@ impl Source {
         }
     }
 
-    /// The component, and what messages call it.
-    async fn load(&self, host: &Host) -> Result<(Connector, String)> {
+    /// The component, what messages call it, and what tells this state from any other.
+    async fn load(&self, host: &Host) -> Result<(Connector, String, Mark)> {
         match self {
             Self::File(path) => {
                 let source = format!("`{}`", path.display());
+                // A file that is replaced after this is seen to be another one.
+                let mark = self.mark()?;
                 let bytes = std::fs::read(path).map_err(|e| unreadable(path, &e))?;
-                Ok((host.load(&bytes).await.map_err(|e| remote::load_failed(&source, &e))?, source))
+                Ok((host.load(&bytes).await.map_err(|e| remote::load_failed(&source, &e))?, source, mark))
             }
             Self::Project { folder, connector } => {
                 let failed = |e: VersionsError| remote::version_failed(&e);
@@ -161,7 +205,10 @@ impl Source {
                     Some(held_back) => Err(Failure::new(format!("{} does not serve", held_back.version))
                         .cause(held_back.reason)
                         .into()),
-                    None => Ok((loaded.connector, "the project's versions".to_owned())),
+                    None => {
+                        let mark = Mark::Project { change: loaded.change };
+                        Ok((loaded.connector, "the project's versions".to_owned(), mark))
+                    }
                 }
             }
         }

@@ -320,6 +320,19 @@ fn a_version_that_the_project_puts_in_use_takes_over_and_a_bad_one_does_not() {
     versions(&["rollback"]);
     serving.until_serves(&first);
 
+    // Going back is written down: the next process begins with the version that this one went back to.
+    versions(&["use", "2.0.0"]);
+    serving.until_serves(&second);
+    let (status, told) = serving.post("/v1/deployments/fixed/rollback");
+    assert!(status == 200 && told.contains("\"not_kept\":null"), "{status} {told}");
+    serving.until_serves(&first);
+    serving.stop();
+    let serving = Serving::run(project.bare(&["serve", "--listen", "127.0.0.1:0", "--look", "50ms"]));
+    assert_eq!(serving.versions()[0]["digest"], first);
+    let list = versions(&["list", "--json"]).json();
+    let first_row = list.as_array().unwrap().iter().find(|row| row["version"] == "1.0.0").unwrap();
+    assert_eq!(first_row["state"], "in use");
+
     // What is damaged on the disk does not take over.
     project.write(&format!("connectors/{}.wasm", second.replace(':', "-")), "damaged");
     let refused = crate::support::run(&mut project.bare(&["versions", "use", "2.0.0"]));

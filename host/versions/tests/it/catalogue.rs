@@ -71,6 +71,24 @@ async fn a_version_that_was_rolled_back_or_removed_is_refused_until_somebody_put
 }
 
 #[tokio::test]
+async fn going_back_is_written_down_unless_somebody_else_was_faster() {
+    let project = Project::new();
+    let versions = &project.versions;
+    let (first, second) = (project.install("1.0.0").await, project.install("2.0.0").await);
+    project.switch(&first).await;
+    project.switch(&second).await;
+    let late = versions.went_back("fixed", Some(&first.digest), 1);
+    assert!(matches!(late, Err(VersionsError::Switched(_))), "{late:?}");
+    assert_eq!(project.serves().await, "2.0.0");
+    assert_eq!(versions.went_back("fixed", Some(&first.digest), 2).unwrap(), 3);
+    assert_eq!(project.serves().await, "1.0.0");
+    assert!(versions.refused("fixed", &second.version).unwrap().is_some());
+    assert_eq!(versions.went_back("fixed", Some(&first.digest), 3).unwrap(), 3, "twice is once");
+    assert_eq!(versions.refused("fixed", &first.version).unwrap(), None);
+    assert_eq!(versions.serving("fixed").unwrap().change, 3);
+}
+
+#[tokio::test]
 async fn a_pinned_version_stays_until_it_is_unpinned() {
     let project = Project::new();
     let versions = &project.versions;
