@@ -183,10 +183,10 @@ impl Connection {
             })
             .await?;
         let mut errors = taken.err().unwrap_or_default();
-        let log = live.state().log();
-        errors.texts(&mut |text| log.clean(text));
         let transport = inner.transport.asked_by(connector.asked());
         errors.extend(self.addresses_outside_of_the_grants(&transport));
+        let log = live.state().log();
+        errors.texts(&mut |text| log.clean(text));
         if !errors.is_empty() {
             return Err(CallError::Settings(errors));
         }

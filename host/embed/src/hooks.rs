@@ -101,7 +101,9 @@ impl WasiHttpHooks for Network {
             code(failure)
         };
         let (fields, bytes) = (self.header_fields, self.header_bytes);
-        let watched = Watched::new(self.sender.clone(), &request);
+        let watched = Watched::new(self.sender.clone(), &request, |origin| {
+            transport.as_ref().is_some_and(|transport| transport.egress().check(origin).is_ok())
+        });
         let span = watched.span();
         let sending = async move {
             let sent = match transport {

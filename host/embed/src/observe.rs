@@ -93,9 +93,9 @@ pub struct RequestEnded<'a> {
     pub object: Option<&'a str>,
     /// The remote's allowance that the connector reserved last ([`crate::QuotaStatus::bucket`]): it names the store.
     pub store: Option<&'a str>,
-    /// The method (`GET`).
+    /// The method (`GET`), or `_OTHER` if it is none that is known.
     pub method: &'a str,
-    /// Where it went, if the address makes sense.
+    /// Where it went; none if the connector may not go there.
     pub origin: Option<&'a Origin>,
     /// The answer's status, if one came.
     pub status: Option<u16>,

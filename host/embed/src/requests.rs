@@ -27,7 +27,7 @@ pub(crate) struct Sender {
 /// A request from its sending to its end. Dropped without one, it was given up.
 pub(crate) struct Watched {
     sender: Sender,
-    method: http::Method,
+    method: &'static str,
     origin: Option<Origin>,
     span: Span,
     begun: Instant,
@@ -38,9 +38,10 @@ pub(crate) struct Watched {
 }
 
 impl Watched {
-    pub(crate) fn new<B>(sender: Sender, request: &http::Request<B>) -> Self {
-        let method = request.method().clone();
-        let origin = Origin::of_uri(request.uri()).ok();
+    /// `may_reach`: whether the connector may reach an origin. One that it may not is of its own making, and could hold anything.
+    pub(crate) fn new<B>(sender: Sender, request: &http::Request<B>, may_reach: impl Fn(&Origin) -> bool) -> Self {
+        let method = known(request.method());
+        let origin = Origin::of_uri(request.uri()).ok().filter(may_reach);
         let span = tracing::info_span!(
             target: "connector_host",
             "request",
@@ -48,7 +49,7 @@ impl Watched {
             connector.connection = sender.context.connection,
             connector.object = sender.object.as_deref(),
             connector.store = sender.store.as_deref(),
-            http.request.method = method.as_str(),
+            http.request.method = method,
             server.address = origin.as_ref().map(Origin::host),
             server.port = origin.as_ref().map(Origin::port),
             http.response.status_code = field::Empty,
@@ -88,7 +89,7 @@ impl Drop for Watched {
                 connection: &self.sender.context.connection,
                 object: self.sender.object.as_deref(),
                 store: self.sender.store.as_deref(),
-                method: self.method.as_str(),
+                method: self.method,
                 origin: self.origin.as_ref(),
                 status: self.status,
                 failure: self.failure.as_deref(),
@@ -97,6 +98,12 @@ impl Drop for Watched {
             });
         }
     }
+}
+
+/// The methods that there are; any other text is the connector's.
+fn known(method: &http::Method) -> &'static str {
+    const KNOWN: [&str; 9] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "CONNECT", "TRACE"];
+    KNOWN.into_iter().find(|known| *known == method.as_str()).unwrap_or("_OTHER")
 }
 
 /// The body of an answer, counted.
@@ -129,5 +136,24 @@ where
             (Some(Ok(_)), None) => {}
         }
         Poll::Ready(frame)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_connector_makes_up_is_not_told() {
+        let request = |method: &str, uri: &str| http::Request::builder().method(method).uri(uri).body(()).unwrap();
+        let told = |method: &str, uri: &str| {
+            let sender = Sender { context: Arc::new(Context::bare()), object: None, store: None };
+            let granted = |origin: &Origin| origin.host() == "api.example.com";
+            let watched = Watched::new(sender, &request(method, uri), granted);
+            (watched.method, watched.origin.as_ref().map(ToString::to_string))
+        };
+        let granted = Some("https://api.example.com".to_owned());
+        assert_eq!(told("PATCH", "https://api.example.com/t0ken"), ("PATCH", granted));
+        assert_eq!(told("T0KEN", "https://t0ken.example.com/"), ("_OTHER", None));
     }
 }

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use connector_host::contract::{ErrorKind, Retry};
-use connector_host::{CallError, Cause};
+use connector_host::{CallError, Cause, Effect};
 use serde_json::{Value, json};
 
 use crate::error::Failures;
@@ -47,8 +47,20 @@ impl From<&CallError> for Refusal {
             _ => None,
         };
         let Failures(list) = remote::call_failed(error);
-        let errors: Vec<Value> = list.iter().map(crate::error::Failure::to_json).collect();
+        let mut errors: Vec<Value> = list.iter().map(crate::error::Failure::to_json).collect();
+        if let (CallError::Ended(ended), [Value::Object(told)]) = (error, errors.as_mut_slice()) {
+            told.insert("effect".to_owned(), json!(effect(ended.effect)));
+        }
         Self { status: status(error), after, body: json!({ "errors": errors }) }
+    }
+}
+
+/// What an ended call means for the remote, in one word.
+fn effect(effect: Effect) -> &'static str {
+    match effect {
+        Effect::NothingSent => "nothing-sent",
+        Effect::Read => "read",
+        Effect::EveryRecordUnknown => "unknown",
     }
 }
 
@@ -67,11 +79,42 @@ fn status(error: &CallError) -> StatusCode {
             ErrorKind::Denied => StatusCode::FORBIDDEN,
             ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         },
-        CallError::Ended(ended) => match ended.cause {
-            Cause::Full(_) | Cause::Cancelled | Cause::CancelGrace(_) | Cause::Over => StatusCode::SERVICE_UNAVAILABLE,
-            Cause::CallTime(_) | Cause::LateBefore(_) => StatusCode::GATEWAY_TIMEOUT,
+        CallError::Ended(ended) => match (ended.effect, &ended.cause) {
+            // 503 and 504 invite whoever is in between to send it again.
+            (Effect::EveryRecordUnknown, _) => StatusCode::INTERNAL_SERVER_ERROR,
+            (_, Cause::Full(_) | Cause::Cancelled | Cause::CancelGrace(_) | Cause::Over | Cause::Replaced) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            (_, Cause::CallTime(_) | Cause::LateBefore(_)) => StatusCode::GATEWAY_TIMEOUT,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         },
         _ => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_write_whose_outcome_is_unknown_never_gets_a_status_that_invites_to_send_it_again() {
+        let ended = |cause, effect| {
+            let (connector, version) = ("fixed".to_owned(), "0.1.0".to_owned());
+            CallError::Ended(connector_host::Ended { connector, version, call: "create", cause, effect })
+        };
+        let time = Duration::from_secs(1);
+        for cause in [Cause::CallTime(time), Cause::CancelGrace(time), Cause::TornDown, Cause::Trap("x".to_owned())] {
+            let refusal = Refusal::from(&ended(cause, Effect::EveryRecordUnknown));
+            assert_eq!(refusal.status, StatusCode::INTERNAL_SERVER_ERROR);
+            assert_eq!(refusal.body["errors"][0]["effect"], "unknown");
+        }
+        for cause in [Cause::Full(1), Cause::Over, Cause::Replaced] {
+            let refusal = Refusal::from(&ended(cause, Effect::NothingSent));
+            assert_eq!(refusal.status, StatusCode::SERVICE_UNAVAILABLE);
+            assert_eq!(refusal.body["errors"][0]["effect"], "nothing-sent");
+        }
+        assert_eq!(Refusal::from(&ended(Cause::CallTime(time), Effect::Read)).status, StatusCode::GATEWAY_TIMEOUT);
     }
 }

@@ -48,7 +48,10 @@ fn state(state: &DeploymentState, refused: Option<String>) -> Value {
 pub(super) async fn swap(State(server): State<Arc<Server>>, Path(connector): Path<String>) -> Answer<Json<Value>> {
     server.deployment(&connector)?;
     let conflict = |message: String| refusal(StatusCode::CONFLICT, "conflict", &message);
-    let report = server.upkeep.swap(&server).await.map_err(|failure| conflict(failure.in_one_line()))?;
+    // In a task of its own: a swap does not stop because whoever asked for it has gone.
+    let swapped = tokio::spawn(async move { server.upkeep.swap(&server).await }).await;
+    let swapped = swapped.map_err(|_| conflict("the swap came to an end that nobody expected".to_owned()))?;
+    let report = swapped.map_err(|failures| conflict(failures.in_one_line()))?;
     Ok(Json(json!({
         "from": report.from.info().version,
         "to": report.to.info().version,
