@@ -8,6 +8,7 @@ mod incremental;
 mod interrupted;
 mod isolation;
 mod model;
+mod observing;
 mod outcomes;
 mod quota;
 mod reading;
