@@ -32,16 +32,16 @@ pub struct Expected {
     pub version: Option<Version>,
 }
 
-/// A component that is a connector, of the version that was expected, and that the policy lets pass.
+/// A component that is a connector, of the version that was expected. Nothing is said of who signed it: it may be pushed, and is
+/// not to be installed.
 #[derive(Debug)]
-pub struct Checked {
+pub struct Described {
     pub(crate) wasm: Vec<u8>,
     pub(crate) version: Installed,
     connector: Connector,
-    verdict: Verdict,
 }
 
-impl Checked {
+impl Described {
     /// What it will be once it is installed.
     pub fn version(&self) -> &Installed {
         &self.version
@@ -50,6 +50,25 @@ impl Checked {
     /// It, compiled.
     pub fn connector(&self) -> &Connector {
         &self.connector
+    }
+}
+
+/// The same, and the policy lets it pass.
+#[derive(Debug)]
+pub struct Checked {
+    pub(crate) described: Described,
+    verdict: Verdict,
+}
+
+impl Checked {
+    /// What it will be once it is installed.
+    pub fn version(&self) -> &Installed {
+        self.described.version()
+    }
+
+    /// It, compiled.
+    pub fn connector(&self) -> &Connector {
+        self.described.connector()
     }
 
     /// What its signatures are worth.
@@ -99,6 +118,33 @@ pub struct HeldBack {
     pub reason: String,
 }
 
+impl Fetched {
+    /// Checks everything but the signatures: size, world and description, by loading it, and that it is what was expected. For who
+    /// publishes it: its signature may only be about to be made.
+    ///
+    /// # Errors
+    /// [`VersionsError::Refused`] with the reason.
+    pub async fn describe(self, host: &Host, expected: &Expected) -> Result<Described, VersionsError> {
+        let refused = |source: Refusal| VersionsError::Refused { what: self.source.clone(), source };
+        self.sized().map_err(refused)?;
+        let connector = host.load(&self.wasm).await.map_err(|error| refused(error.into()))?;
+        let version = Installed {
+            connector: connector.info().name.clone(),
+            version: described(&connector, expected).map_err(refused)?,
+            digest: Digest::of(&self.wasm),
+            world: world(&connector),
+            source: self.source,
+            signatures: self.signatures,
+            installed_at: SystemTime::now(),
+        };
+        Ok(Described { wasm: self.wasm, version, connector })
+    }
+
+    fn sized(&self) -> Result<(), Refusal> {
+        if self.wasm.len() as u64 > MAX_SIZE { Err(Refusal::Size) } else { Ok(()) }
+    }
+}
+
 impl Versions {
     /// Checks a component: size, signatures as the policy says, then world and description, by loading it, then that it is what
     /// was expected.
@@ -107,23 +153,9 @@ impl Versions {
     /// [`VersionsError::Refused`] with the reason.
     pub async fn check(&self, host: &Host, fetched: Fetched, expected: &Expected) -> Result<Checked, VersionsError> {
         let refused = |source: Refusal| VersionsError::Refused { what: fetched.source.clone(), source };
-        if fetched.wasm.len() as u64 > MAX_SIZE {
-            return Err(refused(Refusal::Size));
-        }
-        let digest = Digest::of(&fetched.wasm);
-        let verdict = self.admitted(&digest, &fetched.signatures)?.map_err(refused)?;
-        let connector = host.load(&fetched.wasm).await.map_err(|error| refused(error.into()))?;
-        let version = described(&connector, expected).map_err(refused)?;
-        let version = Installed {
-            connector: connector.info().name.clone(),
-            version,
-            digest,
-            world: world(&connector),
-            source: fetched.source,
-            signatures: fetched.signatures,
-            installed_at: SystemTime::now(),
-        };
-        Ok(Checked { wasm: fetched.wasm, version, connector, verdict })
+        fetched.sized().map_err(refused)?;
+        let verdict = self.admitted(&Digest::of(&fetched.wasm), &fetched.signatures)?.map_err(refused)?;
+        Ok(Checked { described: fetched.describe(host, expected).await?, verdict })
     }
 
     /// Loads an installed version: its bytes must have its digest, its signatures must still do, and it must still be what it was.

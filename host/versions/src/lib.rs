@@ -42,7 +42,7 @@ mod signature;
 mod sources;
 mod versions;
 
-pub use admission::{Checked, Expected, Fetched, HeldBack, Loaded, Ready};
+pub use admission::{Checked, Described, Expected, Fetched, HeldBack, Loaded, Ready};
 pub use credentials::Credentials;
 pub use digest::{Digest, NoDigest};
 pub use error::{Refusal, VersionsError};

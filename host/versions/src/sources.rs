@@ -7,7 +7,7 @@ use connector_store::Changed;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::admission::Checked;
+use crate::admission::Described;
 use crate::artifact::{Artifact, Facts};
 use crate::credentials::Credentials;
 use crate::digest::Digest;
@@ -193,7 +193,7 @@ pub struct Push<'a> {
     pub author: Option<&'a str>,
 }
 
-impl Checked {
+impl Described {
     /// Puts this version to a place: a folder gets `NAME-VERSION.wasm` and its signature, a repository an image under the tag of
     /// its version (or the one that the place names). Answers where it is now.
     ///

@@ -217,11 +217,11 @@ impl Versions {
     /// # Errors
     /// [`VersionsError::Write`], [`VersionsError::Database`].
     pub fn install(&self, checked: &Checked) -> Result<Installed, VersionsError> {
-        let version = &checked.version;
+        let version = checked.version();
         let trusted = self.trusted_keys()?;
         let seconds = version.installed_at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         self.database.change(|transaction| {
-            self.files.write(&version.digest, &checked.wasm).map_err(Changed::Refused)?;
+            self.files.write(&version.digest, &checked.described.wasm).map_err(Changed::Refused)?;
             self.sweep(transaction, Some(version.digest))?;
             let query = format!("SELECT {COLUMNS} FROM versions WHERE digest = ?1");
             let known = transaction.query_row(&query, [version.digest.to_string()], installed).optional()?;

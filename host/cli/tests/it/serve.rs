@@ -341,3 +341,33 @@ fn a_version_that_the_project_puts_in_use_takes_over_and_a_bad_one_does_not() {
     serving.until_serves(&first);
     serving.stop();
 }
+
+#[test]
+fn a_canary_that_was_given_up_is_not_what_the_next_process_begins_with() {
+    use connector_fixed::variant::{Variant, Way};
+    let project = Project::with_people();
+    let versions = |args: &[&str]| crate::support::run(&mut project.bare(&[&["versions"], args].concat())).good();
+    let install = |variant: Variant<'_>| {
+        project.write("new.wasm", crate::versions::component(variant));
+        versions(&["install", "new.wasm", "--use"]);
+    };
+    let in_use = || {
+        let list = versions(&["list", "--json"]).json();
+        let row = list.as_array().unwrap().iter().find(|row| row["state"] == "in use").unwrap();
+        row["version"].as_str().unwrap().to_owned()
+    };
+    install(Variant::version("1.0.0"));
+    let canary = ["serve", "--listen", "127.0.0.1:0", "--look", "50ms", "--canary", "50%:60m"];
+    let serving = Serving::run(project.bare(&canary));
+    install(Variant::version("2.0.0").with(Way::Trap, "test"));
+    assert_eq!(in_use(), "2.0.0");
+    let waited = Instant::now();
+    while in_use() != "1.0.0" {
+        assert!(waited.elapsed() < Duration::from_secs(60), "{:?}", serving.versions());
+        for _ in 0..4 {
+            serving.post("/v1/connections/people/test");
+        }
+    }
+    assert_eq!(serving.versions()[0]["version"], "1.0.0");
+    serving.stop();
+}

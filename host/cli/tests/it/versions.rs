@@ -255,6 +255,10 @@ fn signatures_are_required_warned_about_or_not_looked_at_as_the_policy_says() {
     for args in [&["versions", "install", "out"][..], &["versions", "use", "2.0.0"]] {
         versions(&project, args).bad(1, &["signed by no trusted key", "the policy requires"]);
     }
+    // Who publishes under this policy makes the signature that it requires.
+    std::fs::create_dir(project.path("published")).unwrap();
+    let pushed = versions(&project, &["versions", "push", &file, "published", "--sign-key", "ours.key"]).good();
+    assert!(pushed.stdout.contains("fixed-2.0.0.wasm, signed"), "{pushed:#?}");
     versions(&project, &["test", "people"]).bad_step("unsigned");
     versions(&project, &["versions", "policy", "--trust", "ours.pub"]).good();
     versions(&project, &["versions", "use", "2.0.0"]).good();

@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use connector_fixed::variant::Variant;
 use connector_host::{NoVariables, Secret};
 use connector_versions::{
-    Access, Checked, Credentials, Digest, Expected, Place, Push, SignKey, SignaturePolicy, Source, Verdict,
+    Access, Credentials, Described, Digest, Expected, Place, Push, SignKey, SignaturePolicy, Source, Verdict,
 };
 use rcgen::{CertificateParams, KeyPair, SigningKey as _};
 use serde_json::{Value, json};
@@ -110,9 +110,8 @@ fn descriptor(kind: &str, content: &[u8]) -> Value {
     json!({ "mediaType": kind, "digest": Digest::of(content).to_string(), "size": content.len() })
 }
 
-async fn checked(version: &str) -> Checked {
-    let fetched = fetched(wasm(Variant::version(version)));
-    Project::new().versions.check(&host(), fetched, &Expected::default()).await.unwrap()
+async fn described(version: &str) -> Described {
+    fetched(wasm(Variant::version(version))).describe(&host(), &Expected::default()).await.unwrap()
 }
 
 #[tokio::test]
@@ -121,7 +120,7 @@ async fn what_is_pushed_has_the_layout_that_other_tools_expect_byte_by_byte() {
     let registry = Registry::plain();
     let component = wasm(Variant::version("1.2.3"));
     let push = Push { key: None, author: Some("Ada <ada@example.com>") };
-    let there = checked("1.2.3").await.push(&registry.place("team/fixed"), &Access::default(), &push).await.unwrap();
+    let there = described("1.2.3").await.push(&registry.place("team/fixed"), &Access::default(), &push).await.unwrap();
 
     let answer = registry.get("/v2/team/fixed/manifests/1.2.3");
     assert_eq!((answer.status, answer.header("content-type")), (200, Some(MANIFEST)));
@@ -175,10 +174,10 @@ async fn what_is_pushed_has_the_layout_that_other_tools_expect_byte_by_byte() {
 async fn what_is_pushed_is_found_by_its_version_pulled_and_installed() {
     let registry = Registry::plain();
     for version in ["1.2.0", "1.10.0", "2.0.0-rc.1"] {
-        let checked = checked(version).await;
-        checked.push(&registry.place("fixed"), &Access::default(), &Push::default()).await.unwrap();
+        let described = described(version).await;
+        described.push(&registry.place("fixed"), &Access::default(), &Push::default()).await.unwrap();
     }
-    checked("1.2.0").await.push(&registry.place("fixed:latest"), &Access::default(), &Push::default()).await.unwrap();
+    described("1.2.0").await.push(&registry.place("fixed:latest"), &Access::default(), &Push::default()).await.unwrap();
 
     let project = Project::new();
     let source = Source { place: registry.place("fixed").to_string(), ..Source::default() };
@@ -251,7 +250,7 @@ async fn a_signature_stands_where_cosign_looks_for_it_and_one_that_others_put_th
     let (ours, theirs) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
     let key = SignKey::from_pem(&ours.serialize_pem()).unwrap();
     let push = Push { key: Some(&key), author: None };
-    checked("1.0.0").await.push(&registry.place("fixed"), &Access::default(), &push).await.unwrap();
+    described("1.0.0").await.push(&registry.place("fixed"), &Access::default(), &push).await.unwrap();
 
     let image = Digest::of(&registry.get("/v2/fixed/manifests/1.0.0").body);
     let tag = format!("sha256-{}.sig", image.hex());
@@ -282,7 +281,7 @@ async fn a_signature_stands_where_cosign_looks_for_it_and_one_that_others_put_th
     assert!(verdict(&theirs, "1.0.0").await.unwrap_err().contains("signed by no trusted key"));
 
     // Another version with another tool's signature: first with one that was made for the first version, then with its own.
-    checked("2.0.0").await.push(&registry.place("fixed"), &Access::default(), &Push::default()).await.unwrap();
+    described("2.0.0").await.push(&registry.place("fixed"), &Access::default(), &Push::default()).await.unwrap();
     assert!(verdict(&theirs, "2.0.0").await.unwrap_err().contains("unsigned"));
     let second = Digest::of(&registry.get("/v2/fixed/manifests/2.0.0").body);
     for (signed, expected) in [(image, false), (second, true)] {
@@ -336,7 +335,7 @@ async fn credentials_reach_the_registry_that_wants_them() {
         credentials: Some(Credentials { user: "ada".to_owned(), password: Secret::new(password) }),
         ..Access::default()
     };
-    let component = checked("1.0.0").await;
+    let component = described("1.0.0").await;
     let place = registry.place("fixed");
     for access in [Access::default(), with("wr0ng-password")] {
         for refused in [
@@ -372,7 +371,7 @@ async fn a_registry_with_tls_is_trusted_by_its_authority_alone() {
         let tls = format!("  tls:\n    certificate: {}\n    key: {}\n", certificate_file.display(), key_file.display());
         (tls, String::new())
     });
-    let component = checked("1.0.0").await;
+    let component = described("1.0.0").await;
     let place = registry.place("fixed");
     let trusting = Access { extra_roots: format!("a note\n{root}"), ..Access::default() };
     component.push(&place, &trusting, &Push::default()).await.unwrap();

@@ -98,12 +98,11 @@ async fn a_version_that_is_not_trusted_any_more_does_not_serve_any_more() {
 #[tokio::test]
 async fn what_is_pushed_with_a_key_to_a_folder_is_accepted_by_who_trusts_it() {
     let (ours, folder) = (KeyPair::generate().unwrap(), tempfile::tempdir().unwrap());
-    let (from, to) = (Project::new(), Project::new());
-    let checked =
-        from.versions.check(&host(), fetched(wasm(Variant::version("1.0.0"))), &Expected::default()).await.unwrap();
+    let to = Project::new();
+    let described = fetched(wasm(Variant::version("1.0.0"))).describe(&host(), &Expected::default()).await.unwrap();
     let place = Place::Folder(folder.path().to_owned());
     let key = SignKey::from_pem(&ours.serialize_pem()).unwrap();
-    checked.push(&place, &Access::default(), &Push { key: Some(&key), author: None }).await.unwrap();
+    described.push(&place, &Access::default(), &Push { key: Some(&key), author: None }).await.unwrap();
     let component = folder.path().join("fixed-1.0.0.wasm");
     assert_eq!(std::fs::read(&component).unwrap(), wasm(Variant::version("1.0.0")));
 
