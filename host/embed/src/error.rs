@@ -312,17 +312,21 @@ pub enum SwapError {
     },
     /// The new version did worse than the old one on its share of the activities ([`crate::Canary`]).
     #[error(
-        "the new version is to blame for {faults} of its {calls} calls, the old one for {old_faults} of {old_calls} in the same time"
+        "{errors} of {calls} calls of the new version failed and it is to blame for {faults}, {old_errors} of {old_calls} of the old one in the same time and it is to blame for {old_faults}"
     )]
     Canary {
-        /// Calls of the new version that are its fault.
-        faults: u64,
         /// Calls of the new version.
         calls: u64,
-        /// Calls of the old version that are its fault.
-        old_faults: u64,
+        /// Those that failed.
+        errors: u64,
+        /// Those that are its fault.
+        faults: u64,
         /// Calls of the old version.
         old_calls: u64,
+        /// Those that failed.
+        old_errors: u64,
+        /// Those that are its fault.
+        old_faults: u64,
     },
     /// Somebody called [`crate::Deployment::rollback`] meanwhile.
     #[error("it was rolled back before it was done")]

@@ -198,7 +198,9 @@ impl Underway {
 
     /// The end.
     pub(crate) fn end(mut self, tally: Tally, error: Option<&CallError>) {
-        self.version.call_ended(error);
+        // What `resolve` finds out about a write is no failure of its own.
+        let came_to_nothing = self.call != "resolve" && tally.applied == 0 && tally.failed + tally.unknown > 0;
+        self.version.call_ended(error, error.is_some() || came_to_nothing);
         self.tell(tally, error.map(CallError::name));
     }
 

@@ -128,7 +128,7 @@ impl Deployment {
 
     /// Gives the version its share until the time is over, if it does well enough.
     async fn try_out(&self, from: &Version, to: &Arc<Version>, canary: Canary) -> Result<(), SwapError> {
-        let (before, ended, mut faults) = (from.tally(), Arc::<Notify>::default(), to.faults());
+        let (before, ended, mut errors) = (from.tally(), Arc::<Notify>::default(), to.errors());
         let trial = Trial { version: Arc::clone(to), percent: canary.percent, due: 0, ended: Arc::clone(&ended) };
         self.inner.roles().canary = Some(trial);
         let time = tokio::time::sleep(canary.time);
@@ -136,13 +136,19 @@ impl Deployment {
         loop {
             let over = tokio::select! {
                 () = &mut time => true,
-                _ = faults.changed() => false,
+                _ = errors.changed() => false,
                 () = ended.notified() => return Err(SwapError::RolledBack),
             };
             let (new, old) = (to.tally(), from.tally().since(before));
             if new.is_worse_than(old, over) {
-                let (faults, calls) = (new.faults, new.calls);
-                return Err(SwapError::Canary { faults, calls, old_faults: old.faults, old_calls: old.calls });
+                return Err(SwapError::Canary {
+                    calls: new.calls,
+                    errors: new.errors,
+                    faults: new.faults,
+                    old_calls: old.calls,
+                    old_errors: old.errors,
+                    old_faults: old.faults,
+                });
             }
             if over {
                 return Ok(());

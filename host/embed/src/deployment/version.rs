@@ -36,8 +36,8 @@ pub(crate) struct Version {
     activities: watch::Sender<u32>,
     in_flight: AtomicU32,
     calls: AtomicU64,
-    errors: AtomicU64,
-    faults: watch::Sender<u64>,
+    errors: watch::Sender<u64>,
+    faults: AtomicU64,
 }
 
 impl Version {
@@ -48,8 +48,8 @@ impl Version {
             activities: watch::Sender::default(),
             in_flight: AtomicU32::default(),
             calls: AtomicU64::default(),
-            errors: AtomicU64::default(),
-            faults: watch::Sender::default(),
+            errors: watch::Sender::default(),
+            faults: AtomicU64::default(),
         })
     }
 
@@ -117,10 +117,10 @@ impl Version {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// It ended so.
-    pub(crate) fn call_ended(&self, error: Option<&CallError>) {
+    /// It ended so. One without an error may have `failed` nevertheless: a write that came to nothing.
+    pub(crate) fn call_ended(&self, error: Option<&CallError>, failed: bool) {
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
-        self.count(error);
+        self.count(error, failed);
     }
 
     /// It was given up, which says nothing about the version.
@@ -130,27 +130,29 @@ impl Version {
 
     /// An instance for an activity could not be made: as bad as a call that failed.
     pub(crate) fn failed_to_start(&self, error: &CallError) {
-        self.count(Some(error));
+        self.count(Some(error), true);
     }
 
-    fn count(&self, error: Option<&CallError>) {
+    fn count(&self, error: Option<&CallError>, failed: bool) {
         self.calls.fetch_add(1, Ordering::Relaxed);
-        if error.is_some() {
-            self.errors.fetch_add(1, Ordering::Relaxed);
-        }
         if error.is_some_and(CallError::is_fault) {
-            self.faults.send_modify(|faults| *faults += 1);
+            self.faults.fetch_add(1, Ordering::Relaxed);
+        }
+        // Last: whoever waits for it looks at the others.
+        if failed {
+            self.errors.send_modify(|errors| *errors += 1);
         }
     }
 
-    /// Calls so far, and how many of them it is to blame for.
+    /// Calls so far, how many of them failed, and how many of those it is to blame for.
     pub(super) fn tally(&self) -> Tally {
-        Tally { faults: *self.faults.borrow(), calls: self.calls.load(Ordering::Relaxed) }
+        let errors = *self.errors.borrow();
+        Tally { calls: self.calls.load(Ordering::Relaxed), errors, faults: self.faults.load(Ordering::Relaxed) }
     }
 
-    /// Changes with every fault.
-    pub(super) fn faults(&self) -> watch::Receiver<u64> {
-        self.faults.subscribe()
+    /// Changes with every call that failed.
+    pub(super) fn errors(&self) -> watch::Receiver<u64> {
+        self.errors.subscribe()
     }
 
     pub(super) fn state(&self, role: Role) -> VersionState {
@@ -162,8 +164,8 @@ impl Version {
             activities: self.activities(),
             calls_in_flight: self.in_flight.load(Ordering::Relaxed),
             calls: self.calls.load(Ordering::Relaxed),
-            errors: self.errors.load(Ordering::Relaxed),
-            faults: *self.faults.borrow(),
+            errors: *self.errors.borrow(),
+            faults: self.faults.load(Ordering::Relaxed),
         }
     }
 }

@@ -265,8 +265,9 @@ fn keep_calling(connection: &Connection, stop: &Arc<AtomicBool>) -> tokio::task:
 }
 
 /// What a canary of ten percent comes to, and how many calls failed meanwhile.
-async fn try_out(canary: Variant<'_>, time: Duration) -> (Result<(), SwapError>, Deployment, u64) {
-    let (deployment, connection) = deployed().await;
+async fn try_out(old: Variant<'_>, canary: Variant<'_>, time: Duration) -> (Result<(), SwapError>, Deployment, u64) {
+    let deployment = Deployment::new(&variant(old).await);
+    let connection = open(&deployment, "people").await;
     let stop = Arc::<AtomicBool>::default();
     let caller = keep_calling(&connection, &stop);
     let options = SwapOptions { canary: Some(Canary { percent: 10, time }), ..SwapOptions::default() };
@@ -280,7 +281,7 @@ async fn try_out(canary: Variant<'_>, time: Duration) -> (Result<(), SwapError>,
 async fn a_canary_that_crashes_is_rolled_back_by_itself() {
     let started = Instant::now();
     let bad = Variant::version("0.2.0").with(Way::Trap, "query");
-    let (swapped, deployment, failed) = try_out(bad, Duration::from_secs(600)).await;
+    let (swapped, deployment, failed) = try_out(Variant::version("0.1.0"), bad, Duration::from_secs(600)).await;
     let error = swapped.unwrap_err();
     let SwapError::Canary { faults, calls, old_faults: 0, .. } = error else { panic!("{error}") };
     assert!(faults >= 3 && faults == calls, "{faults} of {calls}");
@@ -290,12 +291,34 @@ async fn a_canary_that_crashes_is_rolled_back_by_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn refusals_are_not_held_against_a_canary() {
-    let busy = Variant::version("0.2.0").with(Way::Fail, "query");
-    let (swapped, deployment, failed) = try_out(busy, Duration::from_millis(500)).await;
+async fn a_canary_whose_calls_are_refused_is_rolled_back_though_it_is_not_to_blame() {
+    let wrong = Variant::version("0.2.0").with(Way::Fail, "query");
+    let (swapped, deployment, _) = try_out(Variant::version("0.1.0"), wrong, Duration::from_secs(600)).await;
+    let error = swapped.unwrap_err();
+    let SwapError::Canary { calls, errors, faults: 0, old_errors: 0, .. } = error else { panic!("{error}") };
+    assert!(errors >= 10 && errors == calls, "{errors} of {calls}");
+    assert_eq!(serving(&deployment), "0.1.0");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refusals_that_the_old_version_gets_too_are_not_held_against_a_canary() {
+    let (old, new) = (Variant::version("0.1.0"), Variant::version("0.2.0"));
+    let refused = |variant: Variant<'static>| variant.with(Way::Fail, "query");
+    let (swapped, deployment, failed) = try_out(refused(old), refused(new), Duration::from_millis(500)).await;
     swapped.unwrap();
     assert_eq!(serving(&deployment), "0.2.0");
     assert!(failed > 0, "the canary was asked");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_came_to_nothing_counts_as_a_call_that_failed() {
+    let (deployment, connection) = deployed().await;
+    let mut activity = connection.activity().await.unwrap();
+    let errors = || deployment.state().versions[0].errors;
+    for (records, counted) in [("{\"name\":\"Ada\"}\n{}\n", 0), ("{}\n", 1), ("{\"name\":\"Ada\"}\n", 1)] {
+        let outcomes = activity.create(&write("people", records)).await.unwrap();
+        assert_eq!(errors(), counted, "{outcomes:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
