@@ -19,6 +19,7 @@ use crate::error::SwapError;
 
 pub use canary::Canary;
 use canary::Trial;
+use swap::Drain;
 pub use swap::{Leftovers, SwapOptions, SwapReport};
 use version::Phase;
 pub(crate) use version::{Lease, Version};
@@ -81,6 +82,8 @@ struct Roles {
     previous: Option<Arc<Version>>,
     /// Those that were replaced and have activities left.
     draining: Vec<Weak<Version>>,
+    /// What the last swap gave to the activities of the version that it replaced.
+    drain: Drain,
 }
 
 /// A snapshot of a deployment.
@@ -164,7 +167,8 @@ impl fmt::Debug for Deployment {
 impl Deployment {
     /// A deployment that this version serves.
     pub fn new(connector: &Connector) -> Self {
-        let roles = Roles { serving: Version::new(connector), canary: None, previous: None, draining: Vec::new() };
+        let serving = Version::new(connector);
+        let roles = Roles { serving, canary: None, previous: None, draining: Vec::new(), drain: Drain::default() };
         Self {
             inner: Arc::new(Inner {
                 name: connector.info().name.clone(),
@@ -197,7 +201,8 @@ impl Deployment {
     }
 
     /// Goes back, at once: ends a canary, or gives all new activities to the version that served before. That version is not checked
-    /// again. What runs on the other one finishes there; queries move back at their next page. Answers the version that serves now.
+    /// again. What runs on the other one finishes there, within the time that the swap gave ([`SwapOptions::drain`]), which is counted
+    /// only where this is called within a Tokio runtime; queries move back at their next page. Answers the version that serves now.
     ///
     /// # Errors
     /// [`SwapError::NoPrevious`].
@@ -208,7 +213,9 @@ impl Deployment {
             roles.put_away(&trial.version);
         } else {
             let previous = roles.previous.take().ok_or(SwapError::NoPrevious)?;
+            let left = Arc::clone(&roles.serving);
             roles.replace(previous);
+            roles.drain.begin(left);
         }
         Ok(roles.serving.connector().clone())
     }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
@@ -31,7 +32,8 @@ pub struct SwapOptions {
 
 impl Default for SwapOptions {
     fn default() -> Self {
-        Self { tests: Vec::new(), canary: None, drain: Duration::from_secs(600), leftovers: Leftovers::default() }
+        let Drain { within, leftovers } = Drain::default();
+        Self { tests: Vec::new(), canary: None, drain: within, leftovers }
     }
 }
 
@@ -77,7 +79,7 @@ impl Deployment {
         let error = switched.as_ref().err();
         watch.swap_ended(&SwapEnded { from: from.connector(), to, took: switched_after, error });
         switched?;
-        let (cancelled, kept) = drain(&from, options.drain, options.leftovers).await;
+        let (cancelled, kept) = Drain::of(&options).run(&from).await;
         Ok(SwapReport { from: from.connector().clone(), to: to.clone(), switched_after, cancelled, kept })
     }
 
@@ -92,7 +94,7 @@ impl Deployment {
             check(connection, from, to, |connection| async move { connection.test().await.map(drop) }).await?;
         }
         let to = Version::new(to);
-        let _withdrawn = Withdraw { deployment: self, version: &to };
+        let _withdrawn = Withdraw { deployment: self, version: &to, drain: Drain::of(options) };
         if let Some(canary) = options.canary {
             self.try_out(from, &to, canary).await?;
         }
@@ -107,6 +109,7 @@ impl Deployment {
                     return Err(SwapError::RolledBack);
                 }
                 roles.replace(Arc::clone(&to));
+                roles.drain = Drain::of(options);
                 return Ok(());
             }
         }
@@ -161,6 +164,7 @@ impl Deployment {
 struct Withdraw<'a> {
     deployment: &'a Deployment,
     version: &'a Arc<Version>,
+    drain: Drain,
 }
 
 impl Drop for Withdraw<'_> {
@@ -169,6 +173,10 @@ impl Drop for Withdraw<'_> {
         if roles.canary.as_ref().is_some_and(|trial| Arc::ptr_eq(&trial.version, self.version)) {
             roles.canary = None;
             roles.put_away(self.version);
+        }
+        // Here, or by a rollback that took the canary away.
+        if self.version.is_replaced() {
+            self.drain.begin(Arc::clone(self.version));
         }
     }
 }
@@ -192,14 +200,40 @@ where
     Ok(())
 }
 
-/// Waits for the end of what runs on a replaced version. Answers how many activities were cancelled, and how many go on.
-async fn drain(version: &Version, within: Duration, leftovers: Leftovers) -> (u32, u32) {
-    if timeout(within, version.drained()).await.is_ok() {
-        return (0, 0);
+/// How the activities of a replaced version come to their end.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Drain {
+    within: Duration,
+    leftovers: Leftovers,
+}
+
+impl Default for Drain {
+    fn default() -> Self {
+        Self { within: Duration::from_secs(600), leftovers: Leftovers::default() }
     }
-    let left = version.activities();
-    match leftovers {
-        Leftovers::Cancel if version.retire() => (left, 0),
-        _ => (0, left),
+}
+
+impl Drain {
+    fn of(options: &SwapOptions) -> Self {
+        Self { within: options.drain, leftovers: options.leftovers }
+    }
+
+    /// Waits for the end of what runs on a replaced version. Answers how many activities were cancelled, and how many go on.
+    async fn run(self, version: &Version) -> (u32, u32) {
+        if timeout(self.within, version.drained()).await.is_ok() {
+            return (0, 0);
+        }
+        let left = version.activities();
+        match self.leftovers {
+            Leftovers::Cancel if version.retire() => (left, 0),
+            _ => (0, left),
+        }
+    }
+
+    /// The same for a version whose end nobody waits for. Without a runtime around, there is nobody to look at the clock.
+    pub(super) fn begin(self, version: Arc<Version>) {
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(async move { self.run(&version).await });
+        }
     }
 }

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use connector_fixed::variant::{Variant, Way};
 use connector_host::contract::{Outcome, QueryRequest};
 use connector_host::{
-    CallEnded, CallError, Canary, Cause, Connection, ConnectionConfig, Connector, Deployment, Host, HostConfig,
-    Leftovers, Observer, Role, SwapEnded, SwapError, SwapOptions, Tally,
+    Activity, CallEnded, CallError, Canary, Cause, Connection, ConnectionConfig, Connector, Deployment, Host,
+    HostConfig, Leftovers, Observer, Role, SwapEnded, SwapError, SwapOptions, Tally,
 };
 
 use crate::{Changing, host, people, trial, wasm, write};
@@ -247,6 +247,47 @@ async fn a_rollback_is_one_call_and_stops_the_drain_of_the_version_that_comes_ba
     assert_eq!(roles(&deployment), [("0.1.0".to_owned(), Role::Serving), ("0.2.0".to_owned(), Role::Previous)]);
     assert_eq!(running.query(&people()).await.unwrap().count, 37);
     assert_eq!(deployment.rollback().unwrap().info().version, "0.2.0", "a second one takes the first one back");
+}
+
+/// Whether the activity is at its end because its version was replaced.
+async fn is_ended(mut activity: Activity) {
+    let waited = Instant::now();
+    while activity.query(&people()).await.is_ok() {
+        assert!(waited.elapsed() < Duration::from_secs(60), "the time of its version is over");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let error = activity.query(&people()).await.unwrap_err();
+    assert!(matches!(&error, CallError::Ended(ended) if ended.cause == Cause::Replaced), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_was_rolled_back_or_withdrawn_has_as_little_time_as_one_that_was_replaced() {
+    let (deployment, connection) = deployed().await;
+    let options = SwapOptions { drain: Duration::from_millis(100), ..SwapOptions::default() };
+    deployment.swap(&version("0.2.0").await, options.clone()).await.unwrap();
+    let running = connection.activity().await.unwrap();
+    deployment.rollback().unwrap();
+    is_ended(running).await;
+
+    let canary = Some(Canary { percent: 100, time: Duration::from_secs(600) });
+    // Rolled back by somebody, given up by whoever asked for it.
+    for rolled_back in [true, false] {
+        let swapped = tokio::spawn({
+            let (deployment, next, options) = (deployment.clone(), version("0.3.0").await, options.clone());
+            async move { deployment.swap(&next, SwapOptions { canary, ..options }).await }
+        });
+        while !roles(&deployment).contains(&("0.3.0".to_owned(), Role::Canary(100))) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let running = connection.activity().await.unwrap();
+        assert_eq!(running.connector().info().version, "0.3.0");
+        match rolled_back {
+            true => drop(deployment.rollback().unwrap()),
+            false => swapped.abort(),
+        }
+        assert!(!matches!(swapped.await, Ok(Ok(_))));
+        is_ended(running).await;
+    }
 }
 
 /// Calls the connection until told to stop; answers how many calls failed, and the last failure.
