@@ -18,6 +18,9 @@ const DEFAULTS: Timeouts = Timeouts {
     between_bytes: Duration::from_secs(30),
 };
 
+/// Largest piece of a request's body that the host takes at once, in bytes. It may hold two for every body that is open.
+const PIECE: usize = 64 << 10;
+
 /// The network of one instance.
 pub(crate) struct Network {
     /// None while the instance may send nothing: before and during `configure`.
@@ -80,6 +83,10 @@ impl WasiHttpHooks for Network {
     fn is_supported_scheme(&mut self, _scheme: &http::uri::Scheme) -> bool {
         // The transport refuses other schemes, with a code that proves that nothing was sent.
         true
+    }
+
+    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        PIECE
     }
 
     fn send_request(

@@ -10,7 +10,8 @@ pub struct Limits {
     pub memory: usize,
     /// Entries of the tables of functions of one activity, all together; no more than 100000 in one table. Default 100000.
     pub table_entries: usize,
-    /// Resources (requests, answers, streams, pollables, permits) that one activity may hold at once. Default 10000.
+    /// Resources (requests, answers, streams, pollables, permits) that one activity may hold at once. With the largest body or
+    /// header fields in each, they take as much memory as the activity itself. Default 2000.
     pub resources: usize,
     /// Wall time of one call (one page, one batch of records, one test). Then the call is cancelled and has `cancel_grace` to come
     /// to an orderly end: a write answers the outcomes that it has. Default 10 minutes.
@@ -60,7 +61,7 @@ impl Default for Limits {
         Self {
             memory: 256 << 20,
             table_entries: 100_000,
-            resources: 10_000,
+            resources: 2000,
             call_time: Duration::from_secs(600),
             compute_time: Duration::from_secs(30),
             cancel_grace: Duration::from_secs(30),

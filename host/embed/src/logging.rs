@@ -10,8 +10,6 @@ use crate::variables::Secret;
 
 /// Hidden values shorter than this are not looked for: they would match by accident.
 const SHORTEST_SECRET: usize = 4;
-/// Hidden values that are remembered per activity.
-const MOST_SECRETS: usize = 64;
 
 /// The hidden values that a connector has read.
 #[derive(Clone, Debug, Default)]
@@ -27,9 +25,6 @@ impl Redactor {
     pub(crate) fn add(&mut self, secret: &Secret) {
         let known = self.secrets.contains(secret);
         if !known && secret.is_hidden() && secret.reveal().len() >= SHORTEST_SECRET {
-            if self.secrets.len() == MOST_SECRETS {
-                self.secrets.remove(0);
-            }
             self.secrets.push(secret.clone());
             let escaped = |secret: &Secret| {
                 let text = serde_json::Value::from(secret.reveal()).to_string();
@@ -40,6 +35,11 @@ impl Redactor {
             self.forms.sort_by_key(|form| std::cmp::Reverse(form.reveal().len()));
             self.forms.dedup();
         }
+    }
+
+    /// Length of the longest hidden value.
+    fn longest(&self) -> usize {
+        self.forms.first().map_or(0, |form| form.reveal().len())
     }
 
     /// The text with hidden values replaced by `****`.
@@ -154,12 +154,12 @@ impl Log {
     /// What a program prints; every end of a line ends a line of the log.
     pub(crate) fn print(&self, output: Output, bytes: &[u8]) {
         let mut log = self.lock();
-        let longest = log.context.limits.log_line_bytes;
+        // More than is shown: to show that there was more, and so that no hidden value is cut before it is taken out.
+        let longest = log.context.limits.log_line_bytes.saturating_add(1).saturating_add(log.redactor.longest());
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             let (piece, ends) = piece.strip_suffix(b"\n").map_or((piece, false), |piece| (piece, true));
             let line = log.unfinished(output);
-            // One byte more than is shown, to show that there was more.
-            let room = longest.saturating_add(1).saturating_sub(line.len());
+            let room = longest.saturating_sub(line.len());
             line.extend(piece.iter().take(room));
             if ends {
                 log.line(output);
@@ -283,6 +283,20 @@ mod tests {
         let mut budget = Budget { lines: 2, bytes: 100, dropped: 0 };
         assert_eq!([budget.take(10), budget.take(91), budget.take(90), budget.take(0)], [true, false, true, false]);
         assert_eq!(budget.dropped, 2);
+    }
+
+    #[test]
+    fn a_hidden_value_across_the_end_of_what_is_shown_leaves_no_part_behind() {
+        let mut context = Context::bare();
+        context.limits.log_line_bytes = 8;
+        let log = Log::new(Arc::new(context), "1.0.0");
+        log.hide(&Secret::new("s3cret-value"));
+        log.begin();
+        log.print(Output::Standard, b"it is s3cret-value, and more");
+        let mut inner = log.lock();
+        let mut text = String::from_utf8(std::mem::take(&mut inner.standard)).unwrap();
+        inner.redactor.clean(&mut text);
+        assert!(!text.contains("s3") && text.contains("it is ****"), "{text}");
     }
 
     #[test]

@@ -158,6 +158,6 @@ async fn requests_that_are_never_finished_end_with_the_call() {
 async fn requests_without_number_end_with_the_resources() {
     let server = Server::answering("").await;
     let finding = attack("requests", &server.url).ended().await;
-    assert_eq!(finding.cause, Cause::Resources(10_000));
+    assert_eq!(finding.cause, Cause::Resources(2000));
     assert!(server.accepted() <= 16, "{} sockets", server.accepted());
 }
