@@ -1,7 +1,9 @@
 //! Planted secrets: whatever is run, no byte of its output and of the files that it leaves holds one of them, in any form.
 
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::Output;
+use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use bigcommerce_emulator::{Config, Effect, Emulator, Fault, Token};
@@ -15,6 +17,9 @@ const TOKEN: &str = "pl4nted-access-token/of+the=store";
 const HIDDEN: &str = "pl4nted-\"hidden\"-va\\lue&100%+x";
 /// Typed behind `--var`.
 const GLOBAL: &str = "pl4nted-global-value?of=one#run";
+
+/// The password of the operator's proxy.
+const PROXY: &str = "pl4nted-proxy-password";
 
 /// What bytes hold a secret: plain, within JSON and URLs, in base64 with any number of bytes before it.
 fn forms(secret: &str) -> Vec<String> {
@@ -97,6 +102,63 @@ fn every_form_of_a_secret_is_found() {
     }
 }
 
+/// A proxy that refuses everybody and tells with which credentials they came. Returns its address.
+fn proxy_that_echoes() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
+            let head: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
+            let body = format!("{PROXY} {}", head.join(" "));
+            let length = body.len();
+            let _ = write!(
+                stream,
+                "HTTP/1.1 407 {PROXY}\r\nproxy-authenticate: Basic realm=\"{PROXY}\"\r\ncontent-length: {length}\r\n\r\n{body}"
+            );
+        }
+    });
+    address
+}
+
+/// Lets the program serve, asks it this and that, and kills it.
+fn serve(folder: &Folder, written: &mut Written) {
+    let arguments = ["serve", "--listen", "127.0.0.1:0", "-vv"];
+    let mut command = folder.command(&arguments, "");
+    command.env("CONNECTOR_VAR_SHOP_TOKEN", TOKEN).env("RUST_LOG", "trace").stdout(Stdio::piped());
+    // Into a file: nobody reads a pipe while it serves.
+    command.stderr(std::fs::File::create(folder.path().join("serve.log")).unwrap());
+    let mut child = command.spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    let address = line.trim().strip_prefix("listening on http://").unwrap_or_else(|| panic!("{line:?}"));
+    for (method, path, body) in [
+        ("POST", "/v1/connections/shop/test", ""),
+        ("POST", "/v1/connections/shop/query", "{\"object\":\"products\"}"),
+        ("POST", "/v1/connections/shop/query", "{\"object\":\"customers\"}"),
+        ("GET", "/v1/connections", ""),
+        ("GET", "/v1/connections/shop/status", ""),
+        ("GET", "/v1/deployments", ""),
+        ("GET", "/metrics", ""),
+    ] {
+        let mut stream = TcpStream::connect(address).unwrap();
+        let length = body.len();
+        write!(
+            stream,
+            "{method} {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\
+             connection: close\r\n\r\n{body}"
+        )
+        .unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        println!("{method} {path}: {}", String::from_utf8_lossy(&answer).lines().next().unwrap_or_default());
+        written.0.push((format!("{method} {path}"), answer));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
 /// Every command, those that fail among them.
 fn commands() -> Vec<Vec<&'static str>> {
     let lines = "connection list|connection show shop|connection check|connection export|connection export --output shop.toml|\
@@ -105,7 +167,7 @@ fn commands() -> Vec<Vec<&'static str>> {
         connection import shop.toml|connection import shop.toml --replace|\
         variables list|variables list --environment none|variables set note seen|variables unset note|variables unset note|\
         variables rotate-key|variables rotate-key --keyring|\
-        test shop|test by-variable|test refused|test nobody|objects shop|describe shop products|describe shop nothing|\
+        test shop|test by-variable|test by-proxy|query by-proxy products|test refused|test nobody|objects shop|describe shop products|describe shop nothing|\
         query shop products --limit 3|query shop products --explain --where id>3|query by-variable products --limit 3|\
         query shop customers --limit 3|query refused products|query shop products --output out.csv --limit 300|\
         query shop products --since state.json --output out.ndjson|\
@@ -128,11 +190,13 @@ fn planted_secrets_appear_in_nothing_that_any_command_writes() {
             .chain(["--grant".to_owned(), url.clone()])
             .collect::<Vec<_>>()
     };
+    let proxy = proxy_that_echoes();
     let mut written = Written(Vec::new());
     let mut run = |arguments: &[&str], stdin: &str, more: &[&str]| {
         let all = [more, arguments].concat();
         let mut command = folder.command(&all, stdin);
         command.env("CONNECTOR_VAR_SHOP_TOKEN", TOKEN).env("CONNECTOR_VAR_UNUSED", HIDDEN);
+        command.env("CONNECTOR_VAR_PROXY_PASSWORD", PROXY).env("CONNECTOR_PROXY", format!("http://me:{PROXY}@{proxy}"));
         if more.contains(&"-vv") {
             command.env("RUST_LOG", "trace");
         }
@@ -154,6 +218,8 @@ fn planted_secrets_appear_in_nothing_that_any_command_writes() {
     assert_eq!(run(&["variables", "set", "hidden", "--hidden"], HIDDEN, &["-vv"]), Some(0));
     let client = ["connection", "edit", "shop", "--set", "client_id=[hidden]"];
     assert_eq!(run(&client, "", &["-vv"]), Some(0));
+    assert_eq!(run(&["connection", "copy", "by-variable", "by-proxy"], "", &[]), Some(0));
+    assert_eq!(run(&["connection", "edit", "by-proxy", "--set", "use_proxy=true"], "", &["-vv"]), Some(0));
     let refused = settings("[hidden]");
     let refused: Vec<&str> =
         ["connection", "add", "refused"].into_iter().chain(refused.iter().map(String::as_str)).collect();
@@ -175,7 +241,9 @@ fn planted_secrets_appear_in_nothing_that_any_command_writes() {
     store.fault(Fault::on("PUT", "/v3/catalog/products", echoed(409)).always());
     let mut codes = [0; 2];
     let global = format!("global={GLOBAL}");
-    for (at, more) in [&[][..], &["--json"], &["-vv"], &["--json", "-vv", "--var", &global]].into_iter().enumerate() {
+    let by_variable = format!("http://me:[proxy_password]@{proxy}");
+    let all_of_it = ["--json", "-vv", "--var", &global, "--proxy", &by_variable];
+    for (at, more) in [&[][..], &["--json"], &["-vv"], &all_of_it].into_iter().enumerate() {
         for command in commands() {
             match run(&command, "", more) {
                 Some(0) => codes[0] += 1,
@@ -196,10 +264,11 @@ fn planted_secrets_appear_in_nothing_that_any_command_writes() {
             }
         }
     }
+    serve(&folder, &mut written);
     written.files(folder.path());
     written.files(&end_to_end::root().join("target/compile-cache"));
     assert!(written.0.iter().any(|(name, bytes)| name.ends_with("connector.db") && !bytes.is_empty()));
-    written.holds_none_of(&[TOKEN, HIDDEN, GLOBAL]);
+    written.holds_none_of(&[TOKEN, HIDDEN, GLOBAL, PROXY]);
     let state = folder.state();
     assert!(state.values().any(|value| value.contains(TOKEN)), "it was there all the time");
 }
