@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Instant;
 
 use serde_json::Value;
 
@@ -245,10 +246,11 @@ impl Connection {
     async fn begin(&self, canceller: Canceller) -> Result<Activity, CallError> {
         let mut lease = self.deployment.lease();
         loop {
+            let begun = Instant::now();
             match self.configured(lease.version().connector(), &canceller).await {
                 Ok(live) => return Ok(Activity::start(lease, live, canceller, &self.inner.context)),
                 Err(error) => {
-                    lease.version().failed_to_start(&error);
+                    self.inner.context.failed_to_start(lease.version(), begun, &error);
                     if !lease.on_trial || error.is_full() {
                         return Err(error);
                     }

@@ -16,7 +16,7 @@ use crate::state::Context;
 /// Is told what happens in a host ([`crate::HostConfig::observer`]). It is told in the middle of the work, so it should be quick: count,
 /// or pass on.
 pub trait Observer: fmt::Debug + Send + Sync {
-    /// A call has come to its end.
+    /// A call has come to its end. An activity that could not be begun is told as a call of `configure`.
     fn call_ended(&self, call: &CallEnded<'_>) {
         let _ = call;
     }
@@ -171,6 +171,24 @@ impl Gauge {
 
     pub(crate) fn get(&self) -> usize {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Context {
+    /// Tells of an activity that could not be begun, as a call of `configure` that failed, and counts it on its version.
+    pub(crate) fn failed_to_start(&self, version: &Version, begun: Instant, error: &CallError) {
+        version.failed_to_start(error);
+        if let Some(observer) = &self.watch.observer {
+            observer.call_ended(&CallEnded {
+                connection: &self.connection,
+                connector: version.connector(),
+                call: "configure",
+                object: None,
+                took: begun.elapsed(),
+                tally: Tally::default(),
+                error: Some(error.name()),
+            });
+        }
     }
 }
 

@@ -128,9 +128,11 @@ impl Version {
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// An instance for an activity could not be made: as bad as a call that failed.
+    /// An instance for an activity could not be made: as bad as a call that failed, unless there was no room, which is not the version's.
     pub(crate) fn failed_to_start(&self, error: &CallError) {
-        self.count(Some(error), true);
+        if !error.is_full() {
+            self.count(Some(error), true);
+        }
     }
 
     fn count(&self, error: Option<&CallError>, failed: bool) {

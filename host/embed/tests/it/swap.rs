@@ -418,6 +418,32 @@ impl Observer for Kept {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_observer_is_told_of_an_activity_that_cannot_begin_and_no_version_is_blamed_for_a_lack_of_room() {
+    let kept = Arc::<Kept>::default();
+    let config = HostConfig { observer: Some(kept.clone()), pooling: false, activities: 1, ..HostConfig::default() };
+    let host = Host::new(config).unwrap();
+    let deployment = Deployment::new(&host.load(&wasm()).await.unwrap());
+    let variables = Changing::with(&[("TOKEN", "t0ken")]);
+    let mut config = ConnectionConfig::new("poor", r#"{"token": "[TOKEN]"}"#);
+    config.variables = Arc::new(variables.clone());
+    let connection = host.open(&deployment, config).await.unwrap();
+    let only = connection.activity().await.unwrap();
+    assert!(
+        matches!(connection.activity().await, Err(CallError::Ended(ended)) if matches!(ended.cause, Cause::Full(1)))
+    );
+    assert_eq!((deployment.state().versions[0].calls, deployment.state().versions[0].errors), (0, 0));
+    drop(only);
+    variables.forget("TOKEN");
+    while !matches!(connection.activity().await.unwrap_err(), CallError::Settings(_)) {}
+    assert_eq!((deployment.state().versions[0].calls, deployment.state().versions[0].errors), (1, 1));
+    let calls = kept.calls.lock().unwrap();
+    let told: Vec<_> =
+        calls.iter().map(|(connection, _, call, .., error)| (connection.as_str(), *call, *error)).collect();
+    assert_eq!(told.first(), Some(&("poor", "configure", Some("full"))));
+    assert_eq!(told.last(), Some(&("poor", "configure", Some("configuration"))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_observer_is_told_of_every_call_and_swap_and_the_host_of_what_it_uses() {
     let kept = Arc::<Kept>::default();
     let config = HostConfig { observer: Some(kept.clone()), pooling: false, ..HostConfig::default() };
@@ -446,11 +472,19 @@ async fn an_observer_is_told_of_every_call_and_swap_and_the_host_of_what_it_uses
             calls.iter().map(|(.., call, object, tally, error)| (*call, object.as_deref(), *tally, *error)).collect();
         let page = Tally { records: 37, ..Tally::default() };
         let written = Tally { records: 2, applied: 1, failed: 1, ..Tally::default() };
-        let [query, create, trap] = told.as_slice() else { panic!("{told:?}") };
+        let [query, create, trap, refused] = told.as_slice() else { panic!("{told:?}") };
         assert_eq!(*query, ("query", Some("people"), page, None));
         assert_eq!(*create, ("create", Some("people"), written, None));
         assert_eq!(*trap, ("query", Some("trials"), Tally::default(), Some("trap")));
-        assert!(calls.iter().all(|(connection, version, ..)| connection == "people" && version == "0.1.0"));
+        assert_eq!(
+            *refused,
+            ("configure", None, Tally::default(), Some("configuration")),
+            "the swap's check of settings"
+        );
+        let versions: Vec<_> =
+            calls.iter().map(|(connection, version, ..)| (connection.as_str(), version.as_str())).collect();
+        let [old, new] = ["0.1.0", "0.2.0"].map(|version| ("people", version));
+        assert_eq!(versions, [old, old, old, new]);
     }
     drop(connection);
     let empty = || (host.status().instances, host.status().memory, host.status().connections) == (0, 0, 0);
