@@ -44,10 +44,9 @@ impl Closing {
         }
     }
 
-    /// The same for a write: the process does not end before it.
-    pub(super) async fn write<T>(&self, canceller: Canceller, write: impl Future<Output = T>) -> T {
-        let _counted = Counted::one_more(&self.writes);
-        self.call(canceller, write).await
+    /// A write begins: the process does not end before what this answers is dropped.
+    pub(super) fn write_begins(&self) -> Counted {
+        Counted::one_more(&self.writes)
     }
 
     /// Comes to its end when no write is under way.
@@ -57,17 +56,18 @@ impl Closing {
     }
 }
 
-struct Counted<'a>(&'a watch::Sender<u32>);
+/// Something that the process does not end before.
+pub(super) struct Counted(watch::Sender<u32>);
 
-impl<'a> Counted<'a> {
-    fn one_more(writes: &'a watch::Sender<u32>) -> Self {
-        writes.send_modify(|writes| *writes = writes.saturating_add(1));
-        Self(writes)
+impl Counted {
+    fn one_more(count: &watch::Sender<u32>) -> Self {
+        count.send_modify(|count| *count = count.saturating_add(1));
+        Self(count.clone())
     }
 }
 
-impl Drop for Counted<'_> {
+impl Drop for Counted {
     fn drop(&mut self) {
-        self.0.send_modify(|writes| *writes = writes.saturating_sub(1));
+        self.0.send_modify(|count| *count = count.saturating_sub(1));
     }
 }

@@ -179,8 +179,11 @@ async fn write(verb: Verb, (State(server), Path(name), how, body): Writing) -> A
         validate_only: how.dry_run,
         ..WriteRequest::new(how.object, body.to_vec())
     };
-    // In a task of its own: who asked may go away, and then a write must not be broken off in the middle.
+    // In a task of its own: who asked may go away, and then a write must not be broken off in the middle. Counted before it runs: who
+    // asked may go away, and the process be told to end, before anybody gets to it.
+    let counted = server.closing.write_begins();
     let written = tokio::spawn(async move {
+        let _counted = counted;
         let canceller = activity.canceller();
         let call = async {
             match verb {
@@ -189,7 +192,7 @@ async fn write(verb: Verb, (State(server), Path(name), how, body): Writing) -> A
                 Verb::Delete => activity.delete(&request).await,
             }
         };
-        server.closing.write(canceller, call).await
+        server.closing.call(canceller, call).await
     });
     let written = written.await;
     let lost =
