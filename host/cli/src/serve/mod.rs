@@ -63,9 +63,13 @@ pub(crate) async fn run(mut session: Session, arguments: Arguments, telemetry: A
     crate::commands::print(&format!("listening on http://{address}\n"))?;
     session.note(format!("{} open; Ctrl-C ends it", counted(server.connections.len() as u64, "connection")));
     let looking = tokio::spawn(upkeep::keep_up(Arc::clone(&server)));
-    let ended = axum::serve(listener, routes(&server)).with_graceful_shutdown(server.closing.asked()).await;
+    let serving = axum::serve(listener, routes(&server)).with_graceful_shutdown(server.closing.asked());
+    let ended = tokio::select! {
+        ended = serving => ended,
+        () = server.closing.over() => Ok(()),
+    };
     looking.abort();
-    server.closing.writes_ended().await;
+    server.closing.calls_ended().await;
     ended.map_err(|e| Failure::new("the server has come to an end").causes_of(&e).into())
 }
 

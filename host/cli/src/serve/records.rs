@@ -181,7 +181,7 @@ async fn write(verb: Verb, (State(server), Path(name), how, body): Writing) -> A
     };
     // In a task of its own: who asked may go away, and then a write must not be broken off in the middle. Counted before it runs: who
     // asked may go away, and the process be told to end, before anybody gets to it.
-    let counted = server.closing.write_begins();
+    let counted = server.closing.begins();
     let written = tokio::spawn(async move {
         let _counted = counted;
         let canceller = activity.canceller();

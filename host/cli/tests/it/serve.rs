@@ -250,6 +250,28 @@ fn a_call_under_way_answers_when_the_process_is_asked_to_end() {
 }
 
 #[test]
+fn a_client_that_has_sent_half_a_request_does_not_hold_up_the_end() {
+    let project = Project::with_people();
+    let mut serving = Serving::start(&project, &["--grace", "100ms"]);
+    let mut half = TcpStream::connect(serving.address).unwrap();
+    half.write_all(b"POST /v1/connections/people/query HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 9\r\n\r\n{")
+        .unwrap();
+    // Answered after the half was taken: what is accepted first is served first.
+    assert_eq!(serving.get("/healthz").0, 200);
+    serving.terminate();
+    let asked = Instant::now();
+    while serving.child.try_wait().unwrap().is_none() {
+        if asked.elapsed() > Duration::from_secs(60) {
+            serving.child.kill().unwrap();
+            panic!("it waits for the other half");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    finish(serving.child).good();
+    drop(half);
+}
+
+#[test]
 fn traces_and_metrics_reach_a_collector() {
     let project = Project::with_people();
     let collector = TcpListener::bind("127.0.0.1:0").unwrap();
