@@ -213,9 +213,17 @@ async fn every_documented_limit_of_requests_at_a_time_is_kept() {
         for (method, path, limit) in some.iter().cloned() {
             let shop = shop.clone();
             running.spawn(async move {
-                let statuses = too_many(shop, method.clone(), &path, limit).await;
-                let refused = statuses.iter().filter(|s| **s == 429).count();
-                assert_eq!(refused, 2, "{method} {path}, {limit} at a time: {statuses:?}");
+                let mut refused = 0;
+                // On a busy machine the last may come when the first are answered: too few refusals prove nothing, too many do.
+                for _ in 0..5 {
+                    let statuses = too_many(shop.clone(), method.clone(), &path, limit).await;
+                    refused = statuses.iter().filter(|s| **s == 429).count();
+                    assert!(refused <= 2, "{method} {path}, {limit} at a time: {statuses:?}");
+                    if refused == 2 {
+                        break;
+                    }
+                }
+                assert_eq!(refused, 2, "{method} {path}, {limit} at a time");
             });
         }
         running.join_all().await;

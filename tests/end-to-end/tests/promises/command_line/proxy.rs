@@ -26,8 +26,10 @@ fn refusing() -> String {
 fn the_proxy_of_the_command_line_and_of_the_environment_is_used_and_shows_no_password() {
     let project = Project::new(Config::default());
     let address = refusing();
-    let saved = project.read("connections.toml").replace("base_url", "use_proxy = true\nbase_url");
-    std::fs::write(project.path("connections.toml"), saved).unwrap();
+    let edited =
+        project.command(&["connection", "edit", "store", "--set", "use_proxy=true", "--proxy", "none"]).output();
+    let edited = edited.unwrap();
+    assert_eq!(code(&edited), 0, "{}", text(&edited.stderr));
     let output = project.command(&["test", "store", "--proxy", "none"]).output().unwrap();
     assert_eq!(code(&output), 1);
     assert!(text(&output.stderr).contains("this host has none"), "{}", text(&output.stderr));
