@@ -106,8 +106,13 @@ fn settings_that_make_no_sense() {
     project.run(&["connection", "import", "bad.toml"]).bad(1, &["bad.toml:4", "keepAliveSeconds"]);
     // What a variable holds shows only when the connection is used.
     project.import("[connections.a]\nconnector = \"fixed\"\n[connections.a.settings]\naddress = \"[where]\"\n");
-    let elsewhere = ["query", "a", "people", "--var", "where=https://elsewhere.example"];
-    project.run(&elsewhere).bad(1, &["connection `a`", "https://elsewhere.example"]);
+    project.write("variables.toml", "[variables]\nwhere = \"https://elsewhere.example\"\n");
+    project.run(&["query", "a", "people"]).bad(1, &["connection `a`", "https://elsewhere.example"]);
+    // One that nobody declared to be plain may be a secret.
+    let given = ["query", "a", "people", "--var", "other=https://secret.example"];
+    project.import("[connections.a]\nconnector = \"fixed\"\n[connections.a.settings]\naddress = \"[other]\"\n");
+    let ran = project.run(&given).bad(1, &["connection `a`", "not allowed"]);
+    assert!(!ran.stderr.contains("secret.example"), "{ran:#?}");
 }
 
 #[test]

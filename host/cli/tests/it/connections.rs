@@ -223,12 +223,12 @@ fn test_ends_with_a_plain_verdict() {
 
     project
         .import("[connections.people]\nconnector = \"fixed\"\n[connections.people.settings]\naddress = \"[where]\"\n");
-    let elsewhere = ["--var", "where=https://elsewhere.example"];
-    let ran = project.run(&[&["test", "people"][..], &elsewhere].concat());
+    project.write("variables.toml", "[variables]\nwhere = \"https://elsewhere.example\"\n");
+    let ran = project.run(&["test", "people"]);
     assert_eq!(ran.code, 1);
     assert!(ran.stdout.ends_with("Connection `people` does not work.\n"), "{ran:#?}");
     ran.says(&["error: connection `people`: ", "https://elsewhere.example"]);
-    let ran = project.run(&[&["test", "people", "--json"][..], &elsewhere].concat());
+    let ran = project.run(&["test", "people", "--json"]);
     assert_eq!((ran.code, &ran.json()["ok"]), (1, &json!(false)));
     assert_eq!(ran.error_json()["errors"][0]["pointer"], "/address");
 }

@@ -26,9 +26,9 @@ fn refusing() -> String {
 fn the_proxy_of_the_command_line_and_of_the_environment_is_used_and_shows_no_password() {
     let project = Project::new(Config::default());
     let address = refusing();
-    let edited =
-        project.command(&["connection", "edit", "store", "--set", "use_proxy=true", "--proxy", "none"]).output();
-    let edited = edited.unwrap();
+    // The settings are looked at before they are saved, and without a proxy they are not good.
+    let edit = ["connection", "edit", "store", "--set", "use_proxy=true", "--proxy", &format!("http://{address}")];
+    let edited = project.command(&edit).output().unwrap();
     assert_eq!(code(&edited), 0, "{}", text(&edited.stderr));
     let output = project.command(&["test", "store", "--proxy", "none"]).output().unwrap();
     assert_eq!(code(&output), 1);
