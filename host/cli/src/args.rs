@@ -52,8 +52,8 @@ pub(crate) struct Global {
     /// Folder for compiled components. Default: the user's cache folder.
     #[arg(long, global = true, value_name = "DIR", env = "CONNECTOR_CACHE_DIR")]
     pub cache_dir: Option<PathBuf>,
-    /// The proxy of connections that use one: http://, https:// or socks5://[USER:PASSWORD@]HOST[:PORT]; `none` for none. USER and
-    /// PASSWORD may be variables, written [name]. Default: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY.
+    /// The proxy of connections that use one: `http://`, `https://` or `socks5://[USER:PASSWORD@]HOST[:PORT]`; `none` for
+    /// none. USER and PASSWORD may be variables, written `[name]`. Default: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY.
     #[arg(long, global = true, value_name = "URL", env = "CONNECTOR_PROXY", hide_env_values = true)]
     pub proxy: Option<String>,
     /// Targets that do without --proxy: names, with all below them, addresses and ranges (10.0.0.0/8), separated by commas.

@@ -21,7 +21,7 @@ pub(crate) enum Versions {
     /// What is fetched is verified by its digest and its signatures, must be a connector for this host, and must describe itself
     /// without a crash. Nothing else of it runs.
     Install {
-        /// A file, a folder of NAME-VERSION.wasm (the newest of them), or oci://HOST/REPOSITORY[:TAG][@sha256:DIGEST].
+        /// A file, a folder of NAME-VERSION.wasm (the newest of them), or `oci://HOST/REPOSITORY[:TAG][@sha256:DIGEST]`.
         place: String,
         /// Switch to it at once, as `use` does.
         #[arg(long = "use")]
@@ -34,7 +34,7 @@ pub(crate) enum Versions {
         /// A file, or an installed version or digest.
         #[arg(value_name = "VERSION")]
         wanted: String,
-        /// A folder, or oci://HOST/REPOSITORY[:TAG]; the tag is the version, if it is not named.
+        /// A folder, or `oci://HOST/REPOSITORY[:TAG]`; the tag is the version, if it is not named.
         place: String,
         /// Sign it with this private key, as cosign does: ECDSA P-256, PEM, not encrypted.
         #[arg(long, value_name = "FILE")]

@@ -116,7 +116,7 @@ pub struct VersionState {
     pub calls: u64,
     /// Those that failed, for whatever reason; writes of which nothing was applied, and something failed or is unknown, among them.
     pub errors: u64,
-    /// Those for which the connector is to blame ([`CallError::is_fault`]).
+    /// Those for which the connector is to blame ([`crate::CallError::is_fault`]).
     pub faults: u64,
 }
 
