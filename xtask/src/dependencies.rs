@@ -14,8 +14,17 @@ use crate::{process, tools};
 const FETCH_LIMIT: Duration = Duration::from_secs(120);
 
 /// Where cargo-machete looks: everywhere but in the fuzz targets, which take in sources of the command line with what those need.
-const FOLDERS: [&str; 7] =
-    ["component", "host", "tests/bench", "tests/emulator", "tests/end-to-end", "tests/guests", "xtask"];
+const FOLDERS: [&str; 9] = [
+    "component",
+    "host",
+    "tests/bench",
+    "tests/crash-points",
+    "tests/emulator",
+    "tests/end-to-end",
+    "tests/guests",
+    "tests/traffic",
+    "xtask",
+];
 
 /// Dependencies that nothing uses. Needs a small program, which is installed.
 pub(crate) fn unused(root: &Path) -> Result<Ran> {
