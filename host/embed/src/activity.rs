@@ -219,9 +219,10 @@ async fn serve(lease: Lease, mut live: Live, mut inbox: mpsc::Receiver<Job>, can
     tokio::pin!(retired);
     loop {
         let job = tokio::select! {
+            // A retired version takes no further call, even one that came before its task has heard of it.
             biased;
-            job = inbox.recv() => job,
             () = &mut retired => None,
+            job = inbox.recv() => job,
         };
         let Some(job) = job else { return };
         let mut work = job(&mut live);
