@@ -62,6 +62,8 @@ async fn main() -> Result<()> {
     // The file behind standard output itself: Rust's own handle would look for line ends in everything that goes through it.
     let stdout = File::from(io::stdout().as_fd().try_clone_to_owned()?);
     let mut out = BufWriter::with_capacity(1 << 16, stdout);
+    // reqwest brings no provider here: another crate of the workspace turns its feature `rustls-no-provider` on.
+    let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::new();
     let pages = stream::iter(1..=arguments.pages).map(|page| fetch(&client, &arguments, page));
     let mut pages = pages.buffered(arguments.in_flight);
