@@ -4,6 +4,7 @@
 mod command_line;
 mod contract;
 mod coverage;
+mod frozen;
 mod incremental;
 mod interrupted;
 mod isolation;

@@ -23,7 +23,8 @@ pub(super) fn component(changes: &[(&str, &str)], module: impl FnOnce(Vec<u8>) -
     encoder.module(&module).unwrap().encode().unwrap()
 }
 
-fn copy(from: &Path, to: &Path, changes: &[(&str, &str)]) {
+/// Copies the WIT package, with these changes.
+pub(crate) fn copy(from: &Path, to: &Path, changes: &[(&str, &str)]) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let path = entry.unwrap().path();

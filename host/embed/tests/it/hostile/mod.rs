@@ -3,7 +3,7 @@
 
 mod answers;
 mod computing;
-mod handmade;
+pub(crate) mod handmade;
 mod logs;
 mod network;
 mod sealed;
