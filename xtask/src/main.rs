@@ -16,6 +16,7 @@ mod hosts;
 mod process;
 #[cfg(test)]
 mod readme;
+mod scenarios;
 mod servers;
 mod soak;
 mod test;
@@ -63,8 +64,12 @@ enum Task {
     },
     /// Fetch the real servers that some tests run against (proxies, registries) into target/servers.
     Servers,
-    /// Run the component in Node and in Python.
-    Hosts,
+    /// Run the components in Node and in Python, and the scenarios on every host.
+    Hosts {
+        /// Measure the hosts, and put the table of scenarios into this Markdown file, between the lines that mark its place.
+        #[arg(long, value_name = "FILE")]
+        markdown: Option<PathBuf>,
+    },
     /// Make a connector in Python, and run it in the host.
     Guests,
     /// Do the main job on an emulated store.
@@ -109,8 +114,13 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
             }
             Checked::Offline => anyhow::bail!("the crate that holds the WASI interfaces cannot be fetched"),
         },
-        Task::Hosts => {
-            for (name, ran) in [("Node", hosts::node(&root)?), ("Python", hosts::python(&root)?)] {
+        Task::Hosts { markdown } => {
+            let ran = [
+                ("Node", hosts::node(&root)?),
+                ("Python", hosts::python(&root)?),
+                ("scenarios", scenarios::run(&root, markdown.as_deref())?),
+            ];
+            for (name, ran) in ran {
                 if let Ran::Skipped(reason) = ran {
                     eprintln!("{name}: skipped: {reason}");
                 }

@@ -76,7 +76,7 @@ fn command(name: &str, given: &[String], root: &std::path::Path) -> Result<Vec<S
         }
         "node" => vec!["node".to_owned(), path("tests/scenarios/node/runner.mjs")],
         "python" => vec!["python3".to_owned(), path("tests/scenarios/python/runner.py")],
-        _ => bail!("there is no host `{name}`; the hosts are rust, node and python"),
+        _ => bail!("there is no host `{name}`: rust, node and python are known, others need `--runner {name}=COMMAND`"),
     })
 }
 
