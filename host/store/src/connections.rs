@@ -9,8 +9,8 @@ use serde_json::{Map, Value};
 use crate::database::Changed;
 use crate::error::StoreError;
 use crate::seal::Owner;
-use crate::store::Store;
-use crate::variables::read_of_connection;
+use crate::store::{Present, Store};
+use crate::variables::{Stored, read_of_connection};
 
 /// How the names of hidden variables begin that are made for secrets typed into settings. They go with their connection, and when
 /// no setting mentions them any more.
@@ -180,14 +180,12 @@ impl Store {
         for (saved, _) in all {
             named(&saved.name)?;
         }
-        if all.iter().any(|(_, secrets)| !secrets.is_empty()) {
-            self.look_ahead();
-        }
-        self.change(|transaction| {
+        let hidden = all.iter().any(|(_, secrets)| !secrets.is_empty());
+        self.change_hidden(hidden, |transaction, present| {
             for (saved, secrets) in all {
                 let id = write(transaction, saved)?;
                 for (name, value) in secrets {
-                    self.put_own(transaction, id, name, value)?;
+                    self.put_own(transaction, present, id, name, value)?;
                 }
                 drop_unmentioned(transaction, id, saved)?;
             }
@@ -199,12 +197,13 @@ impl Store {
     fn put_own(
         &self,
         transaction: &Transaction<'_>,
+        present: &Present,
         connection: i64,
         name: &str,
         value: &Secret,
     ) -> Result<(), Changed<StoreError>> {
         let owner = Owner { store: &self.id, connection: Some(connection), environment: "", name };
-        let (sealed, key) = self.seal(transaction, owner, value)?;
+        let (sealed, key) = self.seal(transaction, present, owner, value)?;
         transaction.execute(
             "INSERT INTO variable (name, connection, environment, sealed, key) VALUES (?1, ?2, '', ?3, ?4)
              ON CONFLICT (name, ifnull(connection, 0), environment) DO UPDATE SET value = NULL, sealed = ?3, key = ?4",
@@ -232,9 +231,10 @@ impl Store {
     /// As [`Store::rename`]; [`StoreError::Key`] if it has hidden variables and the key is not there.
     pub fn copy(&self, saved: &Saved, name: &str) -> Result<(), StoreError> {
         named(name)?;
-        self.change(|transaction| {
+        let from = saved.kept.map(|kept| kept.id);
+        let hidden = self.database.read(|connection| read_of_connection(connection, from))?.iter().any(Stored::hidden);
+        self.change_hidden(hidden, |transaction, present| {
             taken(transaction, &saved.connector, name)?;
-            let from = saved.kept.map(|kept| kept.id);
             let sql = "INSERT INTO connection (connector, name, grants, ca_file, settings)
                        SELECT connector, ?1, grants, ca_file, settings FROM connection WHERE id = ?2";
             there(transaction.execute(sql, params![name, from])?, saved)?;
@@ -242,7 +242,7 @@ impl Store {
             for mut variable in read_of_connection(transaction, from)? {
                 let value = self.reveal(&variable)?;
                 variable.connection = Some(id);
-                self.put(transaction, &variable, &value)?;
+                self.put(transaction, present, &variable, &value)?;
             }
             Ok(())
         })

@@ -1,13 +1,15 @@
 //! One file that several processes use at once and that survives a crash at any moment: SQLite, with a layout that has a version
 //! and is brought up to date when the file is opened.
 
+use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 /// How long a change waits for another process to finish its own.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -57,6 +59,28 @@ pub enum DatabaseError {
         /// The newest layout that this program knows.
         known: usize,
     },
+    /// It can only be read here, and something was to be changed.
+    #[error("the {title} {} can only be read here: {reason}", .path.display())]
+    ReadOnly {
+        /// What the file is.
+        title: &'static str,
+        /// Where it is.
+        path: PathBuf,
+        /// What the system says.
+        reason: String,
+    },
+    /// An older program has written it, and it cannot be brought up to date because it can only be read here.
+    #[error("the {title} {} has layout {found}, which this program brings up to {known} where it may write the file", .path.display())]
+    Older {
+        /// What the file is.
+        title: &'static str,
+        /// Where it is.
+        path: PathBuf,
+        /// The file's layout.
+        found: usize,
+        /// The layout that this program reads.
+        known: usize,
+    },
     /// Reading or writing failed; nothing of the change was kept.
     #[error("the {title} {}: {source}", .path.display())]
     Sqlite {
@@ -72,33 +96,51 @@ pub enum DatabaseError {
 /// An open file. Changes are transactions: all of one or nothing, on the disk when the call returns.
 #[derive(Debug)]
 pub struct Database {
-    connection: Mutex<Connection>,
+    access: Access,
     path: PathBuf,
     title: &'static str,
 }
 
+/// What may be done with the file.
+#[derive(Debug)]
+enum Access {
+    Full(Mutex<Connection>),
+    /// Reading, because the system refuses more for this reason.
+    Reading(String),
+}
+
 impl Database {
-    /// Opens a file, makes it if it is missing (for its owner only), and brings its layout up to date.
+    /// Opens a file, makes it if it is missing (for its owner only), and brings its layout up to date. A file that is there and
+    /// that the system does not let change can be read.
     ///
     /// # Errors
     /// [`DatabaseError`].
     pub fn open(path: &Path, layout: &Layout) -> Result<Self, DatabaseError> {
         let (title, path) = (layout.title, path.to_owned());
-        let open = |source| DatabaseError::Open { title, path: path.clone(), source };
-        make(&path).map_err(open)?;
+        let access = match make(&path) {
+            Ok(()) => None,
+            Err(error) if is_forbidden(&error) && path.exists() => Some(error.to_string()),
+            Err(source) => return Err(DatabaseError::Open { title, path, source }),
+        };
         let sqlite = |source| match &source {
             rusqlite::Error::SqliteFailure(error, _) if error.code == rusqlite::ErrorCode::NotADatabase => {
                 DatabaseError::Foreign { title, path: path.clone() }
             }
             _ => DatabaseError::Sqlite { title, path: path.clone(), source },
         };
-        let mut connection = Connection::open(&path).map_err(sqlite)?;
-        prepare(&connection).map_err(sqlite)?;
         let known = layout.migrations.len();
-        match migrate(&mut connection, layout).map_err(sqlite)? {
-            Found::Ours(found) if found > known => Err(DatabaseError::Newer { title, path, found, known }),
-            Found::Ours(_) => Ok(Self { connection: Mutex::new(connection), path, title }),
+        let (found, access) = match access {
+            None => open(&path, layout).map(|(found, connection)| (found, Access::Full(Mutex::new(connection)))),
+            Some(reason) => {
+                open_to_read(&path).and_then(|c| found(&c, layout)).map(|found| (found, Access::Reading(reason)))
+            }
+        }
+        .map_err(sqlite)?;
+        match found {
             Found::Foreign => Err(DatabaseError::Foreign { title, path }),
+            Found::Ours(found) if found > known => Err(DatabaseError::Newer { title, path, found, known }),
+            Found::Ours(found) if found < known => Err(DatabaseError::Older { title, path, found, known }),
+            Found::Ours(_) => Ok(Self { access, path, title }),
         }
     }
 
@@ -112,20 +154,24 @@ impl Database {
     /// # Errors
     /// [`DatabaseError::Sqlite`].
     pub fn read<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, DatabaseError> {
-        read(&self.lock()).map_err(|source| self.failed(source))
+        match &self.access {
+            Access::Full(connection) => read(&lock(connection)),
+            Access::Reading(_) => open_to_read(&self.path).and_then(|connection| read(&connection)),
+        }
+        .map_err(|source| self.failed(source))
     }
 
     /// Changes, all or nothing; waits for other processes to finish their changes first, so what it reads is still so when it
     /// writes. An error of the closure keeps nothing.
     ///
     /// # Errors
-    /// Those of the closure, and [`DatabaseError::Sqlite`].
+    /// Those of the closure, [`DatabaseError::Sqlite`], and [`DatabaseError::ReadOnly`].
     pub fn change<T, E: From<DatabaseError>>(
         &self,
         change: impl FnOnce(&Transaction<'_>) -> Result<T, Changed<E>>,
     ) -> Result<T, E> {
-        let mut connection = self.lock();
         let failed = |source| E::from(self.failed(source));
+        let mut connection = lock(self.full()?);
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
         let done = match change(&transaction) {
             Ok(done) => done,
@@ -136,8 +182,24 @@ impl Database {
         Ok(done)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Connection> {
-        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Leaves nothing of what was overwritten in the file that SQLite keeps beside this one for its last changes. Somebody who is
+    /// reading may need it still: then it stays until the next change.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Sqlite`], [`DatabaseError::ReadOnly`].
+    pub fn settle(&self) -> Result<(), DatabaseError> {
+        let connection = lock(self.full()?);
+        let settled = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        settled.map_err(|source| self.failed(source))
+    }
+
+    fn full(&self) -> Result<&Mutex<Connection>, DatabaseError> {
+        match &self.access {
+            Access::Full(connection) => Ok(connection),
+            Access::Reading(reason) => {
+                Err(DatabaseError::ReadOnly { title: self.title, path: self.path.clone(), reason: reason.clone() })
+            }
+        }
     }
 
     fn failed(&self, source: rusqlite::Error) -> DatabaseError {
@@ -169,8 +231,68 @@ fn make(path: &Path) -> io::Result<()> {
     options.open(path).map(drop)
 }
 
-fn prepare(connection: &Connection) -> rusqlite::Result<()> {
+fn lock(connection: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
+    connection.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn is_forbidden(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
+}
+
+/// Opens a file to change it. One of another program is looked at and left as it is, to the last byte.
+fn open(path: &Path, layout: &Layout) -> rusqlite::Result<(Found, Connection)> {
+    let mut connection = Connection::open(path)?;
     connection.busy_timeout(PATIENCE)?;
+    // Else closing it would carry over what another program has left beside it.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    if let Found::Foreign = found(&connection, layout)? {
+        return Ok((Found::Foreign, connection));
+    }
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
+    prepare(&connection)?;
+    let found = migrate(&mut connection, layout)?;
+    Ok((found, connection))
+}
+
+/// Opens a file to read it once. What others do meanwhile to a file that cannot be locked here is not seen by SQLite, so a
+/// connection of this kind lives no longer than one look.
+fn open_to_read(path: &Path) -> rusqlite::Result<Connection> {
+    let beside = |ending: &str| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(ending);
+        name
+    };
+    // SQLite reads a file of this kind together with its last changes, which lie beside it. Where there are none, it would make
+    // the files for them, and cannot here.
+    let changes = Path::new(&beside("-wal")).exists();
+    let mut flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let name = if changes {
+        path.as_os_str().to_owned()
+    } else {
+        flags |= OpenFlags::SQLITE_OPEN_URI;
+        immutable(path)
+    };
+    let connection = Connection::open_with_flags(Path::new(&name), flags)?;
+    connection.busy_timeout(PATIENCE)?;
+    Ok(connection)
+}
+
+/// The address by which SQLite takes a file for one that nobody changes.
+fn immutable(path: &Path) -> OsString {
+    let mut address = OsString::from("file:");
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => {
+                address.push(char::from(*byte).to_string());
+            }
+            other => address.push(format!("%{other:02x}")),
+        }
+    }
+    address.push("?immutable=1");
+    address
+}
+
+fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     // Readers and one writer side by side; what is committed is on the disk.
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "full")?;
@@ -184,28 +306,31 @@ enum Found {
     Foreign,
 }
 
+/// What a file is. An empty one is ours, with layout 0.
+fn found(connection: &Connection, layout: &Layout) -> rusqlite::Result<Found> {
+    let number = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let ours = number("application_id")? == i64::from(layout.application_id);
+    let empty = || connection.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| row.get::<_, bool>(0));
+    if !ours && !empty()? {
+        return Ok(Found::Foreign);
+    }
+    number("user_version").map(|at| Found::Ours(usize::try_from(at).unwrap_or(usize::MAX)))
+}
+
 fn migrate(connection: &mut Connection, layout: &Layout) -> rusqlite::Result<Found> {
-    let number =
-        |connection: &Connection, name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-    let at = |connection: &Connection| {
-        number(connection, "user_version").map(|at| usize::try_from(at).unwrap_or(usize::MAX))
-    };
-    let own =
-        |connection: &Connection| number(connection, "application_id").map(|id| id == i64::from(layout.application_id));
-    if own(connection)? && at(connection)? >= layout.migrations.len() {
-        return at(connection).map(Found::Ours);
+    let known = layout.migrations.len();
+    if let Found::Ours(before) = found(connection, layout)?
+        && before >= known
+    {
+        return Ok(Found::Ours(before));
     }
     // Looked at again within the transaction: another process may have been faster.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let empty = transaction.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| row.get::<_, bool>(0))?;
-    if !own(&transaction)? && !empty {
-        return Ok(Found::Foreign);
-    }
-    let before = at(&transaction)?;
+    let Found::Ours(before) = found(&transaction, layout)? else { return Ok(Found::Foreign) };
     for migration in layout.migrations.iter().skip(before) {
         transaction.execute_batch(migration)?;
     }
-    let now = before.max(layout.migrations.len());
+    let now = before.max(known);
     transaction.pragma_update(None, "application_id", layout.application_id)?;
     transaction.pragma_update(None, "user_version", i64::try_from(now).unwrap_or(i64::MAX))?;
     transaction.commit()?;
@@ -267,8 +392,38 @@ mod tests {
         assert!(matches!(Database::open(&text, &FIRST), Err(DatabaseError::Foreign { .. })));
         assert_eq!(std::fs::read(&text).unwrap(), before);
         let other = folder.path().join("other.db");
+        for setting in ["", "PRAGMA journal_mode = wal;", "PRAGMA application_id = 7;"] {
+            let foreign = Connection::open(&other).unwrap();
+            foreign.execute_batch(&format!("{setting} CREATE TABLE t (x); INSERT INTO t VALUES (1)")).unwrap();
+            // Closed as a program that is killed closes it: its last changes lie beside it.
+            foreign.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).unwrap();
+            drop(foreign);
+            let before = std::fs::read(&other).unwrap();
+            let refused = Database::open(&other, &FIRST);
+            assert!(matches!(refused, Err(DatabaseError::Foreign { .. })), "{setting}: {refused:?}");
+            assert_eq!(std::fs::read(&other).unwrap(), before, "{setting}");
+            std::fs::remove_file(&other).unwrap();
+            for ending in ["other.db-wal", "other.db-shm"] {
+                let _ = std::fs::remove_file(folder.path().join(ending));
+            }
+        }
         drop(Database::open(&other, &Layout { application_id: 1, ..FIRST }).unwrap());
         assert!(matches!(Database::open(&other, &FIRST), Err(DatabaseError::Foreign { .. })));
+    }
+
+    #[test]
+    fn what_cannot_be_changed_here_is_read_as_it_is_now_and_nothing_is_laid_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a b?.db");
+        insert(&Database::open(&path, &FIRST).unwrap(), 1).unwrap();
+        let reading = Database { access: Access::Reading("no".to_owned()), path: path.clone(), title: FIRST.title };
+        assert_eq!(count(&reading), 1);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        let error = insert(&reading, 2).unwrap_err();
+        assert!(matches!(error, DatabaseError::ReadOnly { .. }), "{error}");
+        let elsewhere = Database::open(&path, &FIRST).unwrap();
+        insert(&elsewhere, 3).unwrap();
+        assert_eq!(count(&reading), 2, "what others have not yet carried over counts too");
     }
 
     #[test]

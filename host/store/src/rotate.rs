@@ -3,12 +3,13 @@
 //! The new key is safe in its place before anything is encrypted with it; then all values change over in one transaction. Each
 //! value notes the fingerprint of its key, and the old key stays where it was: whenever this is killed, every value has its key.
 
+use connector_host::Secret;
 use rusqlite::params;
 
 use crate::error::StoreError;
 use crate::seal::{Owner, seal};
-use crate::store::Store;
-use crate::variables::read_all;
+use crate::store::{Store, present_key};
+use crate::variables::{Stored, read_all};
 
 /// Where the new key goes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,13 +40,24 @@ impl Store {
     /// # Errors
     /// [`StoreError::Key`] if the old key is not there or the new one cannot be kept. Then all is as before.
     pub fn rotate_key(&self, to: NewKey) -> Result<Rotated, StoreError> {
-        self.look_ahead();
-        self.change(|transaction| {
-            let before = transaction.query_row("SELECT key FROM store", [], |row| row.get::<_, Option<String>>(0))?;
-            let hidden: Vec<_> = read_all(transaction)?.into_iter().filter(|variable| variable.hidden()).collect();
+        // A keyring is asked while nobody else waits for the file.
+        let in_keyring = match to {
+            NewKey::Usual => None,
+            NewKey::Keyring => {
+                self.hidden_values(&self.database.read(read_all)?)?;
+                Some(self.keys.next_in_keyring(&self.id)?)
+            }
+        };
+        self.change_hidden(true, |transaction, _| {
+            let before = present_key(transaction)?;
+            let mut hidden = read_all(transaction)?;
+            hidden.retain(Stored::hidden);
             // All of them open with the old keys, or nothing is begun.
-            let values = hidden.iter().map(|variable| self.reveal(variable)).collect::<Result<Vec<_>, _>>()?;
-            let (key, place) = self.keys.next(&self.id, before.as_deref(), to == NewKey::Keyring)?;
+            let values = self.hidden_values(&hidden)?;
+            let (key, place) = match &in_keyring {
+                Some(next) => next.clone(),
+                None => self.keys.next(&self.id, before.as_deref())?,
+            };
             let now = key.fingerprint();
             for (variable, value) in hidden.iter().zip(&values) {
                 let environment = variable.environment().unwrap_or_default();
@@ -58,5 +70,9 @@ impl Store {
             transaction.execute("UPDATE store SET key = ?1", [now])?;
             Ok(Rotated { values: values.len(), before, now: now.to_owned(), place })
         })
+    }
+
+    fn hidden_values(&self, variables: &[Stored]) -> Result<Vec<Secret>, StoreError> {
+        variables.iter().filter(|variable| variable.hidden()).map(|variable| self.reveal(variable)).collect()
     }
 }

@@ -8,7 +8,7 @@ use crate::connections::Kept;
 use crate::database::Changed;
 use crate::error::StoreError;
 use crate::seal::Owner;
-use crate::store::Store;
+use crate::store::{Present, Store};
 
 /// A variable to keep.
 #[derive(Clone, Debug)]
@@ -93,21 +93,37 @@ pub(crate) fn read_all(connection: &Connection) -> rusqlite::Result<Vec<Stored>>
     select.query_map([], read)?.collect()
 }
 
+/// Those of the project, and of this connection.
+fn read_of_name(connection: &Connection, name: &str, of: Option<i64>) -> rusqlite::Result<Vec<Stored>> {
+    let sql = format!("{SELECT} WHERE variable.name = ?1 AND ifnull(connection, 0) IN (0, ?2)");
+    let mut select = connection.prepare(&sql)?;
+    select.query_map(params![name, of], read)?.collect()
+}
+
 impl Store {
-    /// Keeps a variable, in the place of the one that is there.
+    /// Keeps a variable, in the place of the one that is there. One that is hidden from now on is hidden in all environments: what
+    /// stood there as it is, is encrypted too, and overwritten.
     ///
     /// # Errors
     /// [`StoreError::Key`] if it is hidden and there is no key.
     pub fn set(&self, new: &NewVariable<'_>) -> Result<(), StoreError> {
         let (connection, environment) = (new.connection.map(|kept| kept.id), new.environment.unwrap_or_default());
-        if new.hidden {
-            self.look_ahead();
-        }
-        self.change(|transaction| {
+        let of = |all: rusqlite::Result<Vec<Stored>>| {
+            all.map(|all| all.into_iter().filter(|one| one.connection == connection).collect::<Vec<_>>())
+        };
+        let there = self.database.read(|c| of(read_of_name(c, new.name, connection)))?;
+        let hidden = new.hidden || there.iter().any(Stored::hidden);
+        let exposed = self.change_hidden(hidden, |transaction, present| {
+            let there = of(read_of_name(transaction, new.name, connection))?;
             // Hidden in one environment, hidden in all: the same secret under another roof.
-            let sql =
-                "SELECT count(sealed) > 0 FROM variable WHERE name = ?1 AND ifnull(connection, 0) = ifnull(?2, 0)";
-            let hidden = transaction.query_row(sql, params![new.name, connection], |row| row.get::<_, bool>(0))?;
+            let hidden = new.hidden || there.iter().any(Stored::hidden);
+            let mut exposed = false;
+            for mut one in there.into_iter().filter(|one| hidden && !one.hidden()) {
+                let value = Secret::new(one.value.take().unwrap_or_default());
+                one.sealed = Some(Default::default());
+                self.put(transaction, present, &one, &value)?;
+                exposed = true;
+            }
             let variable = Stored {
                 id: 0,
                 name: new.name.to_owned(),
@@ -116,23 +132,26 @@ impl Store {
                 environment: environment.to_owned(),
                 description: new.description.map(str::to_owned),
                 value: None,
-                sealed: (hidden || new.hidden).then(Default::default),
+                sealed: hidden.then(Default::default),
             };
-            self.put(transaction, &variable, &new.value)
-        })
+            self.put(transaction, present, &variable, &new.value)?;
+            Ok(exposed)
+        })?;
+        if exposed { Ok(self.database.settle()?) } else { Ok(()) }
     }
 
     /// Writes a row with this value, encrypted anew if the variable is hidden.
     pub(crate) fn put(
         &self,
         transaction: &Transaction<'_>,
+        present: &Present,
         variable: &Stored,
         value: &Secret,
     ) -> Result<(), Changed<StoreError>> {
         let Stored { name, connection, environment, description, .. } = variable;
         let (plain, sealed, key) = if variable.hidden() {
             let owner = Owner { store: &self.id, connection: *connection, environment, name };
-            let (sealed, key) = self.seal(transaction, owner, value)?;
+            let (sealed, key) = self.seal(transaction, present, owner, value)?;
             (None, Some(sealed), Some(key))
         } else {
             (Some(value.reveal()), None, None)
@@ -167,11 +186,7 @@ impl Store {
     /// [`StoreError::Database`].
     pub fn stored(&self, name: &str, connection: Option<Kept>) -> Result<Vec<Stored>, StoreError> {
         let of = connection.map(|kept| kept.id);
-        Ok(self.database.read(|connection| {
-            let mut select = connection
-                .prepare(&format!("{SELECT} WHERE variable.name = ?1 AND ifnull(connection, 0) IN (0, ?2)"))?;
-            select.query_map(params![name, of], read)?.collect()
-        })?)
+        Ok(self.database.read(|connection| read_of_name(connection, name, of))?)
     }
 
     /// Every variable, of the project and of all connections.

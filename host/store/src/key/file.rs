@@ -22,12 +22,14 @@ pub(super) fn read(path: &Path) -> Result<Vec<Key>, KeyError> {
 /// another process has added meanwhile.
 pub(super) fn append(path: &Path, first: bool) -> Result<Key, KeyError> {
     let failed = |source| KeyError::File { path: path.to_owned(), source };
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder_of(path);
     let mut file = private(path, folder).map_err(failed)?;
     file.lock().map_err(failed)?;
     let before = text(&mut file).map_err(failed)?;
     let mut keys = parse(&before).ok_or_else(|| KeyError::NoKey { place: path.display().to_string() })?;
     if first && let Some(key) = keys.pop() {
+        // Who has written it may not have come to the point where a crash of the system leaves it there.
+        file.sync_all().and_then(|()| sync(folder)).map_err(failed)?;
         return Ok(key);
     }
     let key = Key::generate()?;
@@ -42,24 +44,46 @@ pub(super) fn append(path: &Path, first: bool) -> Result<Key, KeyError> {
         }
         file.write_all(Zeroizing::new(format!("{}\n", *key.text())).as_bytes())?;
         file.sync_all()?;
-        File::open(folder)?.sync_all()
+        sync(folder)
     };
     write().map_err(failed)?;
     Ok(key)
 }
 
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Makes what was made in a folder durable. Elsewhere than on Unix, folders cannot be opened for that.
+fn sync(folder: &Path) -> io::Result<()> {
+    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+}
+
 /// Opens a file for its owner alone, in a folder for its owner alone.
 fn private(path: &Path, folder: &Path) -> io::Result<File> {
-    let (mut folders, mut options) = (DirBuilder::new(), OpenOptions::new());
-    folders.recursive(true);
+    let mut options = OpenOptions::new();
     options.read(true).append(true).create(true);
     #[cfg(unix)]
-    {
-        std::os::unix::fs::DirBuilderExt::mode(&mut folders, 0o700);
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    }
-    folders.create(folder)?;
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    make_folder(folder)?;
     options.open(path)
+}
+
+/// Makes a folder with all above it, each on the disk before the next.
+fn make_folder(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let above = folder_of(folder);
+    make_folder(above)?;
+    let mut maker = DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut maker, 0o700);
+    match maker.create(folder) {
+        // Another process was faster.
+        Err(_) if folder.is_dir() => sync(above),
+        made => made.and_then(|()| sync(above)),
+    }
 }
 
 #[cfg(unix)]

@@ -195,21 +195,22 @@ impl KeySources {
             return Ok(key);
         }
         let path = self.files(store).into_iter().next().ok_or(KeyError::NoPlace)?;
-        match file::read(&path) {
-            Ok(mut keys) if !keys.is_empty() => keys.pop().ok_or(KeyError::NoPlace),
-            Err(KeyError::File { source, .. }) if source.kind() != std::io::ErrorKind::NotFound => {
-                Err(KeyError::File { path, source })
+        match file::append(&path, true) {
+            // Nobody is about to write a file that is only to be read: what it holds has been there.
+            Err(KeyError::File { source, .. }) if is_read_only(&source) && path.exists() => {
+                file::read(&path)?.pop().ok_or(KeyError::File { path, source })
             }
-            Err(error @ KeyError::NoKey { .. }) => Err(error),
-            _ => file::append(&path, true),
+            appended => appended,
         }
     }
 
+    /// A new key in the system's keyring, and what that place is called. May wait for a person.
+    pub(crate) fn next_in_keyring(&self, store: &str) -> Result<(Key, String), KeyError> {
+        Ok((keyring::append(store)?, keyring::PLACE.to_owned()))
+    }
+
     /// A key to take the place of the present one, and where it lies now. It is safe there when this returns.
-    pub(crate) fn next(&self, store: &str, present: Option<&str>, to_keyring: bool) -> Result<(Key, String), KeyError> {
-        if to_keyring {
-            return Ok((keyring::append(store)?, keyring::PLACE.to_owned()));
-        }
+    pub(crate) fn next(&self, store: &str, present: Option<&str>) -> Result<(Key, String), KeyError> {
         if let Some(key) = self.newest_of_environment()? {
             return match present {
                 Some(present) if key.fingerprint == present => Err(KeyError::OnlyThePresentOne(present.to_owned())),
@@ -231,6 +232,10 @@ impl KeySources {
         let own = self.folder.as_ref().map(|folder| folder.join(format!("{store}.key")));
         self.file.iter().cloned().chain(own).collect()
     }
+}
+
+fn is_read_only(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem)
 }
 
 /// Keys apart by blanks or commas; none if one of them is none.

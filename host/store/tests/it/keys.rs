@@ -116,3 +116,39 @@ fn a_rotation_that_cannot_read_one_value_changes_none_and_makes_no_key() {
     assert_eq!(values(&store, "x", None).unwrap(), ["value"]);
     assert_eq!(std::fs::read_to_string(folder.key_file()).unwrap(), keys);
 }
+
+/// A key file that is a pipe keeps whoever reads it waiting, as a keyring does that waits for a password.
+#[cfg(unix)]
+#[test]
+fn while_a_key_is_looked_for_others_read_and_change() {
+    let folder = Folder::new();
+    let other = Store::open(&folder.path(), environment(ONE)).unwrap();
+    set(&other, "away", "value", true).unwrap();
+    let pipe = folder.0.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let keys = KeySources { file: Some(pipe.clone()), ..environment(TWO) };
+    let store = Store::open(&folder.path(), keys).unwrap();
+    let waits = std::thread::scope(|scope| {
+        let waits = scope.spawn(|| values(&store, "away", None));
+        // Opened for writing as soon as somebody waits for it.
+        let end = std::fs::OpenOptions::new().write(true).open(&pipe).unwrap();
+        set(&other, "plain", "changed meanwhile", false).unwrap();
+        assert_eq!(values(&store, "plain", None).unwrap(), ["changed meanwhile"]);
+        let again = set(&store, "plain", "and by the same", false);
+        drop(end);
+        again.unwrap();
+        waits.join().unwrap()
+    });
+    assert!(matches!(waits, Err(StoreError::Key(KeyError::Missing { .. }))), "{waits:?}");
+    let began = std::time::Instant::now();
+    std::fs::remove_file(&pipe).unwrap();
+    std::fs::write(&pipe, ONE).unwrap();
+    let found = values(&store, "away", None);
+    if began.elapsed().as_secs() < 4 {
+        assert!(found.is_err(), "what was just nowhere is not asked for again at once");
+    }
+    while values(&store, "away", None).is_err() {
+        assert!(began.elapsed().as_secs() < 60, "it is asked for again after a while");
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
+}

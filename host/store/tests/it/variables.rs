@@ -90,3 +90,27 @@ fn the_value_of_a_deleted_connection_does_not_fit_a_later_one() {
     );
     refused(&store, "secret.token", Some(&get(&store, "a")));
 }
+
+#[test]
+fn what_becomes_hidden_is_hidden_in_all_environments_and_leaves_no_plain_value_behind() {
+    let folder = Folder::new();
+    let store = folder.store();
+    let of = |environment, hidden| NewVariable {
+        environment,
+        hidden,
+        value: Secret::new(format!("planted-plain-{}", environment.unwrap_or("all"))),
+        ..new("x")
+    };
+    for environment in [None, Some("live"), Some("test")] {
+        store.set(&of(environment, false)).unwrap();
+    }
+    store.set(&of(Some("test"), true)).unwrap();
+    assert!(store.stored("x", None).unwrap().iter().all(|row| row.hidden()));
+    for entry in std::fs::read_dir(folder.0.path()).unwrap().map(Result::unwrap).filter(|e| e.path().is_file()) {
+        let bytes = std::fs::read(entry.path()).unwrap();
+        assert!(!bytes.windows(13).any(|piece| piece == b"planted-plain"), "{}", entry.path().display());
+    }
+    let mut all = values(&store, "x", None).unwrap();
+    all.sort();
+    assert_eq!(all, ["planted-plain-all", "planted-plain-live", "planted-plain-test"]);
+}
