@@ -120,6 +120,10 @@ impl Project {
     }
 }
 
+/// What to do where a project can only be read.
+pub(crate) const READ_ONLY: &str =
+    "change it as a user who may write the file and its folder; commands that only read work here";
+
 /// What went wrong in the store, and what to do about it.
 pub(crate) fn failed(error: &StoreError) -> Failure {
     // The innermost message is part of the outer ones.
@@ -133,6 +137,9 @@ pub(crate) fn failed(error: &StoreError) -> Failure {
         StoreError::Damaged { .. } => failure.hint("set it again, or take the file from a copy"),
         StoreError::Database(DatabaseError::Foreign { .. }) => failure
             .hint("it is left as it is; take it out of the project's folder, or name another folder with --project"),
+        StoreError::Database(DatabaseError::ReadOnly { .. } | DatabaseError::Older { .. }) => {
+            failure.hint("change it as a user who may write the file and its folder; commands that only read work here")
+        }
         StoreError::Key(error) => no_key(error),
         _ => failure,
     }

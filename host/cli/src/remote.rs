@@ -3,10 +3,12 @@
 
 use connector_host::contract::{Error, ErrorKind, Retry};
 use connector_host::{CallError, Cause, Ended, LoadError};
+use connector_store::DatabaseError;
 use connector_versions::VersionsError;
 use serde_json::{Map, Value, json};
 
 use crate::error::{Blame, Failure, Failures};
+use crate::project::READ_ONLY;
 
 /// A connector's failure as an object for programs, without its message.
 pub(crate) fn detail(error: &Error) -> Map<String, Value> {
@@ -136,6 +138,13 @@ pub(crate) fn version_failed(error: &VersionsError) -> Failure {
             failure.hint("`connector versions install` takes a file, a folder or oci://…")
         }
         VersionsError::Ambiguous { .. } => failure.hint("name one by its digest"),
+        VersionsError::Database(DatabaseError::ReadOnly { .. } | DatabaseError::Older { .. }) => {
+            failure.hint(READ_ONLY)
+        }
+        VersionsError::Taken { .. } => failure.hint("push another version, or pass --replace"),
+        VersionsError::Switched(_) => {
+            failure.hint("`connector versions list` shows which; switch again if you mean to")
+        }
         _ => failure,
     }
 }

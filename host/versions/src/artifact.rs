@@ -95,25 +95,29 @@ impl Artifact {
         Self::new(&manifest, vec![config, wasm])
     }
 
-    /// cosign's signature over a payload.
-    pub(crate) fn of_signature(payload: &str, signature: &str) -> serde_json::Result<Self> {
-        let payload = payload.as_bytes().to_vec();
-        let config = serde_json::to_vec(&serde_json::json!({
+    /// cosign's signature over a payload, behind those that the image has: `others` is the manifest that holds them.
+    pub(crate) fn of_signature(payload: &str, signature: &str, others: Option<&[u8]>) -> Result<Self, String> {
+        let annotation = (SIGNATURE_ANNOTATION.to_owned(), signature.to_owned());
+        let layer = descriptor(SIGNATURE_LAYER_TYPE, payload.as_bytes(), Some(annotation));
+        let mut layers = others.map_or(Ok(Vec::new()), |others| parse(others).map(|manifest| manifest.layers))?;
+        layers.push(layer);
+        let diff_ids: Vec<&str> = layers.iter().map(|layer| layer.digest.as_str()).collect();
+        let config = serde_json::json!({
             "architecture": "",
             "created": "0001-01-01T00:00:00Z",
-            "history": [{ "created": "0001-01-01T00:00:00Z" }],
+            "history": vec![serde_json::json!({ "created": "0001-01-01T00:00:00Z" }); layers.len()],
             "os": "",
-            "rootfs": { "type": "layers", "diff_ids": [Digest::of(&payload).to_string()] },
+            "rootfs": { "type": "layers", "diff_ids": diff_ids },
             "config": {},
-        }))?;
-        let annotation = (SIGNATURE_ANNOTATION.to_owned(), signature.to_owned());
+        });
+        let config = config.to_string().into_bytes();
         let manifest = OciImageManifest {
             media_type: Some(MANIFEST_TYPE.to_owned()),
             config: descriptor(SIGNATURE_CONFIG_TYPE, &config, None),
-            layers: vec![descriptor(SIGNATURE_LAYER_TYPE, &payload, Some(annotation))],
+            layers,
             ..OciImageManifest::default()
         };
-        Self::new(&manifest, vec![config, payload])
+        Self::new(&manifest, vec![config, payload.as_bytes().to_vec()]).map_err(|error| error.to_string())
     }
 }
 

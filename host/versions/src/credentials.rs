@@ -19,9 +19,13 @@ pub struct Credentials {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct DockerConfig {
     #[serde(default)]
     auths: BTreeMap<String, Entry>,
+    creds_store: Option<String>,
+    #[serde(default)]
+    cred_helpers: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -46,15 +50,29 @@ fn in_config(config: &str, registry: &str) -> Option<Credentials> {
             return None;
         }
     };
-    // Older tools wrote the address of the API.
-    let host = |key: &str| {
-        let key = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://")).unwrap_or(key);
-        key.split('/').next().unwrap_or(key).to_owned()
+    let auth = config.auths.iter().find(|(key, _)| host(key) == host(registry)).map(|(_, entry)| &entry.auth);
+    let helped = config.cred_helpers.keys().any(|key| host(key) == host(registry));
+    let Some(auth) = auth.and_then(Option::as_ref) else {
+        // With a store for all, an entry without credentials says that they lie there.
+        if helped || auth.is_some() && config.creds_store.is_some() {
+            tracing::warn!(
+                "the credentials for {registry} lie with a helper program of Docker's, which is not run: name them with --credentials"
+            );
+        }
+        return None;
     };
-    let auth = config.auths.iter().find(|(key, _)| host(key) == registry)?.1.auth.as_ref()?;
     let plain = String::from_utf8(BASE64.decode(auth.trim()).ok()?).ok()?;
     let (user, password) = plain.split_once(':')?;
     Some(Credentials { user: user.to_owned(), password: Secret::new(password) })
+}
+
+/// The registry of a key: older tools wrote the address of the API. Docker's own has three names.
+fn host(key: &str) -> &str {
+    let key = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://")).unwrap_or(key);
+    match key.split('/').next().unwrap_or(key) {
+        "index.docker.io" | "registry-1.docker.io" => "docker.io",
+        host => host,
+    }
 }
 
 #[cfg(test)]
@@ -74,6 +92,10 @@ mod tests {
         }
         for registry in ["localhost", "localhost:50", "helped.example", "elsewhere.example"] {
             assert!(in_config(config, registry).is_none(), "{registry}");
+        }
+        let hub = r#"{"auths": {"https://index.docker.io/v1/": {"auth": "YWRhOnMzOmNyZXQ="}}}"#;
+        for name in ["docker.io", "index.docker.io", "registry-1.docker.io"] {
+            assert_eq!(in_config(hub, name).unwrap().user, "ada", "{name}");
         }
         assert!(in_config("not json", "localhost:5000").is_none());
     }

@@ -49,6 +49,12 @@ pub enum Refusal {
     /// The policy requires a signature by a trusted key.
     #[error("it is {0}, and the policy requires a signature by a trusted key")]
     Signature(Verdict),
+    /// Nobody has asked for it, and no trusted key has signed it.
+    #[error("it is {0}, and an automatic update takes what a trusted key has signed")]
+    Unasked(Verdict),
+    /// Nobody has asked for it, and automatic updates are off.
+    #[error("the policy has automatic updates off")]
+    NoUpdates,
     /// Its file cannot be read.
     #[error("cannot read {}: {source}", .path.display())]
     Unreadable {
@@ -117,6 +123,12 @@ pub enum VersionsError {
     /// Nothing served before.
     #[error("no other version of `{0}` has served before")]
     NoneBefore(String),
+    /// Something else is where a version should be put.
+    #[error("{place} holds something else already")]
+    Taken {
+        /// The place.
+        place: String,
+    },
     /// A place that versions come from or go to.
     #[error("{place}: {reason}")]
     Place {

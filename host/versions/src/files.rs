@@ -48,15 +48,15 @@ impl Files {
     fn try_write(&self, path: &Path, wasm: &[u8]) -> io::Result<()> {
         if !self.folder.is_dir() {
             fs::create_dir_all(&self.folder)?;
-            sync_folder(self.folder.parent());
+            let above = self.folder.parent().filter(|above| !above.as_os_str().is_empty());
+            sync_folder(above.unwrap_or(Path::new(".")))?;
         }
         let mut file = tempfile::Builder::new().prefix(".sha256-").suffix(UNFINISHED).tempfile_in(&self.folder)?;
         file.write_all(wasm)?;
         file.as_file().sync_all()?;
         // What removes the temporary file when it is dropped finds none.
         fs::rename(file.path(), path)?;
-        sync_folder(Some(&self.folder));
-        Ok(())
+        sync_folder(&self.folder)
     }
 
     /// Removes what is unfinished, and what is not known.
@@ -84,9 +84,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Refusal> {
     if wasm.len() as u64 > MAX_SIZE { Err(Refusal::Size) } else { Ok(wasm) }
 }
 
-/// Makes renames in a folder durable; not every system can.
-fn sync_folder(folder: Option<&Path>) {
-    if let Some(Ok(folder)) = folder.map(File::open) {
-        let _ = folder.sync_all();
-    }
+/// Makes what was made in a folder durable. Elsewhere than on Unix, folders cannot be opened for that.
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }

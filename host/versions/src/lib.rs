@@ -5,7 +5,7 @@
 //!
 //! ```no_run
 //! # async fn serve(host: connector_host::Host, bundled: &[u8]) -> Result<(), Box<dyn std::error::Error>> {
-//! use connector_versions::{Access, Expected, Place, Versions};
+//! use connector_versions::{Access, Expected, Place, Switch, Versions};
 //!
 //! let versions = Versions::open("my-project".as_ref())?;
 //! let mut loaded = versions.load(&host, "bigcommerce", Some(bundled)).await?.ok_or("nothing serves")?;
@@ -17,7 +17,7 @@
 //! let checked = versions.check(&host, fetched, &Expected::default()).await?;
 //! let installed = versions.install(&checked)?;
 //! let ready = versions.ready(&host, &installed).await?; // ready.connector(): try it with a connection's test
-//! versions.put_in_use(&ready, false)?;
+//! versions.put_in_use(&ready, Switch { since: Some(loaded.change), ..Switch::default() })?;
 //! // A look, a few microseconds long, tells the program that serves:
 //! if versions.serving("bigcommerce")?.change != loaded.change {
 //!     loaded = versions.load(&host, "bigcommerce", Some(bundled)).await?.ok_or("nothing serves")?;
@@ -28,6 +28,7 @@
 //! ```
 
 mod admission;
+mod answers;
 mod artifact;
 mod credentials;
 mod digest;
@@ -36,6 +37,7 @@ mod files;
 mod layout;
 mod place;
 mod policy;
+mod push;
 mod refused;
 mod registry;
 mod signature;
@@ -48,8 +50,10 @@ pub use digest::{Digest, NoDigest};
 pub use error::{Refusal, VersionsError};
 pub use files::MAX_SIZE;
 pub use place::{Image, Offer, Place, newest};
+pub use policy::AutoUpdate;
+pub use push::{Push, Pushed};
 pub use refused::Reason;
 pub use registry::Access;
 pub use signature::{KeyError, SignKey, SignaturePolicy, Signed, TrustedKey, Verdict, judge};
-pub use sources::{Answer, Push, Source};
-pub use versions::{Before, Installed, Serving, Versions};
+pub use sources::{Answer, Source};
+pub use versions::{Before, Installed, Serving, Switch, Versions};

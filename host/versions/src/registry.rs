@@ -2,7 +2,8 @@
 //! and the usual variables for proxies do (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`).
 //!
 //! A tag is looked up once; everything else is asked for by the digests that its manifest names, so a tag that is moved meanwhile
-//! cannot mix two versions. Every blob's digest and size are looked at while it comes.
+//! cannot mix two versions. Every blob's digest and size are looked at while it comes, and what is read as a whole is bounded; what
+//! bounds the little that the registry's client library asks for by itself, for a token, is time.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -16,9 +17,11 @@ use oci_client::client::{Certificate, CertificateEncoding, ClientConfig, ClientP
 use oci_client::errors::{OciDistributionError, OciErrorCode};
 use oci_client::manifest::OciDescriptor;
 use oci_client::secrets::RegistryAuth;
-use oci_client::{Client, Reference};
+use oci_client::{Client, Reference, RegistryOperation};
+use tokio::sync::OnceCell;
 
 use crate::admission::{Fetched, with_causes};
+use crate::answers::{Answers, Asking};
 use crate::artifact::{self, Artifact, DOCKER_MANIFEST_TYPE, MANIFEST_TYPE};
 use crate::credentials::{self, Credentials};
 use crate::digest::Digest;
@@ -40,6 +43,8 @@ const PAGE: usize = 1000;
 const PAGES: usize = 100;
 /// Payloads of signatures are a few hundred bytes.
 const MAX_PAYLOAD: u64 = 64 << 10;
+/// How this program calls itself.
+const USER_AGENT: &str = concat!("connector/", env!("CARGO_PKG_VERSION"));
 /// What a registry says about a failure is told up to here, in characters.
 const MAX_MESSAGE: usize = 300;
 
@@ -57,6 +62,9 @@ pub struct Access {
 /// A client for one repository.
 pub(crate) struct Registry {
     client: Client,
+    answers: Answers,
+    /// What the registry gives to those who want to read.
+    token: OnceCell<Option<String>>,
     auth: RegistryAuth,
     image: Image,
 }
@@ -72,7 +80,7 @@ impl Registry {
             use_monolithic_push: true,
             connect_timeout: Some(CONNECT_TIMEOUT),
             read_timeout: Some(READ_TIMEOUT),
-            user_agent: concat!("connector/", env!("CARGO_PKG_VERSION")),
+            user_agent: USER_AGENT,
             ..ClientConfig::default()
         };
         let client = Client::try_from(config).map_err(|error| VersionsError::place(image, told(error)))?;
@@ -80,7 +88,9 @@ impl Registry {
         let auth = credentials.map_or(RegistryAuth::Anonymous, |Credentials { user, password }| {
             RegistryAuth::Basic(user, Secret::reveal(&password).to_owned())
         });
-        Ok(Self { client, auth, image: image.clone() })
+        let answers = Answers::new(plain, &access.extra_roots, CONNECT_TIMEOUT, READ_TIMEOUT, USER_AGENT);
+        let answers = answers.map_err(|error| VersionsError::place(image, with_causes(&error)))?;
+        Ok(Self { client, answers, token: OnceCell::new(), auth, image: image.clone() })
     }
 
     /// The repository's tags, all of them. A short page is not the last one, and a registry that knows no pages sends everything
@@ -89,8 +99,11 @@ impl Registry {
         let image = self.reference(None);
         let (mut tags, mut last) = (BTreeSet::new(), None::<String>);
         for _ in 0..PAGES {
-            let asked = self.client.list_tags(&image, &self.auth, Some(PAGE), last.as_deref());
-            let page = self.within(LOOK_UP_LIMIT, asked).await?.tags;
+            let asked = async {
+                let token = self.token(&image).await?;
+                self.answers.tags(&image, &self.asking(token), PAGE, last.as_deref()).await
+            };
+            let page = self.within(LOOK_UP_LIMIT, asked).await?;
             last = page.last().cloned();
             let before = tags.len();
             tags.extend(page);
@@ -117,14 +130,8 @@ impl Registry {
 
     /// Signatures of the image with this manifest. What is not of cosign's form is no signature.
     async fn signatures(&self, digest: &Digest, manifest: &[u8]) -> Result<Vec<Signed>, VersionsError> {
-        let tag = artifact::signature_tag(digest);
-        let image = Reference::with_tag(self.image.registry.clone(), self.image.repository.clone(), tag);
-        let asked = self.client.pull_manifest_raw(&image, &self.auth, &[MANIFEST_TYPE]);
-        let (signed, _) = match tokio::time::timeout(LOOK_UP_LIMIT, asked).await {
-            Ok(Err(error)) if is_missing(&error) => return Ok(Vec::new()),
-            Ok(Ok(found)) => found,
-            Ok(Err(error)) => return Err(self.failed(told(error))),
-            Err(_) => return Err(self.late(LOOK_UP_LIMIT)),
+        let Some(signed) = self.manifest_if_there(&self.tagged(artifact::signature_tag(digest))).await? else {
+            return Ok(Vec::new());
         };
         let layers = artifact::signature_layers(&signed).map_err(|reason| self.failed(reason))?;
         let mut signatures = Vec::new();
@@ -139,23 +146,43 @@ impl Registry {
         Ok(signatures)
     }
 
-    /// Pushes a component under its tag, signed if there is a key. Answers the digest of its manifest.
-    pub(crate) async fn push(&self, artifact: Artifact, key: Option<&SignKey>) -> Result<Digest, VersionsError> {
-        let digest = Digest::of(&artifact.manifest);
+    /// Pushes a component under its tag, signed if there is a key. A tag that leads to the same component already keeps its manifest,
+    /// and the signatures by others; one that leads to another is left alone unless it is to be replaced. Answers the digest of the
+    /// manifest.
+    pub(crate) async fn push(
+        &self,
+        artifact: Artifact,
+        component: &Digest,
+        key: Option<&SignKey>,
+        replace: bool,
+    ) -> Result<Digest, VersionsError> {
+        let tag = self.image.tag.clone().unwrap_or_default();
+        let there = self.manifest_if_there(&self.tagged(tag.clone())).await?;
+        let same = there
+            .as_ref()
+            .filter(|there| artifact::component_layer(there).is_ok_and(|layer| layer.digest == component.to_string()));
+        if there.is_some() && same.is_none() && !replace {
+            return Err(VersionsError::Taken { place: self.image.to_string() });
+        }
+        let digest = Digest::of(same.unwrap_or(&artifact.manifest));
         // The signature first: under a policy that requires one, nobody finds the tag without it.
         if let Some(key) = key {
             let name = format!("{}/{}", self.image.registry, self.image.repository);
             let payload = payload(&name, &digest);
             let signature = key.sign(&Digest::of(payload.as_bytes()))?;
-            let signed = Artifact::of_signature(&payload, &signature).map_err(|error| self.failed(error))?;
-            self.put(signed, &artifact::signature_tag(&digest)).await?;
+            let place = self.tagged(artifact::signature_tag(&digest));
+            let others = self.manifest_if_there(&place).await?;
+            let signed = Artifact::of_signature(&payload, &signature, others.as_deref());
+            self.put(signed.map_err(|reason| self.failed(reason))?, &artifact::signature_tag(&digest)).await?;
         }
-        self.put(artifact, self.image.tag.as_deref().unwrap_or_default()).await?;
+        if same.is_none() {
+            self.put(artifact, &tag).await?;
+        }
         Ok(digest)
     }
 
     async fn put(&self, artifact: Artifact, tag: &str) -> Result<(), VersionsError> {
-        let image = Reference::with_tag(self.image.registry.clone(), self.image.repository.clone(), tag.to_owned());
+        let image = self.tagged(tag.to_owned());
         self.client.store_auth_if_needed(image.resolve_registry(), &self.auth).await;
         for (digest, blob) in artifact.blobs {
             let digest = digest.to_string();
@@ -170,8 +197,35 @@ impl Registry {
     }
 
     async fn manifest(&self, image: &Reference) -> Result<Vec<u8>, VersionsError> {
-        let asked = self.client.pull_manifest_raw(image, &self.auth, &[MANIFEST_TYPE, DOCKER_MANIFEST_TYPE]);
-        Ok(self.within(LOOK_UP_LIMIT, asked).await?.0.to_vec())
+        self.within(LOOK_UP_LIMIT, self.asked_manifest(image)).await
+    }
+
+    async fn manifest_if_there(&self, image: &Reference) -> Result<Option<Vec<u8>>, VersionsError> {
+        let asked = async {
+            match self.asked_manifest(image).await {
+                Err(error) if is_missing(&error) => Ok(None),
+                asked => asked.map(Some),
+            }
+        };
+        self.within(LOOK_UP_LIMIT, asked).await
+    }
+
+    async fn asked_manifest(&self, image: &Reference) -> Result<Vec<u8>, OciDistributionError> {
+        let token = self.token(image).await?;
+        self.answers.manifest(image, &self.asking(token), &[MANIFEST_TYPE, DOCKER_MANIFEST_TYPE]).await
+    }
+
+    async fn token(&self, image: &Reference) -> Result<Option<&str>, OciDistributionError> {
+        let asked = || self.client.auth(image, &self.auth, RegistryOperation::Pull);
+        Ok(self.token.get_or_try_init(asked).await?.as_deref())
+    }
+
+    fn asking<'a>(&'a self, token: Option<&'a str>) -> Asking<'a> {
+        Asking { token, auth: &self.auth }
+    }
+
+    fn tagged(&self, tag: String) -> Reference {
+        Reference::with_tag(self.image.registry.clone(), self.image.repository.clone(), tag)
     }
 
     async fn blob(&self, layer: &OciDescriptor, limit: u64) -> Result<Vec<u8>, VersionsError> {

@@ -1,20 +1,14 @@
-//! The places in which a project looks for newer versions, how each is reached, and pushing to one.
+//! The places in which a project looks for newer versions, and how each is reached.
 
 use std::path::{Path, PathBuf};
 
 use connector_host::{Secret, Variables, is_variable_name, resolved};
 use connector_store::Changed;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
-use crate::admission::Described;
-use crate::artifact::{Artifact, Facts};
 use crate::credentials::Credentials;
-use crate::digest::Digest;
 use crate::error::VersionsError;
-use crate::place::{Image, Offer, Place, signature_file};
-use crate::registry::{Access, Registry};
-use crate::signature::SignKey;
+use crate::place::{Image, Offer, Place};
+use crate::registry::Access;
 use crate::versions::Versions;
 
 /// A place that is looked at for newer versions.
@@ -181,78 +175,5 @@ impl Versions {
         let same = |source: &Source| matches!(Place::parse(&source.place), Ok(Place::Registry(other)) if other.registry == image.registry);
         let source = self.sources()?.into_iter().find(same);
         source.map_or(Ok(Access::default()), |source| source.access(&self.project, variables))
-    }
-}
-
-/// What goes with a version that is pushed.
-#[derive(Debug, Default)]
-pub struct Push<'a> {
-    /// Signs it.
-    pub key: Option<&'a SignKey>,
-    /// Who made it, for the artifact in a registry.
-    pub author: Option<&'a str>,
-}
-
-impl Described {
-    /// Puts this version to a place: a folder gets `NAME-VERSION.wasm` and its signature, a repository an image under the tag of
-    /// its version (or the one that the place names). Answers where it is now.
-    ///
-    /// # Errors
-    /// [`VersionsError::Place`], [`VersionsError::Key`].
-    pub async fn push(&self, place: &Place, access: &Access, with: &Push<'_>) -> Result<String, VersionsError> {
-        match place {
-            Place::File(path) => self.push_file(path, with.key),
-            Place::Folder(folder) => {
-                let name = format!("{}-{}.wasm", self.version.connector, self.version.version);
-                self.push_file(&folder.join(name), with.key)
-            }
-            Place::Registry(image) => self.push_image(image, access, with).await,
-        }
-    }
-
-    fn push_file(&self, path: &Path, key: Option<&SignKey>) -> Result<String, VersionsError> {
-        let write = |path: &Path, content: &[u8]| {
-            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            let written = tempfile::NamedTempFile::new_in(folder).and_then(|mut file| {
-                use std::io::Write as _;
-                file.write_all(content)?;
-                // Others are to read it, as far as the folder lets them.
-                #[cfg(unix)]
-                file.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
-                file.as_file().sync_all()?;
-                file.persist(path).map(drop).map_err(|error| error.error)
-            });
-            written.map_err(|source| VersionsError::Write { path: path.to_owned(), source })
-        };
-        // The signature first: under a policy that requires one, nobody finds the component without it.
-        if let Some(key) = key {
-            write(&signature_file(path), key.sign(&self.version.digest)?.as_bytes())?;
-        }
-        write(path, &self.wasm)?;
-        Ok(path.display().to_string())
-    }
-
-    async fn push_image(&self, image: &Image, access: &Access, with: &Push<'_>) -> Result<String, VersionsError> {
-        if image.digest.is_some() {
-            return Err(VersionsError::place(image, "the digest follows from what is pushed and cannot be named"));
-        }
-        let version = &self.version;
-        let tag = image.tag.clone().unwrap_or_else(|| Image::tag_of(&version.version));
-        let image = Image { tag: Some(tag), ..image.clone() };
-        let failed = |error: &dyn std::fmt::Display| VersionsError::place(&image, error);
-        let now = OffsetDateTime::now_utc();
-        let now = now.replace_nanosecond(0).unwrap_or(now).format(&Rfc3339).map_err(|error| failed(&error))?;
-        let facts = Facts {
-            connector: &version.connector,
-            version: &version.version.to_string(),
-            created: &now,
-            author: with.author,
-            exports: self.connector().exports(),
-            imports: self.connector().imports(),
-            world: &version.world,
-        };
-        let artifact = Artifact::of_component(self.wasm.clone(), &facts).map_err(|error| failed(&error))?;
-        let digest: Digest = Registry::new(&image, access)?.push(artifact, with.key).await?;
-        Ok(Image { digest: Some(digest), ..image }.to_string())
     }
 }

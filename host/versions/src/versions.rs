@@ -13,8 +13,9 @@ use crate::digest::Digest;
 use crate::error::{Refusal, VersionsError};
 use crate::files::Files;
 use crate::layout::LAYOUT;
+use crate::policy::Demands;
 use crate::refused::{Reason, accept, refuse};
-use crate::signature::{SignaturePolicy, Signed, Verdict, judge, united};
+use crate::signature::{Signed, Verdict, judge, united};
 
 /// The file in the project's folder.
 const FILE: &str = "versions.db";
@@ -67,15 +68,28 @@ pub enum Before {
     Installed(Installed),
 }
 
+/// How a version is put in use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Switch {
+    /// Keeps it in use until [`Versions::unpin`].
+    pub pin: bool,
+    /// Only if nobody else has switched since [`Serving::change`] was this.
+    pub since: Option<u64>,
+    /// Whether nobody has asked for it: [`crate::AutoUpdate`] holds.
+    pub unasked: bool,
+}
+
 /// What a switch does besides.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct How {
+pub(crate) struct How<'a> {
     /// Keeps what is switched to in use.
     pub pin: bool,
     /// Refuses what is switched away from.
     pub back: bool,
     /// Only if nobody else has switched since [`Serving::change`] was this.
     pub since: Option<u64>,
+    /// Asks once more whether this version may serve, and whether it may unasked.
+    pub admit: Option<(&'a Ready, bool)>,
 }
 
 /// A project's versions. Cheap to open; nothing is read before it is asked for.
@@ -200,17 +214,6 @@ impl Versions {
         Ok(judge(&version.digest, &version.signatures, &self.trusted_keys()?))
     }
 
-    /// Whether the policy lets these signatures pass, and what they are worth.
-    pub(crate) fn admitted(
-        &self,
-        digest: &Digest,
-        signatures: &[Signed],
-    ) -> Result<Result<Verdict, Refusal>, VersionsError> {
-        let verdict = judge(digest, signatures, &self.trusted_keys()?);
-        let passes = self.signature_policy()? != SignaturePolicy::Require || matches!(verdict, Verdict::Trusted(_));
-        Ok(if passes { Ok(verdict) } else { Err(Refusal::Signature(verdict)) })
-    }
-
     /// Keeps a checked version. Switches nothing. One that is there already gets the signatures that came with it now besides its
     /// own: the same bytes without a signature take none away.
     ///
@@ -246,14 +249,16 @@ impl Versions {
         })
     }
 
-    /// Switches new calls to a version that has been loaded and tried; if it was refused before, it is not any more. `pin` keeps it
-    /// until [`Versions::unpin`].
+    /// Switches new calls to a version that has been loaded and tried; if it was refused before, it is not any more. What the
+    /// operator demands of versions holds as it is now, and not as it was when the version was loaded.
     ///
     /// # Errors
-    /// [`VersionsError::Pinned`] if another one is pinned; [`VersionsError::NotInstalled`] if it was removed meanwhile.
-    pub fn put_in_use(&self, ready: &Ready, pin: bool) -> Result<(), VersionsError> {
-        let version = &ready.version;
-        self.switch(&version.connector, Some(&version.digest), How { pin, ..How::default() }).map(drop)
+    /// [`VersionsError::Switched`], [`VersionsError::Refused`], [`VersionsError::Pinned`] if another one is pinned;
+    /// [`VersionsError::NotInstalled`] if it was removed meanwhile.
+    pub fn put_in_use(&self, ready: &Ready, how: Switch) -> Result<(), VersionsError> {
+        let Switch { pin, since, unasked } = how;
+        let how = How { pin, since, admit: Some((ready, unasked)), ..How::default() };
+        self.switch(&ready.version.connector, Some(&ready.version.digest), how).map(drop)
     }
 
     /// Switches new calls to the version that the program brings along.
@@ -275,8 +280,8 @@ impl Versions {
     }
 
     /// Answers the change that this makes.
-    pub(crate) fn switch(&self, connector: &str, digest: Option<&Digest>, how: How) -> Result<u64, VersionsError> {
-        let How { pin, back, since } = how;
+    pub(crate) fn switch(&self, connector: &str, digest: Option<&Digest>, how: How<'_>) -> Result<u64, VersionsError> {
+        let How { pin, back, since, admit } = how;
         self.database.change(|transaction| {
             let old = transaction
                 .query_row("SELECT digest, pinned, change FROM serving WHERE connector = ?1", [connector], |row| {
@@ -287,6 +292,13 @@ impl Versions {
             let change = u64::try_from(change).unwrap_or_default();
             if since.is_some_and(|since| since != change) {
                 return Err(Changed::Refused(VersionsError::Switched(connector.to_owned())));
+            }
+            if let Some((Ready { version, .. }, unasked)) = admit {
+                let demands = Demands::read(transaction)?.map_err(Changed::Refused)?;
+                let asks = if unasked { Demands::admit_unasked } else { Demands::admit };
+                let refused = |source| VersionsError::Refused { what: version.title(), source };
+                asks(&demands, &version.digest, &version.signatures)
+                    .map_err(|refusal| Changed::Refused(refused(refusal)))?;
             }
             let digest = digest.map(Digest::to_string);
             let same = before == digest;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Versions {
@@ -29,7 +29,7 @@ pub(crate) enum Versions {
         #[command(flatten)]
         network: Network,
     },
-    /// Put a version to a folder or a registry.
+    /// Put a version to a folder or a registry. What is there already stays, and is signed if there is a key.
     Push {
         /// A file, or an installed version or digest.
         #[arg(value_name = "VERSION")]
@@ -42,6 +42,9 @@ pub(crate) enum Versions {
         /// Who made it, noted in the artifact.
         #[arg(long, value_name = "TEXT")]
         author: Option<String>,
+        /// Take the place of another component that is there, or of a file's signature by another key.
+        #[arg(long)]
+        replace: bool,
         #[command(flatten)]
         name: Name,
         #[command(flatten)]
@@ -49,7 +52,8 @@ pub(crate) enum Versions {
     },
     /// Switch to an installed version, after a self-test. The version before it stays, for `rollback`.
     ///
-    /// The self-test loads it and opens every connection of the project that opens with the present version; nothing is sent.
+    /// The self-test loads it and opens the connections of the project that open with the present version, of more than 100 a
+    /// hundred; nothing is sent.
     Use {
         /// A version, a digest or the beginning of one, or `bundled`: the version that this program brings along.
         #[arg(value_name = "VERSION")]
@@ -146,14 +150,8 @@ pub(crate) struct Policy {
     /// Trust the key of this name or digest no longer. May be repeated.
     #[arg(long, value_name = "KEY")]
     pub distrust: Vec<String>,
-    /// Whether `connector test` may look for a newer version and switch to it.
-    #[arg(long, value_name = "ON|OFF")]
-    pub auto_update: Option<Switch>,
-}
-
-/// On or off.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Switch {
-    On,
-    Off,
+    /// Whether `connector test` may look for a newer version and switch to it: `on` takes what a trusted key has signed (with
+    /// signatures `off`, everything), `unsigned` takes whatever the policy for signatures lets pass, `off` takes nothing.
+    #[arg(long, value_name = "POLICY")]
+    pub auto_update: Option<connector_versions::AutoUpdate>,
 }

@@ -38,11 +38,12 @@ fn project_with(installed: &[&str]) -> Project {
     project
 }
 
-/// A project where 1.0.0 serves, with a source, a folder.
+/// A project where 1.0.0 serves, with a source, a folder, from which it takes what nobody has signed.
 fn project_with_source() -> Project {
     let project = project_with(&["1.0.0"]);
     std::fs::create_dir(project.path("source")).unwrap();
     versions(&project, &["versions", "sources", "add", "source"]).good();
+    versions(&project, &["versions", "policy", "--auto-update", "unsigned"]).good();
     project
 }
 
@@ -152,8 +153,8 @@ fn test_looks_for_the_newest_version_first_and_tells_each_step() {
     let steps = [
         "found fixed 1.10.0 at ",
         "downloaded ",
-        "verified sha256:",
-        "passed its self-test and is in use",
+        "installed sha256:",
+        "passed its self-test (1 of 1 connections) and is in use",
         "connector fixed 1.10.0",
     ];
     let mut rest = ran.stdout.as_str();
@@ -175,7 +176,7 @@ fn test_looks_for_the_newest_version_first_and_tells_each_step() {
     let ran = versions(&project, &["test", "people", "--json"]).good().json();
     assert!(ran["notes"][0].as_str().unwrap().contains("automatic updates off"), "{ran}");
     serves(&project, "1.0.0");
-    versions(&project, &["versions", "policy", "--auto-update", "on"]).good();
+    versions(&project, &["versions", "policy", "--auto-update", "unsigned"]).good();
     let ran = versions(&project, &["test", "people"]).good();
     assert!(ran.stdout.contains("note fixed 1.10.0 is newer, and was rolled back"), "{ran:#?}");
     serves(&project, "1.0.0");
@@ -188,6 +189,27 @@ fn test_looks_for_the_newest_version_first_and_tells_each_step() {
     serves(&project, "1.0.0");
     project.write("source/fixed-1.11.0.wasm", component(Variant::version("1.11.0")));
     serves(&project, "1.11.0");
+}
+
+#[test]
+fn a_newer_version_that_no_trusted_key_has_signed_waits_for_somebody_to_ask_for_it() {
+    let project = project_with_source();
+    versions(&project, &["versions", "policy", "--auto-update", "on"]).good();
+    project.write("source/fixed-2.0.0.wasm", component(Variant::version("2.0.0")));
+    let ran = versions(&project, &["test", "people"]).good();
+    for told in ["it is unsigned", "versions install", "--use", "--auto-update unsigned"] {
+        assert!(ran.stdout.contains(told), "{told}: {ran:#?}");
+    }
+    serves(&project, "1.0.0");
+    assert_eq!(versions(&project, &["versions", "list", "--json"]).good().json().as_array().unwrap().len(), 1);
+    project.write("ours.key", OURS_PRIVATE);
+    project.write("ours.pub", OURS_PUBLIC);
+    let file = project.path("source/fixed-2.0.0.wasm");
+    versions(&project, &["versions", "push", file.to_str().unwrap(), "source", "--sign-key", "ours.key"]).good();
+    let ran = versions(&project, &["test", "people"]).good();
+    assert!(ran.stdout.contains("it is signed by no trusted key"), "{ran:#?}");
+    versions(&project, &["versions", "policy", "--trust", "ours.pub"]).good();
+    serves(&project, "2.0.0");
 }
 
 #[test]
@@ -269,7 +291,7 @@ fn signatures_are_required_warned_about_or_not_looked_at_as_the_policy_says() {
     versions(&project, &["versions", "policy", "--distrust", "ours.pub", "--signatures", "off"]).good();
     versions(&project, &["versions", "install", &file]).good();
     let policy = versions(&project, &["versions", "policy", "--json"]).good().json();
-    assert_eq!(policy, json!({ "signatures": "off", "auto_update": true, "trusted": [] }));
+    assert_eq!(policy, json!({ "signatures": "off", "auto_update": "on", "trusted": [] }));
     versions(&project, &["versions", "policy", "--trust", "new.wasm"]).bad(1, &["new.wasm"]);
     versions(&project, &["versions", "push", &file, "out", "--sign-key", "ours.pub"]).bad(1, &["private key"]);
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use connector_fixed::variant::{Variant, Way};
 use connector_host::{ConnectionConfig, Host, HostConfig};
-use connector_versions::{Access, Expected, MAX_SIZE, Place, Refusal, VersionsError};
+use connector_versions::{Access, Expected, MAX_SIZE, Place, Refusal, Switch, VersionsError};
 
 use crate::{Project, fetched, host, wasm};
 
@@ -132,7 +132,7 @@ async fn a_pinned_version_is_never_replaced_by_another_even_if_it_cannot_serve()
     let (first, second) = (project.install("1.0.0").await, project.install("2.0.0").await);
     project.switch(&first).await;
     let ready = project.versions.ready(&host(), &second).await.unwrap();
-    project.versions.put_in_use(&ready, true).unwrap();
+    project.versions.put_in_use(&ready, Switch { pin: true, ..Switch::default() }).unwrap();
     std::fs::write(project.file(&second), wasm(Variant::version("6.6.6"))).unwrap();
     let error = project.load().await.unwrap_err();
     assert!(matches!(error, VersionsError::Refused { source: Refusal::Digest { .. }, .. }), "{error:?}");

@@ -1,7 +1,9 @@
 //! What is installed, what serves, and what served before.
 
 use connector_fixed::variant::Variant;
-use connector_versions::{Before, Expected, Installed, Reason, Serving, Versions, VersionsError};
+use connector_versions::{
+    AutoUpdate, Before, Expected, Installed, Reason, Refusal, Serving, SignaturePolicy, Switch, Versions, VersionsError,
+};
 
 use crate::{Project, fetched, host, wasm};
 
@@ -96,21 +98,21 @@ async fn a_pinned_version_stays_until_it_is_unpinned() {
     project.switch(&second).await;
     let (first, second) =
         (versions.ready(&host(), &first).await.unwrap(), versions.ready(&host(), &second).await.unwrap());
-    versions.put_in_use(&first, true).unwrap();
+    versions.put_in_use(&first, Switch { pin: true, ..Switch::default() }).unwrap();
     assert!(versions.serving("fixed").unwrap().pinned);
     for refused in [
-        versions.put_in_use(&second, false),
-        versions.put_in_use(&second, true),
+        versions.put_in_use(&second, Switch::default()),
+        versions.put_in_use(&second, Switch { pin: true, ..Switch::default() }),
         versions.put_bundled_in_use("fixed"),
         versions.rollback(&host(), "fixed", true).await.map(drop),
     ] {
         assert!(matches!(refused, Err(VersionsError::Pinned { .. })), "{refused:?}");
         assert_eq!(project.serves().await, "1.0.0");
     }
-    versions.put_in_use(&first, false).unwrap();
+    versions.put_in_use(&first, Switch::default()).unwrap();
     assert!(versions.serving("fixed").unwrap().pinned, "switching to what serves changes nothing");
     versions.unpin("fixed").unwrap();
-    versions.put_in_use(&second, false).unwrap();
+    versions.put_in_use(&second, Switch::default()).unwrap();
     assert_eq!(project.serves().await, "2.0.0");
 }
 
@@ -184,7 +186,7 @@ async fn several_at_once_lose_nothing() {
                 let checked = versions.check(&host(), fetched(wasm), &Expected::default()).await.unwrap();
                 let installed = versions.install(&checked).unwrap();
                 let ready = versions.ready(&host(), &installed).await.unwrap();
-                versions.put_in_use(&ready, false).unwrap();
+                versions.put_in_use(&ready, Switch::default()).unwrap();
             })
         })
         .collect();
@@ -199,5 +201,36 @@ async fn several_at_once_lose_nothing() {
     assert_eq!(numbers, ["1.0.5", "1.0.4", "1.0.3", "1.0.2", "1.0.1", "1.0.0"], "the newest first");
     for version in &all {
         project.versions.ready(&host(), version).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_switch_holds_what_is_so_when_it_happens_and_not_what_was_so_when_it_was_begun() {
+    let project = Project::new();
+    let versions = &project.versions;
+    let (first, second) = (project.install("1.0.0").await, project.install("2.0.0").await);
+    let ready = versions.ready(&host(), &second).await.unwrap();
+    let since = Some(versions.serving("fixed").unwrap().change);
+    project.switch(&first).await;
+    let raced = versions.put_in_use(&ready, Switch { since, ..Switch::default() });
+    assert!(matches!(raced, Err(VersionsError::Switched(_))), "{raced:?}");
+    let unasked = Switch { unasked: true, ..Switch::default() };
+    let refused = versions.put_in_use(&ready, unasked);
+    assert!(matches!(refused, Err(VersionsError::Refused { source: Refusal::Unasked(_), .. })), "{refused:?}");
+    versions.set_auto_update(AutoUpdate::Off).unwrap();
+    let refused = versions.put_in_use(&ready, unasked);
+    assert!(matches!(refused, Err(VersionsError::Refused { source: Refusal::NoUpdates, .. })), "{refused:?}");
+    versions.set_signature_policy(SignaturePolicy::Require).unwrap();
+    let refused = versions.put_in_use(&ready, Switch::default());
+    assert!(matches!(refused, Err(VersionsError::Refused { source: Refusal::Signature(_), .. })), "{refused:?}");
+    assert_eq!(versions.serving("fixed").unwrap().version.unwrap(), first);
+    for (signatures, auto_update) in
+        [(SignaturePolicy::Off, AutoUpdate::On), (SignaturePolicy::Warn, AutoUpdate::Unsigned)]
+    {
+        versions.set_signature_policy(signatures).unwrap();
+        versions.set_auto_update(auto_update).unwrap();
+        project.switch(&first).await;
+        versions.put_in_use(&ready, unasked).unwrap();
+        assert_eq!(versions.serving("fixed").unwrap().version.unwrap(), second, "{signatures:?} {auto_update:?}");
     }
 }

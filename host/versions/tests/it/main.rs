@@ -15,7 +15,7 @@ use std::sync::OnceLock;
 
 use connector_fixed::variant::Variant;
 use connector_host::{Host, HostConfig};
-use connector_versions::{Expected, Fetched, Installed, Loaded, Signed, Versions, VersionsError};
+use connector_versions::{Expected, Fetched, Installed, Loaded, Signed, Switch, Versions, VersionsError};
 
 /// A host for all tests, with a compile cache that outlives them.
 fn host() -> Host {
@@ -72,7 +72,7 @@ impl Project {
 
     async fn switch(&self, version: &Installed) {
         let ready = self.versions.ready(&host(), version).await.unwrap();
-        self.versions.put_in_use(&ready, false).unwrap();
+        self.versions.put_in_use(&ready, Switch::default()).unwrap();
     }
 
     async fn load(&self) -> Result<Option<Loaded>, VersionsError> {

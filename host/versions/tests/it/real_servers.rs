@@ -13,6 +13,7 @@ use connector_fixed::variant::Variant;
 use connector_host::{NoVariables, Secret};
 use connector_versions::{
     Access, Credentials, Described, Digest, Expected, Place, Push, SignKey, SignaturePolicy, Source, Verdict,
+    VersionsError,
 };
 use rcgen::{CertificateParams, KeyPair, SigningKey as _};
 use serde_json::{Value, json};
@@ -119,14 +120,14 @@ async fn described(version: &str) -> Described {
 async fn what_is_pushed_has_the_layout_that_other_tools_expect_byte_by_byte() {
     let registry = Registry::plain();
     let component = wasm(Variant::version("1.2.3"));
-    let push = Push { key: None, author: Some("Ada <ada@example.com>") };
+    let push = Push { author: Some("Ada <ada@example.com>"), ..Push::default() };
     let there = described("1.2.3").await.push(&registry.place("team/fixed"), &Access::default(), &push).await.unwrap();
 
     let answer = registry.get("/v2/team/fixed/manifests/1.2.3");
     assert_eq!((answer.status, answer.header("content-type")), (200, Some(MANIFEST)));
     let digest = Digest::of(&answer.body);
     assert_eq!(answer.header("docker-content-digest"), Some(digest.to_string().as_str()));
-    assert_eq!(there, format!("oci://{}/team/fixed:1.2.3@{digest}", registry.address));
+    assert_eq!(there.place, format!("oci://{}/team/fixed:1.2.3@{digest}", registry.address));
     let manifest: Value = serde_json::from_slice(&answer.body).unwrap();
     let blob = |descriptor: &Value| {
         let digest = descriptor["digest"].as_str().unwrap();
@@ -249,7 +250,7 @@ async fn a_signature_stands_where_cosign_looks_for_it_and_one_that_others_put_th
     let registry = Registry::plain();
     let (ours, theirs) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
     let key = SignKey::from_pem(&ours.serialize_pem()).unwrap();
-    let push = Push { key: Some(&key), author: None };
+    let push = Push { key: Some(&key), ..Push::default() };
     described("1.0.0").await.push(&registry.place("fixed"), &Access::default(), &push).await.unwrap();
 
     let image = Digest::of(&registry.get("/v2/fixed/manifests/1.0.0").body);
@@ -279,6 +280,23 @@ async fn a_signature_stands_where_cosign_looks_for_it_and_one_that_others_put_th
     };
     assert_eq!(verdict(&ours, "1.0.0").await, Ok(Verdict::Trusted("a.pub".to_owned())));
     assert!(verdict(&theirs, "1.0.0").await.unwrap_err().contains("signed by no trusted key"));
+
+    // The same component signed by another: the image stays, and so does the signature that it has.
+    let their_key = SignKey::from_pem(&theirs.serialize_pem()).unwrap();
+    let push = Push { key: Some(&their_key), ..Push::default() };
+    described("1.0.0").await.push(&registry.place("fixed"), &Access::default(), &push).await.unwrap();
+    assert_eq!(Digest::of(&registry.get("/v2/fixed/manifests/1.0.0").body), image);
+    for key in [&ours, &theirs] {
+        assert_eq!(verdict(key, "1.0.0").await, Ok(Verdict::Trusted("a.pub".to_owned())));
+    }
+    // Another component under the same tag.
+    let other = registry.place("fixed:1.0.0");
+    let taken = described("3.0.0").await.push(&other, &Access::default(), &Push::default()).await;
+    assert!(matches!(taken, Err(VersionsError::Taken { .. })), "{taken:?}");
+    assert_eq!(Digest::of(&registry.get("/v2/fixed/manifests/1.0.0").body), image);
+    let replace = Push { replace: true, ..Push::default() };
+    described("3.0.0").await.push(&registry.place("fixed:1.0.0-other"), &Access::default(), &replace).await.unwrap();
+    described("1.0.0").await.push(&registry.place("fixed:1.0.0-other"), &Access::default(), &replace).await.unwrap();
 
     // Another version with another tool's signature: first with one that was made for the first version, then with its own.
     described("2.0.0").await.push(&registry.place("fixed"), &Access::default(), &Push::default()).await.unwrap();

@@ -232,3 +232,18 @@ async fn a_repository_without_an_end_is_an_error_and_not_cut_off() {
     let told = reason(&place.offers(None, &Access::default()).await.unwrap_err());
     assert!(told.contains("more than 100 pages"), "{told}");
 }
+
+#[tokio::test]
+async fn an_answer_without_an_end_is_given_up_before_it_fills_the_memory() {
+    let huge = || Answer::ok(MANIFEST, vec![b' '; 5 << 20]);
+    for (endless, rest) in [("/manifests/", "fixed:1.0.0"), ("/tags/list", "fixed"), (".sig", "fixed:1.0.0")] {
+        let component = wasm(Variant::version("1.0.0"));
+        let manifest = manifest(&component).to_string().into_bytes();
+        let server = Server::start(move |path, _| match path.contains(endless) {
+            true => huge(),
+            false => honest(path, &manifest, &Answer::ok("application/wasm", component.clone())),
+        });
+        let told = reason(&pull(&server, rest, &Access::default()).await.unwrap_err());
+        assert!(told.contains("more than 4 MiB"), "{endless}: {told}");
+    }
+}

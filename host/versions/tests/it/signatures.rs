@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use connector_fixed::variant::Variant;
 use connector_versions::{
-    Access, Expected, Place, Push, Refusal, SignKey, SignaturePolicy, Signed, Verdict, VersionsError,
+    Access, Expected, Fetched, Place, Push, Refusal, SignKey, SignaturePolicy, Signed, Verdict, VersionsError,
 };
 use rcgen::{KeyPair, SigningKey as _};
 
@@ -102,7 +102,7 @@ async fn what_is_pushed_with_a_key_to_a_folder_is_accepted_by_who_trusts_it() {
     let described = fetched(wasm(Variant::version("1.0.0"))).describe(&host(), &Expected::default()).await.unwrap();
     let place = Place::Folder(folder.path().to_owned());
     let key = SignKey::from_pem(&ours.serialize_pem()).unwrap();
-    described.push(&place, &Access::default(), &Push { key: Some(&key), author: None }).await.unwrap();
+    described.push(&place, &Access::default(), &Push { key: Some(&key), ..Push::default() }).await.unwrap();
     let component = folder.path().join("fixed-1.0.0.wasm");
     assert_eq!(std::fs::read(&component).unwrap(), wasm(Variant::version("1.0.0")));
 
@@ -116,6 +116,45 @@ async fn what_is_pushed_with_a_key_to_a_folder_is_accepted_by_who_trusts_it() {
     std::fs::write(folder.path().join("fixed-1.0.0.wasm.sig"), "nonsense").unwrap();
     let again = place.fetch(&Access::default()).await.unwrap();
     assert!(to.versions.check(&host(), again, &Expected::default()).await.is_err());
+}
+
+#[tokio::test]
+async fn a_push_replaces_nothing_unasked_and_leaves_no_signature_beside_bytes_that_it_is_not_for() {
+    let (ours, theirs) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+    let key = |pair: &KeyPair| SignKey::from_pem(&pair.serialize_pem()).unwrap();
+    let (ours, theirs) = (key(&ours), key(&theirs));
+    let folder = tempfile::tempdir().unwrap();
+    let (file, beside) = (folder.path().join("a.wasm"), folder.path().join("a.wasm.sig"));
+    let place = Place::File(file.clone());
+    let push = async |version: &str, signatures: Vec<Signed>, with: Push<'_>| {
+        let fetched = Fetched { signatures, ..fetched(wasm(Variant::version(version))) };
+        let described = fetched.describe(&host(), &Expected::default()).await.unwrap();
+        described.push(&place, &Access::default(), &with).await
+    };
+    let (plain, replace) = (Push::default, || Push { replace: true, ..Push::default() });
+    std::fs::write(&beside, "of what was there once").unwrap();
+    push("1.0.0", Vec::new(), plain()).await.unwrap();
+    assert!(!beside.exists());
+    push("1.0.0", Vec::new(), Push { key: Some(&ours), ..plain() }).await.unwrap();
+    let signature = std::fs::read_to_string(&beside).unwrap();
+    push("1.0.0", Vec::new(), plain()).await.unwrap();
+    assert_eq!(std::fs::read_to_string(&beside).unwrap(), signature, "the same bytes keep their signature");
+    for taken in [
+        push("1.0.0", Vec::new(), Push { key: Some(&theirs), ..plain() }).await,
+        push("2.0.0", Vec::new(), plain()).await,
+        push("2.0.0", Vec::new(), Push { key: Some(&ours), ..plain() }).await,
+    ] {
+        assert!(matches!(taken, Err(VersionsError::Taken { .. })), "{taken:?}");
+    }
+    assert_eq!(std::fs::read(&file).unwrap(), wasm(Variant::version("1.0.0")));
+    assert_eq!(std::fs::read_to_string(&beside).unwrap(), signature);
+    push("2.0.0", Vec::new(), replace()).await.unwrap();
+    assert_eq!(std::fs::read(&file).unwrap(), wasm(Variant::version("2.0.0")));
+    assert!(!beside.exists(), "it was for other bytes");
+    let own = vec![Signed::Bytes { signature: signature.clone() }; 2];
+    let pushed = push("1.0.0", own, replace()).await.unwrap();
+    assert_eq!(std::fs::read_to_string(&beside).unwrap(), signature, "what came with a version goes with it");
+    assert_eq!(pushed.left_behind, 1);
 }
 
 /// OpenSSL verifies what was signed here, where it is installed.

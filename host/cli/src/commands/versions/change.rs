@@ -1,15 +1,16 @@
 //! `versions use`, `pin`, `unpin`, `rollback`, `remove`: which version serves.
 
-use connector_host::{Connector, Host};
-use connector_versions::{Expected, Fetched, Installed, Ready, Reason, Versions};
+use connector_host::Host;
+use connector_versions::{Expected, Fetched, Installed, Switch, Versions};
 use serde_json::json;
 
+use super::self_test::{self, Tried};
 use super::{connector_of, find, open};
 use crate::args::versions as args;
 use crate::commands::{print, print_json};
 use crate::error::{Failure, Failures, Result};
-use crate::remote::{self, version_failed};
-use crate::session::{COMPONENT, Loaded, Session};
+use crate::remote::version_failed;
+use crate::session::{COMPONENT, Session};
 
 pub(super) async fn switch(session: &Session, version: &str, test: Option<&str>, name: &args::Name) -> Result<()> {
     let versions = open(session)?;
@@ -23,7 +24,8 @@ pub(super) async fn switch(session: &Session, version: &str, test: Option<&str>,
         return told(session, &connector, None);
     }
     let installed = find(&versions, &connector, version)?;
-    try_and_switch(session, &host, &versions, &installed, test, false).await?;
+    let tried = try_and_switch(session, &host, &versions, &installed, Trial { test, ..Trial::default() }).await?;
+    tried.tell_if_sampled(session);
     told(session, &connector, Some(&installed))
 }
 
@@ -38,7 +40,8 @@ pub(super) async fn pin(session: &Session, version: Option<&str>, name: &args::N
             None => install_bundled(session, &host, &versions, &connector).await?,
         },
     };
-    try_and_switch(session, &host, &versions, &installed, None, true).await?;
+    let how = Switch { pin: true, ..Switch::default() };
+    try_and_switch(session, &host, &versions, &installed, Trial { how, ..Trial::default() }).await?;
     if session.global.json {
         return print_json(&json!({ "connector": connector, "pinned": installed.digest.to_string() }));
     }
@@ -99,20 +102,33 @@ fn told(session: &Session, connector: &str, now: Option<&Installed>) -> Result<(
     }
 }
 
-/// Loads a version, tries it, and switches to it. The first failure leaves the present one serving.
+/// A switch to a version.
+#[derive(Default)]
+pub(super) struct Trial<'a> {
+    /// Also tests this connection.
+    pub(super) test: Option<&'a str>,
+    pub(super) how: Switch,
+}
+
+/// Loads a version, tries it, and switches to it, unless somebody else has switched meanwhile. The first failure leaves the present
+/// one serving.
 pub(super) async fn try_and_switch(
     session: &Session,
     host: &Host,
     versions: &Versions,
     version: &Installed,
-    test: Option<&str>,
-    pin: bool,
-) -> Result<()> {
+    trial: Trial<'_>,
+) -> Result<Tried> {
     let switched = async {
+        let since = match trial.how.since {
+            Some(since) => since,
+            None => versions.serving(&version.connector).map_err(|error| version_failed(&error))?.change,
+        };
         let ready = versions.ready(host, version).await.map_err(|error| version_failed(&error))?;
-        self_test(session, host, versions, &ready, test).await?;
-        versions.put_in_use(&ready, pin).map_err(|error| version_failed(&error))?;
-        Ok::<(), Failures>(())
+        let tried = self_test::run(session, host, versions, &ready, trial.test).await?;
+        let how = Switch { since: Some(since), ..trial.how };
+        versions.put_in_use(&ready, how).map_err(|error| version_failed(&error))?;
+        Ok::<_, Failures>(tried)
     };
     switched.await.map_err(|mut failures| {
         if let Some(first) = failures.0.first_mut() {
@@ -120,59 +136,4 @@ pub(super) async fn try_and_switch(
         }
         failures
     })
-}
-
-/// Opens every connection that opens with the present version: one that the new version refuses would be lost by the switch.
-/// Tests one of them, if that is asked for. A version that is to blame for a failure is no automatic update any more; one that was
-/// tried while the remote was out of order may be tried again.
-async fn self_test(
-    session: &Session,
-    host: &Host,
-    versions: &Versions,
-    ready: &Ready,
-    test: Option<&str>,
-) -> Result<()> {
-    let name = &ready.version().connector;
-    let mut own = session.project.connections()?;
-    own.retain(|saved| saved.connector == *name);
-    if let Some(test) = test.filter(|test| own.iter().all(|saved| saved.name != *test)) {
-        return Err(Failure::new(format!("there is no connection `{test}` of `{name}`")).into());
-    }
-    if own.is_empty() {
-        return Ok(());
-    }
-    let variables = session.variables()?;
-    let present = versions.load(host, name, COMPONENT).await.ok().flatten().map(|loaded| loaded.connector);
-    let (mut failures, mut to_blame) = (Vec::new(), false);
-    for saved in &own {
-        let with = async |connector: &Connector| {
-            let granted = session.granted_out_of_the_box(host, connector).await?;
-            let source = ready.version().title();
-            let loaded = Loaded::new(host.clone(), connector.clone(), granted, source);
-            session.open(&loaded, saved, variables.clone()).await
-        };
-        match with(ready.connector()).await {
-            Ok(connection) if test == Some(saved.name.as_str()) => {
-                if let Err(error) = connection.test().await {
-                    to_blame |= error.is_fault();
-                    failures.extend(remote::call_failed(&error).0);
-                }
-            }
-            Ok(_) => {}
-            Err(refused) => {
-                let opens = match &present {
-                    Some(present) => with(present).await.is_ok(),
-                    None => false,
-                };
-                to_blame |= opens;
-                if opens || test == Some(saved.name.as_str()) {
-                    failures.extend(refused.0);
-                }
-            }
-        }
-    }
-    if to_blame {
-        versions.refuse(ready.version(), Reason::Failed).map_err(|error| version_failed(&error))?;
-    }
-    Failures::check(failures)
 }

@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use connector_host::Host;
-use connector_versions::{Checked, Expected, Fetched, Place, Push, SignKey, SignaturePolicy, Verdict, Versions};
+use connector_versions::{
+    Checked, Expected, Fetched, Place, Push, Pushed, SignKey, SignaturePolicy, Verdict, Versions,
+};
 use serde_json::json;
 
 use super::{access, change, connector_of, find, open, read_text};
@@ -23,7 +25,9 @@ pub(super) async fn install(session: &Session, place: &str, switch: bool, networ
     let installed = versions.install(&checked).map_err(|error| version_failed(&error))?;
     tell(session, &host, &versions, &checked).await?;
     if switch {
-        change::try_and_switch(session, &host, &versions, &installed, None, false).await?;
+        change::try_and_switch(session, &host, &versions, &installed, change::Trial::default())
+            .await?
+            .tell_if_sampled(session);
     }
     if session.global.json {
         return print_json(&json!({
@@ -60,10 +64,11 @@ async fn tell(session: &Session, host: &Host, versions: &Versions, checked: &Che
     Ok(())
 }
 
-/// Whose name a pushed version bears.
+/// Whose name a pushed version bears, and what it may take the place of.
 pub(super) struct Signed<'a> {
     pub key: Option<&'a Path>,
     pub author: Option<&'a str>,
+    pub replace: bool,
 }
 
 pub(super) async fn push(
@@ -100,8 +105,12 @@ pub(super) async fn push(
     // What the policy demands is for those who install it; here, the signature may only be about to be made.
     let described = fetched.describe(&host, &expected).await.map_err(|error| version_failed(&error))?;
     let access = access(session, &versions, &place, network)?;
-    let with = Push { key: key.as_ref(), author: signed.author };
-    let there = described.push(&place, &access, &with).await.map_err(|error| version_failed(&error))?;
+    let with = Push { key: key.as_ref(), author: signed.author, replace: signed.replace };
+    let Pushed { place: there, left_behind } =
+        described.push(&place, &access, &with).await.map_err(|error| version_failed(&error))?;
+    if left_behind > 0 {
+        session.note(format!("note: {left_behind} of the signatures that it came with cannot be taken there"));
+    }
     if session.global.json {
         let version = described.version();
         return print_json(&json!({

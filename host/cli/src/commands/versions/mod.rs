@@ -4,6 +4,7 @@ mod change;
 mod install;
 mod list;
 mod policy;
+mod self_test;
 mod update;
 
 use std::path::{Path, PathBuf};
@@ -27,8 +28,8 @@ pub(super) async fn run(session: &Session, command: args::Versions) -> Result<()
         args::Versions::List { name } => list::installed(session, name.of.as_deref()),
         args::Versions::Available { name } => list::available(session, name.of.as_deref()).await,
         args::Versions::Install { place, switch, network } => install::install(session, &place, switch, &network).await,
-        args::Versions::Push { wanted, place, sign_key, author, name, network } => {
-            let signed = install::Signed { key: sign_key.as_deref(), author: author.as_deref() };
+        args::Versions::Push { wanted, place, sign_key, author, replace, name, network } => {
+            let signed = install::Signed { key: sign_key.as_deref(), author: author.as_deref(), replace };
             install::push(session, &wanted, &place, &signed, &name, &network).await
         }
         args::Versions::Use { wanted, test, name } => change::switch(session, &wanted, test.as_deref(), &name).await,

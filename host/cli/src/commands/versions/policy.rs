@@ -97,16 +97,18 @@ pub(super) fn policy(session: &Session, change: &args::Policy) -> Result<()> {
         versions.set_signature_policy(policy).map_err(|error| version_failed(&error))?;
     }
     if let Some(switch) = change.auto_update {
-        versions.set_auto_update(switch == args::Switch::On).map_err(|error| version_failed(&error))?;
+        versions.set_auto_update(switch).map_err(|error| version_failed(&error))?;
     }
     let signatures = versions.signature_policy().map_err(|error| version_failed(&error))?;
     let auto_update = versions.auto_update().map_err(|error| version_failed(&error))?;
     let keys = versions.trusted_keys().map_err(|error| version_failed(&error))?;
     if session.global.json {
         let keys: Vec<Value> = keys.iter().map(|key| json!({ "name": key.name, "id": key.id.to_string() })).collect();
-        return print_json(&json!({ "signatures": signatures.word(), "auto_update": auto_update, "trusted": keys }));
+        return print_json(
+            &json!({ "signatures": signatures.word(), "auto_update": auto_update.word(), "trusted": keys }),
+        );
     }
-    print(&format!("signatures   {}\nauto-update  {}\n", signatures.word(), if auto_update { "on" } else { "off" }))?;
+    print(&format!("signatures   {}\nauto-update  {}\n", signatures.word(), auto_update.word()))?;
     for key in keys {
         print(&format!("trusted      {} ({})\n", key.name, key.id.short()))?;
     }

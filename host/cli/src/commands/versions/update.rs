@@ -2,10 +2,11 @@
 //! present version serving, and is told.
 
 use connector_host::Host;
-use connector_versions::{Before, Expected, Offer, Versions, VersionsError, newest};
+use connector_versions::{AutoUpdate, Before, Expected, Offer, Switch, Versions, VersionsError, newest};
 use semver::Version;
 
-use super::change::try_and_switch;
+use super::change::{Trial, try_and_switch};
+use super::self_test::Tried;
 use crate::error::{Failure, Failures, Result};
 use crate::remote::version_failed;
 use crate::session::Session;
@@ -52,7 +53,7 @@ async fn update(
     if versions.sources().map_err(failed)?.is_empty() {
         return Ok(());
     }
-    if !versions.auto_update().map_err(failed)? {
+    if versions.auto_update().map_err(failed)? == AutoUpdate::Off {
         return tell.note("no newer version was looked for: the policy has automatic updates off".to_owned());
     }
     let serving = versions.serving(connector).map_err(failed)?;
@@ -63,7 +64,7 @@ async fn update(
         Some(Before::Installed(before)) => Some(before.version.clone()),
         _ => None,
     };
-    let host = session.host()?;
+    let (host, since) = (session.host()?, serving.change);
     let present = match serving.version {
         Some(version) => Some(version.version),
         None => bundled_version(session, &host, connector).await?,
@@ -111,10 +112,20 @@ async fn update(
     tell.step(format!("downloaded {} KiB from {}", fetched.wasm.len() / 1024, fetched.source))?;
     let expected = Expected { connector: Some(connector.to_owned()), version: Some(offer.version.clone()) };
     let checked = versions.check(&host, fetched, &expected).await.map_err(failed)?;
+    if let Err(error) = versions.check_unasked(&checked) {
+        let place = &offer.place;
+        let reason = on_one_line("the present version goes on", &failed(error));
+        return tell.note(format!(
+            "{reason}; `connector versions install {place} --use` takes this one all the same, `connector versions policy --trust \
+             KEY` those that KEY has signed, `connector versions policy --auto-update unsigned` all"
+        ));
+    }
     let installed = versions.install(&checked).map_err(failed)?;
-    tell.step(format!("verified {}, {}", installed.digest.short(), checked.verdict()))?;
-    try_and_switch(session, &host, versions, &installed, Some(connection), false).await?;
-    tell.step(format!("{} passed its self-test and is in use", installed.title()))
+    tell.step(format!("installed {}, {}", installed.digest.short(), checked.verdict()))?;
+    let how = Switch { since: Some(since), unasked: true, ..Switch::default() };
+    let trial = Trial { test: Some(connection), how };
+    let Tried { opened, all } = try_and_switch(session, &host, versions, &installed, trial).await?;
+    tell.step(format!("{} passed its self-test ({opened} of {all} connections) and is in use", installed.title()))
 }
 
 async fn bundled_version(session: &Session, host: &Host, connector: &str) -> Result<Option<Version>> {
