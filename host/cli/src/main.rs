@@ -34,6 +34,7 @@ mod terminal;
 mod toml_file;
 mod unsent;
 mod unsettled;
+mod value;
 mod variables;
 
 use args::{Cli, Command};

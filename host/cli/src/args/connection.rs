@@ -9,10 +9,14 @@ pub(crate) enum Connection {
     /// Check a new connection and save it.
     ///
     /// A secret that is typed in does not go into the settings: it is kept as a hidden variable of that connection, encrypted, and
-    /// the setting refers to it. Better still, refer to a variable of your own: `--set access_token=[token]`.
+    /// the setting refers to it. Others can see the command line: `--set access_token=-` asks for it or reads it from stdin,
+    /// `--set access_token=@FILE` takes it from a file, and `--set access_token=[token]` refers to a variable of your own.
     Add {
         /// Name: unique among the connections of the connector, without `/` and `:`.
         name: String,
+        /// The connector, one that `versions install` has brought. Default: the bundled one.
+        #[arg(long, value_name = "CONNECTOR", conflicts_with = "connector")]
+        using: Option<String>,
         #[command(flatten)]
         changes: Changes,
         /// Replace the connection of this name.
@@ -75,7 +79,8 @@ pub(crate) enum Connection {
     /// Check the connections of a TOML file and save them, all or none.
     ///
     /// Secrets in it are kept as hidden variables. The values of a secrets.toml beside the file come along where a setting
-    /// mentions them. Variables that are not defined yet are named at the end.
+    /// mentions them. Variables that are not defined yet are named at the end. What the file lets its connections reach beyond what
+    /// their connector asks for is to be confirmed.
     Import {
         /// The file.
         file: PathBuf,
@@ -84,6 +89,9 @@ pub(crate) enum Connection {
         /// Replace connections that are there already.
         #[arg(long)]
         replace: bool,
+        /// Take the origins that the file grants without asking.
+        #[arg(long)]
+        allow_grants: bool,
     },
     /// Check every connection without a request; tells everything that is wrong at once.
     Check,
@@ -92,7 +100,8 @@ pub(crate) enum Connection {
 /// What both a new connection and a change take.
 #[derive(Args, Debug)]
 pub(crate) struct Changes {
-    /// A setting of the connector. May be repeated.
+    /// A setting of the connector. May be repeated. A VALUE of `-` is asked for or read from stdin, `@FILE` stands for what is in
+    /// the file, `@@TEXT` for TEXT, whatever that begins with.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
     /// An origin (https://host:port) that may be reached beyond those of the connector. May be repeated.

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::Project;
+use crate::support::{Project, fixed, run};
 
 #[test]
 fn a_secret_that_is_typed_in_is_encrypted_and_never_shown() {
@@ -231,4 +231,109 @@ fn test_ends_with_a_plain_verdict() {
     let ran = project.run(&["test", "people", "--json"]);
     assert_eq!((ran.code, &ran.json()["ok"]), (1, &json!(false)));
     assert_eq!(ran.error_json()["errors"][0]["pointer"], "/address");
+}
+
+#[test]
+fn a_secret_comes_from_stdin_or_a_file_and_one_on_the_command_line_is_remarked_on() {
+    let project = Project::empty();
+    let remark = "others can see the command line";
+    let ran = project.run_with(&["connection", "add", "a", "--set", "token=-"], "[s3cret]\r\n").good();
+    assert!(!ran.stderr.contains(remark), "{ran:#?}");
+    assert!(project.run(&["test", "a"]).good().stdout.contains("has 8 characters"), "no variable is meant by `[`");
+    project.write("token", "s3cret-of-file\n");
+    let ran = project.run(&["connection", "edit", "a", "--set", "token=@token"]).good();
+    assert!(!ran.stderr.contains(remark), "{ran:#?}");
+    assert!(project.run(&["test", "a"]).good().stdout.contains("has 14 characters"));
+    let ran = project.run(&["connection", "edit", "a", "--set", "token=@@@x", "--set", "greeting=@@-"]).good();
+    let ran = ran.says(&[remark, "--set token=-"]);
+    assert_eq!(ran.stderr.matches(remark).count(), 1, "{ran:#?}");
+    assert!(project.run(&["test", "a"]).good().stdout.contains("has 2 characters"));
+    assert_eq!(project.run(&["connection", "show", "a", "--json"]).good().json()["settings"]["greeting"], "-");
+    let ran = project.run(&["connection", "edit", "a", "--set", "token=[own]", "--var", "own=x"]).good();
+    assert!(!ran.stderr.contains(remark), "{ran:#?}");
+    for (set, told) in [("token=@nothing", "`nothing`"), ("token=-", "no value on stdin")] {
+        project.run(&["connection", "edit", "a", "--set", set]).bad(1, &[told]);
+    }
+    let both = ["connection", "edit", "a", "--set", "token=-", "--set", "greeting=-"];
+    project.run_with(&both, "x").bad(1, &["both `token` and `greeting`", "--set KEY=@FILE"]);
+}
+
+#[test]
+fn what_an_import_grants_is_confirmed_with_the_hidden_variables_that_could_go_there() {
+    let project = Project::empty();
+    project.run_with(&["variables", "set", "mine", "--hidden"], "s3cret").good();
+    let file = |origin: &str| {
+        let settings = "[connections.a.settings]\ntoken = \"[mine]\"\n";
+        project.write("a.toml", format!("[connections.a]\nconnector = \"fixed\"\ngrant = [\"{origin}\"]\n{settings}"))
+    };
+    file("https://10.0.0.1");
+    let import = ["connection", "import", "a.toml"];
+    project
+        .run(&import)
+        .bad(1, &["to be confirmed", "`a` may reach https://10.0.0.1", "variables mine", "--allow-grants"]);
+    assert_eq!(project.run(&["connection", "list", "--json"]).good().json(), json!([]));
+    project.run(&[&import[..], &["--allow-grants"]].concat()).good();
+    project.run(&[&import[..], &["--replace"]].concat()).good();
+    file("https://10.0.0.2");
+    project.run(&[&import[..], &["--replace"]].concat()).bad(1, &["may reach https://10.0.0.2"]);
+}
+
+#[test]
+fn a_connection_of_an_installed_connector_is_made_by_its_name() {
+    let project = Project::empty();
+    let bare = |args: &[&str]| run(&mut project.bare(args));
+    let add = ["connection", "add", "a", "--using", "fixed"];
+    bare(&add).bad(1, &["no version of the connector `fixed` is in use", "versions install"]);
+    bare(&["versions", "install", fixed().to_str().unwrap()]).good();
+    bare(&add).bad(1, &["no version of the connector `fixed` is in use", "versions use"]);
+    bare(&["versions", "use", "0.1.0", "--of", "fixed"]).good();
+    bare(&["connection", "add", "a", "--using", "fxied"]).bad(1, &["did you mean `fixed`?"]);
+    bare(&add).good();
+    bare(&["connection", "add", "b", "--set", "store_hash=abc123", "--set", "access_token=[t]", "--var", "t=x"]).good();
+    let checked = bare(&["connection", "check", "--var", "t=x"]).good();
+    assert_eq!(checked.stdout.matches("ok  ").count(), 2, "each by its own connector: {checked:#?}");
+    let text = bare(&["connection", "export"]).good().stdout;
+    project.write("both.toml", text);
+    bare(&["connection", "import", "both.toml", "--replace", "--var", "t=x"]).good();
+    assert!(bare(&["test", "a"]).good().stdout.contains("connector fixed"));
+}
+
+/// As a user who may read the project and not write it. Root may write everything, and becomes nobody.
+#[cfg(unix)]
+#[test]
+fn a_project_that_can_only_be_read_is_read_and_a_change_is_refused_with_the_reason() {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+    use std::os::unix::process::CommandExt as _;
+    let project = Project::with_people();
+    project.run(&["variables", "set", "plain", "seen"]).good();
+    project.run(&["versions", "policy", "--auto-update", "off"]).good();
+    let folder = project.path(".");
+    let root = std::fs::metadata(&folder).unwrap().uid() == 0;
+    let mode = |mode| std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(mode)).unwrap();
+    mode(0o555);
+    for file in project.files() {
+        std::fs::set_permissions(project.path(&file), std::fs::Permissions::from_mode(0o444)).unwrap();
+    }
+    let reader = |args: &[&str]| {
+        let mut command = project.command(args);
+        command.env_remove("XDG_CONFIG_HOME").env_remove("CONNECTOR_CACHE_DIR").env("HOME", "/nonexistent");
+        if root {
+            command.uid(65534).gid(65534);
+        }
+        run(&mut command)
+    };
+    assert!(reader(&["connection", "list"]).good().stdout.contains("people"));
+    assert!(reader(&["variables", "list"]).good().stdout.contains("seen"));
+    reader(&["versions", "list"]).good();
+    assert!(reader(&["test", "people"]).good().stdout.contains("works"));
+    for change in [
+        &["variables", "set", "plain", "other"][..],
+        &["connection", "delete", "people", "--yes"],
+        &["versions", "policy", "--auto-update", "on"],
+    ] {
+        reader(change).bad(1, &["can only be read here: Permission denied", "may write the file"]);
+    }
+    let beside: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    mode(0o755);
+    assert!(!beside.iter().any(|name| name.to_string_lossy().contains("-wal")), "{beside:?}");
 }

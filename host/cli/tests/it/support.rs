@@ -44,7 +44,7 @@ impl Project {
     pub(crate) fn import(&self, connections: &str) {
         let file = self.home.path().join("import.toml");
         std::fs::write(&file, connections).unwrap();
-        self.run(&["connection", "import", file.to_str().unwrap(), "--replace"]).good();
+        self.run(&["connection", "import", file.to_str().unwrap(), "--replace", "--allow-grants"]).good();
     }
 
     /// The file of the user's folder with the project's key.

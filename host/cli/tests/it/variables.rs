@@ -82,6 +82,11 @@ fn a_hidden_value_is_never_taken_from_the_command_line() {
     project.run(&["variables", "set", "who", "--hidden"]).bad(1, &["no value on stdin"]);
     project.run(&["variables", "set", "run.id", "x"]).bad(1, &["`run.id` is predefined"]);
     assert!(project.files().is_empty(), "{:?}", project.files());
+    project.run_with(&["variables", "set", "who", "--hidden", "--environment", "live"], "s3cret").good();
+    let ran = project.run(&["variables", "set", "who", "s3cret"]);
+    ran.bad(1, &["`who` is hidden", "`connector variables set who`", "stdin"]);
+    project.run_with(&["variables", "set", "who"], "s3cret").good();
+    assert!(!project.run(&["variables", "list"]).good().stdout.contains("s3cret"));
 }
 
 #[test]

@@ -28,7 +28,7 @@ impl Project {
             project.store.store_hash()
         );
         std::fs::write(project.path("connections.toml"), settings).unwrap();
-        let imported = project.run(&["connection", "import", "connections.toml"]);
+        let imported = project.run(&["connection", "import", "connections.toml", "--allow-grants"]);
         assert!(imported.status.success(), "{}", String::from_utf8_lossy(&imported.stderr));
         project
     }

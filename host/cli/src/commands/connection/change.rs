@@ -2,10 +2,11 @@
 
 use connector_host::{Origin, Secret};
 use connector_store::{Name, Saved, Store, StoreError};
+use connector_versions::Versions;
 use serde_json::json;
 
 use super::super::{print, print_json};
-use super::settings;
+use super::settings::{self, Typed};
 use crate::args::Changes;
 use crate::error::{Failure, Failures, Result, suggest};
 use crate::project::{bad_name, failed};
@@ -31,10 +32,19 @@ impl Edit {
     }
 }
 
-pub(super) async fn add(session: &Session, name: &str, changes: &Changes, replace: bool) -> Result<()> {
+pub(super) async fn add(
+    session: &Session,
+    name: &str,
+    using: Option<&str>,
+    changes: &Changes,
+    replace: bool,
+) -> Result<()> {
     connector_store::check_name(name).map_err(|reason| bad_name(name, reason))?;
-    let loaded = session.connector(None).await?;
+    let loaded = session.connector(using).await?;
     let info = loaded.connector.info();
+    if let Some(using) = using.filter(|using| **using != info.name) {
+        return Err(not_there(session, using, &info.name).into());
+    }
     let mut saved = Saved::new(&info.name, name);
     if let Some(store) = session.project.store()? {
         let wanted = Name { connector: Some(info.name.clone()), name: name.to_owned() };
@@ -49,7 +59,8 @@ pub(super) async fn add(session: &Session, name: &str, changes: &Changes, replac
         }
     }
     let schema = parse_schema(&info.settings_schema)?;
-    let secrets = apply(session, &mut saved, changes, &schema)?;
+    let typed = settings::typed_all(&changes.set, &schema)?;
+    let secrets = apply(session, &mut saved, changes, &typed, &schema)?;
     open(session, &loaded, &saved, &secrets).await?;
     let store = session.project.made_store()?;
     let kept = [(saved, secrets)];
@@ -57,6 +68,7 @@ pub(super) async fn add(session: &Session, name: &str, changes: &Changes, replac
     let [(saved, secrets)] = kept;
     tell(session, &store, &saved, &secrets)?;
     tell_what_is_not_granted(session, &loaded, &saved);
+    tell_what_was_seen(session, &typed, &schema);
     if !session.global.json {
         session.note(format!("`connector test {name}` proves that it works."));
     }
@@ -72,17 +84,20 @@ pub(super) async fn edit(session: &Session, name: &str, edit: &Edit) -> Result<(
     let present = session.project.connection(name)?;
     let loaded = session.connector(Some(&present.connector)).await?;
     let schema = parse_schema(&loaded.connector.info().settings_schema)?;
+    let typed = settings::typed_all(&edit.changes.set, &schema)?;
     let store = session.project.made_store()?;
     for _ in 0..ATTEMPTS {
         let mut saved = session.project.connection(name)?;
         take_away(&mut saved, edit)?;
-        let secrets = apply(session, &mut saved, &edit.changes, &schema)?;
+        let secrets = apply(session, &mut saved, &edit.changes, &typed, &schema)?;
         open(session, &loaded, &saved, &secrets).await?;
         let kept = [(saved, secrets)];
         match store.save(&kept) {
             Ok(()) => {
                 let [(saved, secrets)] = kept;
-                return tell(session, &store, &saved, &secrets);
+                tell(session, &store, &saved, &secrets)?;
+                tell_what_was_seen(session, &typed, &schema);
+                return Ok(());
             }
             // What others have changed meanwhile stays: this change goes on top of it.
             Err(StoreError::ChangedMeanwhile(_)) => {}
@@ -116,7 +131,13 @@ fn take_away(saved: &mut Saved, edit: &Edit) -> Result<()> {
 }
 
 /// Puts what was typed into a connection; returns the secrets to be kept with it. Tells all mistakes at once.
-fn apply(session: &Session, saved: &mut Saved, changes: &Changes, schema: &Schema) -> Result<Vec<(String, Secret)>> {
+fn apply(
+    session: &Session,
+    saved: &mut Saved,
+    changes: &Changes,
+    typed: &[Typed],
+    schema: &Schema,
+) -> Result<Vec<(String, Secret)>> {
     let (mut failures, mut secrets) = (Vec::new(), Vec::new());
     if let Some(path) = &changes.ca_file {
         saved.ca_file = Some(session.project.relative(path));
@@ -128,9 +149,8 @@ fn apply(session: &Session, saved: &mut Saved, changes: &Changes, schema: &Schem
             Err(error) => failures.push(Failure::new(format!("cannot grant `{text}`")).causes_of(&error)),
         }
     }
-    for text in &changes.set {
-        let put = settings::typed(text, schema).and_then(|typed| settings::put(saved, &mut secrets, schema, typed));
-        failures.extend(put.err());
+    for one in typed {
+        failures.extend(settings::put(saved, &mut secrets, schema, (one.key.clone(), one.value.clone())).err());
     }
     Failures::check(failures)?;
     Ok(secrets)
@@ -159,4 +179,27 @@ fn tell_what_is_not_granted(session: &Session, loaded: &Loaded, saved: &Saved) {
     for origin in asked.filter(|origin| !loaded.granted.contains(origin) && !saved.grants.contains(origin)) {
         session.note(format!("note: the connector asks to reach {origin}, which is not granted (--grant {origin})"));
     }
+}
+
+/// What to tell who typed a secret where others can see it.
+fn tell_what_was_seen(session: &Session, typed: &[Typed], schema: &Schema) {
+    for Typed { key, .. } in typed.iter().filter(|one| one.was_seen(schema)) {
+        session.note(format!("note: others can see the command line: `--set {key}=-` reads the secret from stdin"));
+    }
+}
+
+fn not_there(session: &Session, using: &str, instead: &str) -> Failure {
+    let failure = Failure::new(format!("no version of the connector `{using}` is in use in this project"));
+    let known = Versions::existing(&session.global.project).ok().flatten();
+    let known = known.and_then(|versions| versions.connectors().ok()).unwrap_or_default();
+    if known.iter().any(|name| name == using) {
+        return failure.hint(format!(
+            "`connector versions list --of {using}` says which there are, `versions use` switches to one"
+        ));
+    }
+    let close = match known.is_empty() {
+        true => None,
+        false => suggest(using, known.iter().map(String::as_str).chain([instead])),
+    };
+    failure.hint(close.unwrap_or_else(|| "`connector versions install PLACE --use` brings one".to_owned()))
 }

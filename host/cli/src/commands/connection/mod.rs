@@ -10,14 +10,19 @@ use crate::output::table::{base, terminal_width};
 use crate::session::{Session, parse_schema};
 
 mod change;
+mod connectors;
 mod settings;
 mod transfer;
 mod whole;
 
+use connectors::Connectors;
+
 pub(super) async fn run(session: &Session, command: args::Connection) -> Result<()> {
     use args::Connection as Typed;
     match command {
-        Typed::Add { name, changes, replace } => change::add(session, &name, &changes, replace).await,
+        Typed::Add { name, using, changes, replace } => {
+            change::add(session, &name, using.as_deref(), &changes, replace).await
+        }
         Typed::Edit { name, changes, unset, revoke, no_ca_file } => {
             let edit = change::Edit { changes, unset, revoke, no_ca_file };
             change::edit(session, &name, &edit).await
@@ -28,7 +33,9 @@ pub(super) async fn run(session: &Session, command: args::Connection) -> Result<
         Typed::Rename { name, new_name } => whole::rename(session, &name, &new_name),
         Typed::Delete { name, yes } => whole::delete(session, &name, yes),
         Typed::Export { names, output } => transfer::export(session, &names, output.as_deref()).await,
-        Typed::Import { file, names, replace } => transfer::import(session, &file, &names, replace).await,
+        Typed::Import { file, names, replace, allow_grants } => {
+            transfer::import(session, &file, &names, &transfer::Allowed { replace, grants: allow_grants }).await
+        }
         Typed::Check => check(session).await,
     }
 }
@@ -109,10 +116,13 @@ async fn check(session: &Session) -> Result<()> {
     if all.is_empty() {
         return list(session);
     }
-    let loaded = session.connector(None).await?;
+    let mut connectors = Connectors::default();
     let (mut failures, mut results) = (Vec::new(), Vec::new());
     for saved in &all {
-        let result = session.open(&loaded, saved, variables.clone()).await;
+        let result = match connectors.of(session, &saved.connector).await {
+            Ok(loaded) => session.open(&loaded.loaded, saved, variables.clone()).await.map(drop),
+            Err(failures) => Err(failures),
+        };
         let good = result.is_ok();
         if session.global.json {
             let errors: Vec<Value> =

@@ -8,13 +8,15 @@ use connector_store::{Name, Saved, StoreError};
 use serde_json::{Value, json};
 
 use super::super::{print, print_json, print_raw};
+use super::connectors::{Connectors, Known};
 use super::settings;
+use super::whole::confirm;
 use crate::connections_file::{self, Listed};
 use crate::error::{Failure, Failures, Result, suggest};
 use crate::files::{Access, folder_of, replace as replace_file};
 use crate::project::failed;
 use crate::schema::Schema;
-use crate::session::{Loaded, Session, parse_schema};
+use crate::session::Session;
 use crate::toml_file::TomlFile;
 use crate::variables::{Variables, read_secrets};
 
@@ -66,25 +68,31 @@ type Ready = (Saved, Vec<(String, Secret)>);
 struct Import<'a> {
     session: &'a Session,
     file: &'a TomlFile,
-    loaded: Loaded,
-    schema: Schema,
     /// What a `secrets.toml` beside the file holds.
     secrets: BTreeMap<String, Secret>,
     replace: bool,
 }
 
-pub(super) async fn import(session: &Session, path: &Path, names: &[String], replace: bool) -> Result<()> {
+/// What a file may do besides.
+pub(super) struct Allowed {
+    /// Take the place of connections.
+    pub(super) replace: bool,
+    /// Let its connections reach more than their connector asks for.
+    pub(super) grants: bool,
+}
+
+pub(super) async fn import(session: &Session, path: &Path, names: &[String], allowed: &Allowed) -> Result<()> {
     let Some(file) = TomlFile::read(path)? else {
         return Err(Failure::new(format!("there is no file `{}`", path.display())).into());
     };
     let listed = chosen(connections_file::read(&file)?, names, path)?;
     let secrets = read_secrets(&folder_of(path).join("secrets.toml")).map_err(Failures)?;
-    let loaded = session.connector(None).await?;
-    let schema = parse_schema(&loaded.connector.info().settings_schema)?;
-    let import = Import { session, file: &file, loaded, schema, secrets, replace };
+    let import = Import { session, file: &file, secrets, replace: allowed.replace };
+    let mut connectors = Connectors::default();
     let (mut ready, mut failures, mut missing) = (Vec::new(), Vec::new(), Vec::new());
     for one in &listed {
-        match import.prepare(one).await {
+        let known = connectors.of(session, &one.saved.connector).await?;
+        match import.prepare(one, &known).await {
             Ok((saved, undefined)) => {
                 ready.push(saved);
                 missing.extend(undefined);
@@ -93,6 +101,9 @@ pub(super) async fn import(session: &Session, path: &Path, names: &[String], rep
         }
     }
     Failures::check(failures)?;
+    if !allowed.grants {
+        confirm_grants(session, path, &ready)?;
+    }
     session.project.made_store()?.save(&ready).map_err(|error| failed(&error))?;
     missing.sort();
     missing.dedup();
@@ -113,6 +124,46 @@ pub(super) async fn import(session: &Session, path: &Path, names: &[String], rep
     Ok(())
 }
 
+/// Who writes a file decides with it where the secrets go that its connections mention, unless somebody looks at it.
+fn confirm_grants(session: &Session, path: &Path, ready: &[Ready]) -> Result<()> {
+    let variables = session.variables()?;
+    let mut lines = Vec::new();
+    for (saved, secrets) in ready {
+        let before = match saved.kept {
+            Some(_) => session.project.connection(&saved.full_name())?.grants,
+            None => Vec::new(),
+        };
+        let new: Vec<String> =
+            saved.grants.iter().filter(|one| !before.contains(one)).map(ToString::to_string).collect();
+        if new.is_empty() {
+            continue;
+        }
+        let variables = variables.clone().of(saved).with_pending(secrets);
+        let mut hidden = Vec::new();
+        for mention in mentions(&Value::Object(saved.settings.clone())) {
+            let found = variables.find(&mention.name).map_err(|error| failed(&error))?;
+            if found.is_some_and(|variable| variable.hidden) && !hidden.contains(&mention.name) {
+                hidden.push(mention.name);
+            }
+        }
+        let mut line = format!("connection `{}` may reach {}", saved.name, new.join(", "));
+        if !hidden.is_empty() {
+            line.push_str(&format!(", and holds the hidden variables {}", hidden.join(", ")));
+        }
+        lines.push(line);
+    }
+    if lines.is_empty() {
+        return Ok(());
+    }
+    let file = path.display();
+    confirm(
+        lines,
+        &format!("Import {file} with what it grants?"),
+        Failure::new(format!("what {file} grants is to be confirmed")).hint("pass --allow-grants"),
+        Failure::new(format!("nothing of {file} was imported: the answer was not yes")),
+    )
+}
+
 /// Those that were named, or all.
 fn chosen(all: Vec<Listed>, names: &[String], path: &Path) -> Result<Vec<Listed>> {
     let is = |listed: &Listed, name: &str| listed.saved.name == name || listed.saved.full_name() == name;
@@ -126,14 +177,14 @@ fn chosen(all: Vec<Listed>, names: &[String], path: &Path) -> Result<Vec<Listed>
 
 impl Import<'_> {
     /// Checks a connection as a whole; returns it with the variables that are missing yet.
-    async fn prepare(&self, listed: &Listed) -> Result<(Ready, Vec<String>), Vec<Failure>> {
+    async fn prepare(&self, listed: &Listed, known: &Known) -> Result<(Ready, Vec<String>), Vec<Failure>> {
         let mistake = |pointer: Option<&str>, what: &str| self.file.mistake(listed.lines.of(pointer), what);
         let name = &listed.saved.name;
         let (mut failures, mut secrets) = (Vec::new(), Vec::new());
         let mut saved = Saved { settings: serde_json::Map::new(), ..listed.saved.clone() };
         for (key, value) in &listed.saved.settings {
-            let value = self.with_old_secret(key, value);
-            if let Err(failure) = settings::put(&mut saved, &mut secrets, &self.schema, (key.clone(), value)) {
+            let value = self.with_old_secret(&known.schema, key, value);
+            if let Err(failure) = settings::put(&mut saved, &mut secrets, &known.schema, (key.clone(), value)) {
                 let told = mistake(Some(&format!("/{key}")), &format!("connection `{name}`: {}", failure.message));
                 failures.push(Failure { hint: failure.hint, ..told });
             }
@@ -152,7 +203,7 @@ impl Import<'_> {
         })?;
         let variables = self.session.variables().map_err(|failures| failures.0)?.with_pending(&secrets);
         let mut undefined = Vec::new();
-        for failure in self.session.open(&self.loaded, &saved, variables).await.err().into_iter().flat_map(|f| f.0) {
+        for failure in self.session.open(&known.loaded, &saved, variables).await.err().into_iter().flat_map(|f| f.0) {
             let of = |key: &str| failure.detail.get(key).and_then(Value::as_str).map(str::to_owned);
             match of("variable") {
                 Some(variable) => undefined.push(variable),
@@ -166,8 +217,8 @@ impl Import<'_> {
     }
 
     /// The value of a secret setting that refers to a secret beside the file: as if it had been typed.
-    fn with_old_secret(&self, key: &str, value: &Value) -> Value {
-        let old = value.as_str().filter(|text| self.schema.is_secret(key) && settings::is_reference(text));
+    fn with_old_secret(&self, schema: &Schema, key: &str, value: &Value) -> Value {
+        let old = value.as_str().filter(|text| schema.is_secret(key) && settings::is_reference(text));
         let secret = old.and_then(|text| self.secrets.get(text.trim_matches(['[', ']'])));
         secret.map_or_else(|| value.clone(), |secret| json!(secret.reveal().replace('[', "[[")))
     }

@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal as _;
 
-use connector_store::{Dependent, Saved};
+use connector_store::Dependent;
 use serde_json::json;
 
 use super::super::{print, print_json};
@@ -34,7 +34,13 @@ pub(super) fn delete(session: &Session, name: &str, yes: bool) -> Result<()> {
     let store = session.project.made_store()?;
     let dependents = store.dependents(&saved).map_err(|error| failed(&error))?;
     if !yes {
-        confirm(&saved, &dependents)?;
+        let name = &saved.name;
+        confirm(
+            dependents.iter().map(|dependent| format!("{} goes with it", words(dependent))).collect(),
+            &format!("Delete the connection `{name}`?"),
+            Failure::new(format!("deleting the connection `{name}` is to be confirmed")).hint("pass --yes"),
+            Failure::new(format!("the connection `{name}` is still there: the answer was not yes")),
+        )?;
     }
     store.delete(&saved).map_err(|error| failed(&error))?;
     if session.global.json {
@@ -50,22 +56,16 @@ fn words(dependent: &Dependent) -> String {
     format!("the {} `{}`", dependent.kind, dependent.name)
 }
 
-/// Asks whoever sits at the terminal.
-fn confirm(saved: &Saved, dependents: &[Dependent]) -> Result<()> {
-    let name = &saved.name;
-    let lost: Vec<String> = dependents.iter().map(|d| format!("{} goes with it", words(d))).collect();
+/// Asks whoever sits at the terminal, after these lines. Fails with `unasked` if nobody does, and with `refused` unless the answer
+/// is yes.
+pub(super) fn confirm(lines: Vec<String>, question: &str, mut unasked: Failure, refused: Failure) -> Result<()> {
     if !std::io::stdin().is_terminal() {
-        let mut failure = Failure::new(format!("deleting the connection `{name}` is to be confirmed"));
-        failure.notes = lost;
-        return Err(failure.hint("pass --yes").into());
+        unasked.notes = lines;
+        return Err(unasked.into());
     }
-    let mut question: String = lost.iter().map(|line| format!("{line}\n")).collect();
-    question.push_str(&format!("Delete the connection `{name}`? [y/N] "));
-    terminal::tell(&terminal::clean(&question));
+    let lines: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    terminal::tell(&terminal::clean(&format!("{lines}{question} [y/N] ")));
     let mut answer = String::new();
     let _ = std::io::stdin().read_line(&mut answer);
-    if matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
-        return Ok(());
-    }
-    Err(Failure::new(format!("the connection `{name}` is still there: the answer was not yes")).into())
+    if matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") { Ok(()) } else { Err(refused.into()) }
 }

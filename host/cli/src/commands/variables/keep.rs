@@ -1,7 +1,5 @@
 //! `variables set`, `unset` and `rotate-key`: what is kept in the store.
 
-use std::io::{IsTerminal as _, Read as _};
-
 use connector_host::Secret;
 use connector_store::{Kept, NewKey, NewVariable};
 use serde_json::json;
@@ -10,11 +8,8 @@ use super::super::{print, print_json};
 use crate::error::{Failure, Result};
 use crate::project::failed;
 use crate::session::Session;
-use crate::terminal;
+use crate::value;
 use crate::variables::check_name;
-
-/// Bytes that a value may have.
-const LONGEST: u64 = 1 << 20;
 
 /// What was typed.
 pub(super) struct Typed {
@@ -28,19 +23,34 @@ pub(super) fn set(session: &Session, typed: &Typed, description: Option<&str>) -
     let Typed { name, value, hidden, connection } = typed;
     check_name(name)?;
     let of = kept(session, connection.as_deref())?;
+    let hidden = *hidden || is_hidden(session, name, of)?;
     let value = match value {
+        Some(_) if hidden => {
+            let failure =
+                Failure::new(format!("the variable `{name}` is hidden, and the command line can be seen by others"));
+            return Err(failure
+                .hint(format!("`connector variables set {name}` asks for the value, or reads it from stdin"))
+                .into());
+        }
         Some(value) => Secret::new(value.as_str()),
-        None => read_value(name, *hidden)?,
+        None => value::from_stdin(name, hidden)?,
     };
     let store = session.project.made_store()?;
     let environment = session.global.environment.as_deref();
-    let new = NewVariable { name, connection: of, environment, hidden: *hidden, description, value };
+    let new = NewVariable { name, connection: of, environment, hidden, description, value };
     store.set(&new).map_err(|error| failed(&error))?;
     if session.global.json {
         return print_json(&json!({ "set": name, "connection": connection, "environment": environment }));
     }
     let place = place(connection.as_deref(), environment);
     print(&format!("The variable `{name}` is kept in {}{place}.\n", store.path().display()))
+}
+
+/// Whether the store has it as hidden, in whatever environment.
+fn is_hidden(session: &Session, name: &str, of: Option<Kept>) -> Result<bool> {
+    let Some(store) = session.project.store()? else { return Ok(false) };
+    let there = store.stored(name, of).map_err(|error| failed(&error))?;
+    Ok(there.iter().any(|one| one.hidden() && one.is_of_a_connection() == of.is_some()))
 }
 
 pub(super) fn unset(session: &Session, name: &str, connection: Option<&str>) -> Result<()> {
@@ -70,32 +80,6 @@ fn place(connection: Option<&str>, environment: Option<&str>) -> String {
 
 fn kept(session: &Session, connection: Option<&str>) -> Result<Option<Kept>> {
     Ok(connection.map(|name| session.project.connection(name)).transpose()?.and_then(|saved| saved.kept))
-}
-
-/// The value, from whoever sits at the terminal, or else from stdin: without the line end behind it.
-fn read_value(name: &str, hidden: bool) -> Result<Secret> {
-    let unread = |error: &std::io::Error| Failure::new("cannot read the value").causes_of(error);
-    let mut stdin = std::io::stdin();
-    if !stdin.is_terminal() {
-        let mut text = String::new();
-        stdin.by_ref().take(LONGEST + 1).read_to_string(&mut text).map_err(|error| unread(&error))?;
-        if text.is_empty() || text.len() as u64 > LONGEST {
-            let what = if text.is_empty() { "there is no value on stdin" } else { "the value is longer than 1 MiB" };
-            return Err(Failure::new(what)
-                .hint("pipe the value in, like `connector variables set NAME < FILE`")
-                .into());
-        }
-        let value = text.strip_suffix('\n').map(|line| line.strip_suffix('\r').unwrap_or(line)).unwrap_or(&text);
-        return Ok(Secret::new(value));
-    }
-    if hidden {
-        let value = rpassword::prompt_password(format!("Value of `{name}` (not shown): "));
-        return Ok(Secret::new(value.map_err(|error| unread(&error))?));
-    }
-    terminal::tell(&format!("Value of `{name}`: "));
-    let mut line = String::new();
-    stdin.read_line(&mut line).map_err(|error| unread(&error))?;
-    Ok(Secret::new(line.trim_end_matches(['\r', '\n'])))
 }
 
 pub(super) fn rotate_key(session: &Session, keyring: bool) -> Result<()> {
