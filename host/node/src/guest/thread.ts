@@ -30,13 +30,12 @@ function instantiated(): Exports {
   }, imports);
 }
 
-/** Runs something of the component's. What it throws that is no answer is a trap. */
+/** Runs something of the component's. It throws the payloads of `result`s as they are; an `Error` is a trap. */
 function attempt(run: () => unknown, failed: (payload: unknown) => Answer): Answer {
   try {
     return { ok: run() };
   } catch (error) {
-    if (error instanceof Error && 'payload' in error) return failed(error.payload);
-    return { trap: error instanceof Error ? error.message : String(error) };
+    return error instanceof Error ? { trap: error.message } : failed(error);
   }
 }
 
