@@ -1,7 +1,8 @@
 // A query under way: pages from one activity, or the records in them, for `for await`.
 
+import { setImmediate } from 'node:timers/promises';
 import type { Activity } from './connection.js';
-import { byteLines, textLines } from './records.js';
+import { byteLines, slices, textLines } from './records.js';
 import type { Page, QueryRequest } from './types.js';
 
 /** How records are delivered: as JSON text, as its bytes, or parsed, which may cost numbers their digits. */
@@ -74,6 +75,12 @@ export class Query<A extends keyof RecordsAs = 'text'> implements AsyncIterable<
 
   /** Record by record. */
   async *[Symbol.asyncIterator](): AsyncGenerator<RecordsAs[A], void, undefined> {
-    for await (const page of this.pages()) yield* READERS[this.#as](page.records);
+    for await (const page of this.pages()) {
+      // Cutting a whole page into lines takes milliseconds; the caller's event loop gets its turn in between.
+      for (const slice of slices(page.records)) {
+        yield* READERS[this.#as](slice);
+        await setImmediate();
+      }
+    }
   }
 }

@@ -9,6 +9,8 @@ export type RecordsInput = Iterable<string | object> | Uint8Array;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 const LINE_FEED = 10;
+/** Bytes that are cut into lines at once: a fraction of a millisecond. */
+const SLICE = 64 << 10;
 
 /** One record per line. */
 export function toNdjson(records: RecordsInput): Uint8Array {
@@ -25,6 +27,16 @@ export function toNdjson(records: RecordsInput): Uint8Array {
     text += `${line.replaceAll(/[\r\n]+/g, ' ')}\n`;
   }
   return encoder.encode(text);
+}
+
+/** NDJSON in pieces of whole lines, as short as they can be beyond so many bytes. */
+export function* slices(ndjson: Uint8Array, bytes: number = SLICE): Generator<Uint8Array> {
+  for (let start = 0; start < ndjson.length; ) {
+    const found = ndjson.indexOf(LINE_FEED, start + bytes);
+    const end = found === -1 ? ndjson.length : found + 1;
+    yield ndjson.subarray(start, end);
+    start = end;
+  }
 }
 
 /** The lines of NDJSON, without their ends. */
