@@ -50,7 +50,7 @@ export type HostErrorCode =
   | 'incompatible'
   /** What the caller passed makes no sense. */
   | 'invalid-argument'
-  /** The connector trapped: a bug in it. */
+  /** The connector trapped, or gave an answer that makes no sense: a bug in it. */
   | 'trap'
   /** The call took longer than `limits.callTime`. */
   | 'deadline'

@@ -4,6 +4,7 @@
 import type { Answer, ToGuest } from '../messages.js';
 import { activity } from './activity.js';
 import { capabilities } from './capabilities.js';
+import { wrongWith } from './check.js';
 import type { Exports, FunctionName } from './convert.js';
 import { failure, functions } from './convert.js';
 import { http } from './http.js';
@@ -69,7 +70,8 @@ function call(name: FunctionName, args: unknown[]): Answer {
     }),
   );
   tellNetwork({ type: 'running', running: false });
-  return answer;
+  const wrong = 'ok' in answer ? wrongWith(name, args, answer.ok) : undefined;
+  return wrong === undefined ? answer : { trap: wrong };
 }
 
 /** Buffers that need not be copied: a page's records are a copy already. */

@@ -41,10 +41,11 @@ const SENT: Record<string, ErrorCode> = {
 const CERTIFICATE = /CERT|UNABLE_TO_|SELF_SIGNED|ERR_TLS_CERT|CRL|INVALID_CA|PATH_LENGTH|HOSTNAME_MISMATCH/;
 
 /** The errors of all addresses that were tried, and of those around them. */
-function* chain(error: unknown): Generator<{ code: string; message: string }> {
+function* chain(error: unknown): Generator<{ name: string; code: string; message: string }> {
   for (let current = error; current instanceof Error; current = current.cause) {
     if (current instanceof AggregateError) for (const one of current.errors) yield* chain(one);
-    yield { code: String((current as NodeJS.ErrnoException).code ?? ''), message: current.message };
+    const { name, message } = current;
+    yield { name, code: String((current as NodeJS.ErrnoException).code ?? ''), message };
   }
 }
 
@@ -75,10 +76,10 @@ export function ofConnect(error: unknown, proxy: string | undefined): Failed {
 /** A failure after the request's first byte may have left. */
 export function ofRequest(error: unknown): Failed {
   if (error instanceof Failed) return error;
-  for (const { code } of chain(error)) {
+  for (const { name, code } of chain(error)) {
     const known = SENT[code];
     if (known !== undefined) return new Failed(known);
-    if (code.startsWith('HPE_')) return new Failed({ tag: 'HTTP-protocol-error' });
+    if (name === 'HTTPParserError') return new Failed({ tag: 'HTTP-protocol-error' });
   }
   return new Failed({ tag: 'connection-terminated' });
 }
