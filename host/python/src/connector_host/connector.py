@@ -1,0 +1,500 @@
+"""Connectors and connections. A connection serves any number of threads; each activity has an instance of the component for itself."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import ssl
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Callable, Collection, Dict, Generator, Iterable, Iterator, List, Mapping, Optional, Sequence, Set, Tuple, Type, Union
+
+from . import _quota
+from ._http import Transport
+from ._instance import Instance, Program
+from ._wasi import OK, Pollable, Wasi
+from .cancel import CancelToken
+from .egress import Egress, Grant, Origin
+from .errors import CallFailed, ConfigurationErrors, ConnectorError, HostError, UnsupportedComponent
+from .limits import Limits
+from .values import (
+    Condition,
+    Identity,
+    Info,
+    ObjectInfo,
+    ObjectSchema,
+    Order,
+    Outcome,
+    Page,
+    Plan,
+    Records,
+    Unknown,
+    from_json,
+    object_schema,
+    outcome,
+    to_json,
+    to_ndjson,
+)
+from .variables import Granted, Variables, mentioned
+
+__all__ = ["Connection", "Connector", "Query"]
+
+#: What connectors log.
+LOG = logging.getLogger("connector_host.connector")
+_LEVELS = {"trace": 5, "debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
+_LINE = 4096
+
+#: What a host may go without, and the interface that stands for it.
+CAPABILITIES = {
+    "variables": "ipaas:connector/variables@0.1",
+    "transport": "ipaas:connector/transport@0.1",
+    "quota": "ipaas:connector/quota@0.1",
+    "control": "ipaas:connector/control@0.1",
+    "logging": "ipaas:connector/logging@0.1",
+    "clocks": "wasi:clocks/monotonic-clock@0.2",
+    "http": "wasi:http/outgoing-handler@0.2",
+}
+
+
+class Connector:
+    """A compiled connector. `Connector.load` makes one."""
+
+    def __init__(self, program: Program, digest: str) -> None:
+        self._program = program
+        #: SHA-256 of the file, in hexadecimal digits.
+        self.digest = digest
+        # What a connector is, it says without a connection.
+        with Connection._bare(self) as connection, _Activity(connection, None) as activity:
+            described = activity.call("describe")
+        #: What it says of itself.
+        self.info = Info(
+            described["name"], described["title"], described["version"], described["settings-schema"], tuple(described["origins"])
+        )
+
+    @classmethod
+    def load(cls, file: Union[str, Path, bytes]) -> Connector:
+        """Compiles a component, given as a file or as its bytes; what was compiled before comes from the user's cache folder.
+        Raises `UnsupportedComponent` if it is no connector, or needs what this host does not have."""
+        data = file if isinstance(file, bytes) else Path(file).read_bytes()
+        return cls(Program(data), hashlib.sha256(data).hexdigest())
+
+    def connect(
+        self,
+        settings: Mapping[str, Any],
+        *,
+        variables: Variables = {},
+        grant: Iterable[Union[str, Grant]] = (),
+        proxy: Optional[str] = None,
+        tls: Optional[ssl.SSLContext] = None,
+        limits: Limits = Limits(),
+        without: Collection[str] = (),
+    ) -> Connection:
+        """A connection with these settings. Makes no request.
+
+        `grant` names the origins that it may reach (`connector.info.origins` has those that the connector asks for); nothing is granted
+        by default. `proxy` is the operator's (`http`, `https` or `socks5`), for connections whose settings ask for one. `tls` replaces
+        the system's roots. `without` names capabilities that this connection must not have.
+
+        Raises `ConfigurationErrors` with everything that is wrong, `UnsupportedComponent` for a capability that is missing, and
+        `ValueError` for a grant or a proxy that makes no sense.
+        """
+        for name in without:
+            if CAPABILITIES[name] in {each.rpartition(".")[0] for each in self._program.layout.imports}:
+                raise UnsupportedComponent(f"`{self.info.name}` needs the capability `{name}`, and this connection is to have none")
+        connection = Connection(self, settings, variables, Egress(grant), proxy, tls, limits)
+        try:
+            with _Activity(connection, None):
+                pass
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+class Connection:
+    """A configured connection. Close it, or use it in a `with` statement."""
+
+    def __init__(
+        self,
+        connector: Connector,
+        settings: Mapping[str, Any],
+        variables: Variables,
+        egress: Egress,
+        proxy: Optional[str],
+        tls: Optional[ssl.SSLContext],
+        limits: Limits,
+    ) -> None:
+        #: Whose connection this is.
+        self.connector = connector
+        self._settings: Optional[str] = to_json(settings)
+        self._variables = Granted(variables, mentioned(settings))
+        self._egress, self._limits = egress, limits
+        _refuse_addresses(settings, egress)
+        self._transport = Transport(
+            egress, proxy, tls, in_flight=limits.requests_in_flight, largest_body=limits.response_body
+        )
+        self._lock = threading.Lock()
+        self._activities: Set[_Activity] = set()
+        self._closed = False
+
+    @classmethod
+    def _bare(cls, connector: Connector) -> Connection:
+        connection = cls(connector, {}, {}, Egress(()), None, None, Limits())
+        connection._settings = None
+        return connection
+
+    def test(self, *, cancel: Optional[CancelToken] = None) -> Identity:
+        """Proves address, credentials and transport by one cheap read."""
+        answer = self._once(cancel, "test")
+        return Identity(answer["account"], tuple(answer["warnings"]))
+
+    def list_objects(self, *, cancel: Optional[CancelToken] = None) -> List[ObjectInfo]:
+        """Every object, always in the same order."""
+        return [
+            ObjectInfo(each["name"], each["title"], each["parent"], frozenset(each["activities"]))
+            for each in self._once(cancel, "list-objects")
+        ]
+
+    def describe_object(self, name: str, *, cancel: Optional[CancelToken] = None) -> ObjectSchema:
+        """The object's fields and abilities."""
+        return object_schema(self._once(cancel, "describe-object", name))
+
+    def query(
+        self,
+        object: str,
+        *,
+        fields: Sequence[str] = (),
+        filter: Iterable[Condition] = (),
+        order_by: Iterable[Order] = (),
+        include: Sequence[str] = (),
+        page_size: Optional[int] = None,
+        max_records: Optional[int] = None,
+        since: Optional[str] = None,
+        cursor: Optional[str] = None,
+        cancel: Optional[CancelToken] = None,
+    ) -> Query:
+        """Reads records. Iterate over what it returns: it yields one JSON text per record, as bytes, so that numbers keep their digits;
+        its `parsed` yields dicts, its `pages` whole pages. Nothing is sent before."""
+        request = _query(object, fields, filter, order_by, include, page_size, max_records, since, cursor)
+        return Query(self, request, cancel)
+
+    def explain(
+        self,
+        object: str,
+        *,
+        fields: Sequence[str] = (),
+        filter: Iterable[Condition] = (),
+        order_by: Iterable[Order] = (),
+        include: Sequence[str] = (),
+        page_size: Optional[int] = None,
+        max_records: Optional[int] = None,
+        since: Optional[str] = None,
+        cursor: Optional[str] = None,
+    ) -> Plan:
+        """How `query` would go about it. Makes no request."""
+        request = _query(object, fields, filter, order_by, include, page_size, max_records, since, cursor)
+        plan = self._once(None, "explain", request)
+        return Plan(plan["requests"], plan["consistency"], tuple(plan["steps"]))
+
+    def create(
+        self,
+        object: str,
+        records: Records,
+        *,
+        mode: str = "strict",
+        match_on: Sequence[str] = (),
+        continue_on_error: bool = False,
+        validate_only: bool = False,
+        cancel: Optional[CancelToken] = None,
+    ) -> List[Outcome]:
+        """Creates records: one outcome per record, in order. Raises only if nothing was sent."""
+        return self._write("create", _records(object, records, mode, match_on, continue_on_error, validate_only), cancel)
+
+    def update(
+        self,
+        object: str,
+        records: Records,
+        *,
+        mode: str = "strict",
+        match_on: Sequence[str] = (),
+        continue_on_error: bool = False,
+        validate_only: bool = False,
+        cancel: Optional[CancelToken] = None,
+    ) -> List[Outcome]:
+        """Updates records: each holds its key fields and the fields to change. Outcomes as of `create`."""
+        return self._write("update", _records(object, records, mode, match_on, continue_on_error, validate_only), cancel)
+
+    def delete(
+        self,
+        object: str,
+        records: Records,
+        *,
+        continue_on_error: bool = False,
+        validate_only: bool = False,
+        cancel: Optional[CancelToken] = None,
+    ) -> List[Outcome]:
+        """Deletes the records that are named by their key fields, nothing else. Outcomes as of `create`."""
+        return self._write("delete", _records(object, records, "strict", (), continue_on_error, validate_only), cancel)
+
+    def resolve(
+        self,
+        written_by: str,
+        object: str,
+        records: Records,
+        *,
+        mode: str = "strict",
+        match_on: Sequence[str] = (),
+        cancel: Optional[CancelToken] = None,
+    ) -> List[Outcome]:
+        """Looks up what became of records whose outcome is unknown, by what wrote them: `create`, `update` or `delete`. Changes
+        nothing."""
+        request = _records(object, records, mode, match_on, False, False)
+        return [outcome(each) for each in self._once(cancel, "resolve", written_by, request)]
+
+    def close(self) -> None:
+        """Ends the calls under way and closes all sockets."""
+        with self._lock:
+            self._closed, under_way = True, list(self._activities)
+        for activity in under_way:
+            activity.wasi.wake()
+        self._transport.close()
+
+    def __enter__(self) -> Connection:
+        return self
+
+    def __exit__(
+        self, kind: Optional[Type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
+    ) -> None:
+        self.close()
+
+    def _once(self, cancel: Optional[CancelToken], name: str, *values: Any) -> Any:
+        with _Activity(self, cancel) as activity:
+            return activity.call(name, *values)
+
+    def _write(self, name: str, request: Dict[str, Any], cancel: Optional[CancelToken]) -> List[Outcome]:
+        try:
+            with _Activity(self, cancel) as activity:
+                activity.writing = True
+                return [outcome(each) for each in activity.call(name, request)]
+        except CallFailed as failure:
+            if not failure.args[1:]:
+                raise
+            # The call ended in the middle: what was sent, nobody knows.
+            lost = ConnectorError("internal", f"{failure}; look the record up", retry="outcome-unknown")
+            return [Unknown(lost)] * request["records"].count(b"\n")
+
+    def _page(self, activity: _Activity, request: Mapping[str, Any]) -> Page:
+        page = activity.call("query", request)
+        return Page(page["records"], page["count"], page["next"], page["total"], page["state"])
+
+
+class Query:
+    """A query, made by `Connection.query`. Each iteration reads anew."""
+
+    def __init__(self, connection: Connection, request: Dict[str, Any], cancel: Optional[CancelToken]) -> None:
+        self._connection, self._request, self._cancel = connection, request, cancel
+        #: After the last page of a read with `since`: the `since` of the next one.
+        self.state: Optional[str] = None
+
+    def pages(self) -> Generator[Page, None, None]:
+        """Page by page. The next page is asked for when it is wanted."""
+        request = dict(self._request)
+        with _Activity(self._connection, self._cancel) as activity:
+            while True:
+                page = self._connection._page(activity, request)
+                self.state = page.state or self.state
+                yield page
+                if page.next is None:
+                    return
+                request["cursor"] = page.next
+
+    def __iter__(self) -> Iterator[bytes]:
+        for page in self.pages():
+            yield from page.lines()
+
+    def parsed(self) -> Iterator[Dict[str, Any]]:
+        """Records as dicts; numbers with a fraction or an exponent are `Decimal`."""
+        for line in self:
+            yield from_json(line)
+
+
+class _Activity:
+    """One instance at work for one connection, with what it imports."""
+
+    def __init__(self, connection: Connection, cancel: Optional[CancelToken]) -> None:
+        self._connection, self._cancel = connection, cancel
+        self._until = 0.0
+        self._lines = 0
+        self.writing = False
+        limits = connection._limits
+        self.wasi = Wasi(connection._transport, self._checked, lambda: self._instance.rest(), limits.request_body)
+        self._begin()
+        try:
+            program = connection.connector._program
+            self._instance = Instance(
+                program, self._imports(), memory=limits.memory, resources=limits.resources, compute=limits.compute_time
+            )
+            if connection._settings is not None:
+                self._configure(connection._settings)
+        except BaseException:
+            self._end()
+            raise
+
+    def _begin(self) -> None:
+        connection = self._connection
+        with connection._lock:
+            if connection._closed:
+                raise HostError("the connection is closed")
+            connection._activities.add(self)
+        connection._transport.begin()
+        if self._cancel is not None:
+            self._cancel._tell(self.wasi.wake)
+
+    def _end(self) -> None:
+        connection = self._connection
+        with connection._lock:
+            connection._activities.discard(self)
+        if hasattr(self, "_instance"):
+            self._instance.close()
+        if self._cancel is not None:
+            self._cancel._forget(self.wasi.wake)
+        connection._transport.end()
+
+    def __enter__(self) -> _Activity:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+
+    def _configure(self, settings: str) -> None:
+        try:
+            self.call("configure", settings)
+        except ConnectorError as error:
+            raise ConfigurationErrors([error]) from None
+
+    def call(self, name: str, *values: Any) -> Any:
+        """Calls the connector. Raises what it answers as an error."""
+        permits = self._instance.handles.of_kind("permit")
+        for permit in permits:
+            permit.park(False)
+        self._until = time.monotonic() + self._connection._limits.call_time
+        try:
+            answer = self._instance.call(name, *values)
+        except CallFailed as failure:
+            raise CallFailed(self._connection._variables.masked(str(failure)), *(["sent"] if self.writing else [])) from failure
+        finally:
+            for permit in self._instance.handles.of_kind("permit"):
+                permit.park(True)
+        if not isinstance(answer, tuple):
+            return answer
+        side, value = answer
+        if side == "ok":
+            return value
+        if isinstance(value, list):
+            raise ConfigurationErrors([self._error(each) for each in value])
+        raise self._error(value)
+
+    def _error(self, error: Dict[str, Any]) -> ConnectorError:
+        return ConnectorError.from_wit({**error, "message": self._connection._variables.masked(error["message"])})
+
+    def _checked(self) -> float:
+        if self._connection._closed:
+            raise CallFailed("the connection was closed")
+        hard = self._until + self._connection._limits.cancel_grace
+        if time.monotonic() >= hard:
+            raise CallFailed("the call took longer than the limits `call_time` and `cancel_grace` allow")
+        return hard
+
+    def _cancelled(self) -> bool:
+        return self._connection._closed or time.monotonic() >= self._until or (self._cancel is not None and self._cancel.cancelled)
+
+    def _log(self, level: str, message: str, fields: List[Tuple[str, str]]) -> None:
+        if LOG.isEnabledFor(_LEVELS[level]):
+            masked = self._connection._variables.masked
+            text = masked(" ".join([message, *(f"{name}={value}" for name, value in fields)]))
+            LOG.log(_LEVELS[level], "%s", text[:_LINE].replace("\n", " "))
+
+    def _apply(self, use_proxy: bool, keep_alive: Optional[int]) -> Any:
+        transport = self._connection._transport
+        if use_proxy and not transport.has_proxy:
+            return ("err", "no-proxy")
+        self.wasi.use_proxy = use_proxy
+        transport.keep_alive(keep_alive)
+        return OK
+
+    def _imports(self) -> Dict[str, Dict[str, Callable[..., Any]]]:
+        connection = self._connection
+
+        def bucket(name: str) -> _quota.Bucket:
+            return _quota.bucket(connection.connector.info.name, connection._egress.names(), name)
+
+        def report(name: str, allowance: Mapping[str, Optional[int]]) -> None:
+            bucket(name).report(allowance["limit"], allowance["left"], allowance["reset-ms"])
+
+        return {
+            **self.wasi.imports(),
+            CAPABILITIES["variables"]: {"get": connection._variables.get},
+            CAPABILITIES["transport"]: {"apply": self._apply},
+            CAPABILITIES["quota"]: {
+                "reserve": lambda name, concurrency: bucket(name).reserve(concurrency, self.wasi.wake),
+                "[method]permit.ready": lambda permit: Pollable(permit.ready, permit.due),
+                "report": report,
+            },
+            CAPABILITIES["control"]: {"cancelled": lambda: Pollable(self._cancelled, lambda: self._until)},
+            CAPABILITIES["logging"]: {"log": self._log},
+        }
+
+
+def _refuse_addresses(settings: Any, egress: Egress, pointer: str = "") -> None:
+    """Refuses an address in the settings that is not granted: a secret must not be sent there."""
+    if isinstance(settings, (Mapping, list, tuple)):
+        pairs = settings.items() if isinstance(settings, Mapping) else enumerate(settings)
+        for name, each in pairs:
+            _refuse_addresses(each, egress, f"{pointer}/{str(name).replace('~', '~0').replace('/', '~1')}")
+    elif isinstance(settings, str) and settings.strip().lower().startswith(("http://", "https://")) and "[" not in settings:
+        try:
+            origin = Origin.parse(settings)
+        except ValueError as error:
+            raise ConfigurationErrors([ConnectorError("configuration", f"this is no address: {error}", pointer=pointer)]) from None
+        if egress.check(origin) is None:
+            message = f"this connection may not reach {origin}: grant it, or use another address"
+            raise ConfigurationErrors([ConnectorError("denied", message, pointer=pointer)])
+
+
+def _query(
+    object: str,
+    fields: Sequence[str],
+    filter: Iterable[Condition],
+    order_by: Iterable[Order],
+    include: Sequence[str],
+    page_size: Optional[int],
+    max_records: Optional[int],
+    since: Optional[str],
+    cursor: Optional[str],
+) -> Dict[str, Any]:
+    return {
+        "object": object,
+        "fields": list(fields),
+        "filter": [{"field": each.field, "op": each.op, "value": to_json(each.value)} for each in filter],
+        "order-by": [{"field": each.field, "descending": each.descending} for each in order_by],
+        "include": list(include),
+        "page-size": page_size,
+        "max-records": max_records,
+        "since": since,
+        "cursor": cursor,
+    }
+
+
+def _records(
+    object: str, records: Records, mode: str, match_on: Sequence[str], continue_on_error: bool, validate_only: bool
+) -> Dict[str, Any]:
+    return {
+        "object": object,
+        "records": to_ndjson(records),
+        "mode": mode,
+        "match-on": list(match_on),
+        "continue-on-error": continue_on_error,
+        "validate-only": validate_only,
+    }
