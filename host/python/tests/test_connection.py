@@ -75,7 +75,7 @@ def test_what_is_no_connector_is_refused_with_the_reason() -> None:
 
 def test_a_query_delivers_every_record_once_with_the_digits_of_its_numbers(bigcommerce: Connector, emulator: Start) -> None:
     store = emulator("--products", "3000", "--latency-ms", "50")
-    with store.connect(bigcommerce) as connection:
+    with store.connect(bigcommerce, {"keep_alive": True, "keep_alive_seconds": 60}) as connection:
         lines = list(connection.query("products"))
         assert len({json.loads(line)["id"] for line in lines}) == len(lines) == 3000
         query = connection.query("products", fields=["id", "price"], filter=[Condition("id", "less", 200)], page_size=10)

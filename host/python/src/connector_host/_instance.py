@@ -20,7 +20,10 @@ from .errors import CallFailed, HostError, UnsupportedComponent
 #: Functions of the host, by interface and name.
 Host = Mapping[str, Mapping[str, Callable[..., Any]]]
 
+#: Seconds between two steps of the engine's epoch.
 _TICK = 0.05
+# The package's table of the functions that guests call is made for one thread.
+_TABLE = threading.Lock()
 _CORE_TYPES = {"i32": ValType.i32, "i64": ValType.i64}
 
 
@@ -260,7 +263,8 @@ class Instance:
                 raise
 
         kind = FuncType([_CORE_TYPES[each]() for each in parameters], [_CORE_TYPES[each]() for each in results])
-        return Func(self.store, kind, guarded)
+        with _TABLE:
+            return Func(self.store, kind, guarded)
 
     def _guest(self, options: _binary.Options) -> _Guest:
         key = _binary.Options(options.memory, options.realloc)
@@ -311,4 +315,5 @@ class Instance:
         self._guests.clear()
         self._calls.clear()
         self._cores.clear()
-        self.store.close()
+        with _TABLE:
+            self.store.close()

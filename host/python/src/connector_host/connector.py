@@ -102,14 +102,20 @@ class Connector:
         """
         for name in without:
             if CAPABILITIES[name] in {each.rpartition(".")[0] for each in self._program.layout.imports}:
-                raise UnsupportedComponent(f"`{self.info.name}` needs the capability `{name}`, and this connection is to have none")
+                raise UnsupportedComponent(f"`{self.info.name}` needs `{CAPABILITIES[name]}`, and the capability `{name}` is taken out")
         connection = Connection(self, settings, variables, Egress(grant), proxy, tls, limits)
+        errors = connection._refused_addresses(settings, "")
         try:
             with _Activity(connection, None):
                 pass
+        except ConfigurationErrors as found:
+            errors = [*found.errors, *errors]
         except BaseException:
             connection.close()
             raise
+        if errors:
+            connection.close()
+            raise ConfigurationErrors(errors)
         return connection
 
 
@@ -131,7 +137,6 @@ class Connection:
         self._settings: Optional[str] = to_json(settings)
         self._variables = Granted(variables, mentioned(settings))
         self._egress, self._limits = egress, limits
-        _refuse_addresses(settings, egress)
         self._transport = Transport(
             egress, proxy, tls, in_flight=limits.requests_in_flight, largest_body=limits.response_body
         )
@@ -268,6 +273,24 @@ class Connection:
         self, kind: Optional[Type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
     ) -> None:
         self.close()
+
+    def _refused_addresses(self, settings: Any, pointer: str) -> List[ConnectorError]:
+        """Addresses in the settings that are not granted: a secret must not be sent there."""
+        if isinstance(settings, (Mapping, list, tuple)):
+            pairs = settings.items() if isinstance(settings, Mapping) else enumerate(settings)
+            inner = ((each, f"{pointer}/{str(name).replace('~', '~0').replace('/', '~1')}") for name, each in pairs)
+            return [error for each, below in inner for error in self._refused_addresses(each, below)]
+        text = self._variables.resolved(settings) if isinstance(settings, str) else None
+        if text is None or not text.strip().lower().startswith(("http://", "https://")):
+            return []
+        try:
+            origin = Origin.parse(text)
+            if self._egress.check(origin) is not None:
+                return []
+            message = f"requests to {origin} are not allowed: this connection is not granted that origin"
+        except ValueError as error:
+            message = f"this address cannot be used: {error}"
+        return [ConnectorError("denied", message, code="origin-not-granted", pointer=pointer)]
 
     def _once(self, cancel: Optional[CancelToken], name: str, *values: Any) -> Any:
         with _Activity(self, cancel) as activity:
@@ -445,22 +468,6 @@ class _Activity:
             CAPABILITIES["control"]: {"cancelled": lambda: Pollable(self._cancelled, lambda: self._until)},
             CAPABILITIES["logging"]: {"log": self._log},
         }
-
-
-def _refuse_addresses(settings: Any, egress: Egress, pointer: str = "") -> None:
-    """Refuses an address in the settings that is not granted: a secret must not be sent there."""
-    if isinstance(settings, (Mapping, list, tuple)):
-        pairs = settings.items() if isinstance(settings, Mapping) else enumerate(settings)
-        for name, each in pairs:
-            _refuse_addresses(each, egress, f"{pointer}/{str(name).replace('~', '~0').replace('/', '~1')}")
-    elif isinstance(settings, str) and settings.strip().lower().startswith(("http://", "https://")) and "[" not in settings:
-        try:
-            origin = Origin.parse(settings)
-        except ValueError as error:
-            raise ConfigurationErrors([ConnectorError("configuration", f"this is no address: {error}", pointer=pointer)]) from None
-        if egress.check(origin) is None:
-            message = f"this connection may not reach {origin}: grant it, or use another address"
-            raise ConfigurationErrors([ConnectorError("denied", message, pointer=pointer)])
 
 
 def _query(

@@ -10,7 +10,7 @@ __all__ = ["Secret", "Variables"]
 #: By name, or a function that looks a name up (None if there is none of it; what it raises is told without its text).
 Variables = Union[Mapping[str, str], Callable[[str], Optional[str]]]
 
-_MENTION = re.compile(r"\[([^\[\]{}]+)(?:\{[^}]*\})?\]")
+_MENTION = re.compile(r"\[([^\[\]{}]+)(?:\{([^}]*)\})?\]")
 _HIDDEN = "****"
 
 
@@ -24,7 +24,7 @@ class Secret(str):
 def mentioned(settings: Any) -> FrozenSet[str]:
     """The names of all variables in these settings."""
     if isinstance(settings, str):
-        return frozenset(_MENTION.findall(settings))
+        return frozenset(name for name, _default in _MENTION.findall(settings))
     inner = settings.values() if isinstance(settings, Mapping) else settings if isinstance(settings, (list, tuple)) else ()
     return frozenset().union(*(mentioned(each) for each in inner))
 
@@ -51,6 +51,21 @@ class Granted:
         if isinstance(value, Secret) and value:
             self._secrets.add(str.__str__(value))
         return ("ok", str.__str__(value))
+
+    def resolved(self, text: str) -> Optional[str]:
+        """The text with its variables' values; None if one has none, which is the connector's to tell."""
+        missing = []
+
+        def value(mention: "re.Match[str]") -> str:
+            side, found = self.get(mention[1])
+            if side == "ok":
+                return str(found)
+            if mention[2] is None:
+                missing.append(mention[1])
+            return mention[2] or ""
+
+        text = _MENTION.sub(value, text)
+        return None if missing else text
 
     def masked(self, text: str) -> str:
         """The text without hidden values."""
