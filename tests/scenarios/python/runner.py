@@ -7,6 +7,7 @@ import json
 import platform
 import sys
 import threading
+from decimal import Decimal
 from importlib.metadata import version
 from typing import Any, Dict, List, Optional
 
@@ -45,8 +46,6 @@ def wit(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {each.name.replace("_", "-"): getattr(value, each.name) for each in dataclasses.fields(value)}
         return {name: wit(each) for name, each in fields.items() if each is not None}
-    if isinstance(value, frozenset):
-        return sorted(value)
     return [wit(each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
@@ -67,7 +66,7 @@ def named(request: Command) -> Dict[str, Any]:
     """A request as the package's named arguments."""
     given = {name.replace("-", "_"): value for name, value in request.items()}
     if "filter" in given:
-        given["filter"] = [Condition(each["field"], each["op"], json.loads(each["value"])) for each in given["filter"]]
+        given["filter"] = [Condition(each["field"], each["op"], json.loads(each["value"], parse_float=Decimal)) for each in given["filter"]]
     if "order_by" in given:
         given["order_by"] = [Order(each["field"], each.get("descending", False)) for each in given["order_by"]]
     return given
@@ -122,7 +121,11 @@ def write(open: Connection, command: Command) -> List[Any]:
     if "cancel-after-ms" in command:
         timer.start()
     try:
-        return outcomes(getattr(open, command["do"])(**named(command["request"]), cancel=token))
+        request = named(command["request"])
+        if command["do"] == "delete":
+            # It has but one way to name records.
+            request = {name: value for name, value in request.items() if name not in ("mode", "match_on")}
+        return outcomes(getattr(open, command["do"])(**request, cancel=token))
     finally:
         timer.cancel()
 

@@ -30,7 +30,6 @@ from .values import (
     Page,
     Plan,
     Records,
-    Unknown,
     from_json,
     object_schema,
     outcome,
@@ -158,7 +157,7 @@ class Connection:
     def list_objects(self, *, cancel: Optional[CancelToken] = None) -> List[ObjectInfo]:
         """Every object, always in the same order."""
         return [
-            ObjectInfo(each["name"], each["title"], each["parent"], frozenset(each["activities"]))
+            ObjectInfo(each["name"], each["title"], each["parent"], tuple(each["activities"]))
             for each in self._once(cancel, "list-objects")
         ]
 
@@ -214,7 +213,8 @@ class Connection:
         validate_only: bool = False,
         cancel: Optional[CancelToken] = None,
     ) -> List[Outcome]:
-        """Creates records: one outcome per record, in order. Raises only if nothing was sent."""
+        """Creates records: one outcome per record, in order. A `ConnectorError` means that nothing was sent; a
+        `CallFailed` that every outcome is unknown."""
         return self._write("create", _records(object, records, mode, match_on, continue_on_error, validate_only), cancel)
 
     def update(
@@ -256,7 +256,7 @@ class Connection:
         """Looks up what became of records whose outcome is unknown, by what wrote them: `create`, `update` or `delete`. Changes
         nothing."""
         request = _records(object, records, mode, match_on, False, False)
-        return [outcome(each) for each in self._once(cancel, "resolve", written_by, request)]
+        return self._write("resolve", request, cancel, written_by)
 
     def close(self) -> None:
         """Ends the calls under way and closes all sockets."""
@@ -296,17 +296,12 @@ class Connection:
         with _Activity(self, cancel) as activity:
             return activity.call(name, *values)
 
-    def _write(self, name: str, request: Dict[str, Any], cancel: Optional[CancelToken]) -> List[Outcome]:
-        try:
-            with _Activity(self, cancel) as activity:
-                activity.writing = True
-                return [outcome(each) for each in activity.call(name, request)]
-        except CallFailed as failure:
-            if not failure.args[1:]:
-                raise
-            # The call ended in the middle: what was sent, nobody knows.
-            lost = ConnectorError("internal", f"{failure}; look the record up", retry="outcome-unknown")
-            return [Unknown(lost)] * request["records"].count(b"\n")
+    def _write(self, name: str, request: Dict[str, Any], cancel: Optional[CancelToken], *before: str) -> List[Outcome]:
+        outcomes = [outcome(each) for each in self._once(cancel, name, *before, request)]
+        records = request["records"].count(b"\n")
+        if len(outcomes) != records:
+            raise CallFailed(f"the connector answered {len(outcomes)} outcomes for {records} records")
+        return outcomes
 
     def _page(self, activity: _Activity, request: Mapping[str, Any]) -> Page:
         page = activity.call("query", request)
@@ -332,6 +327,9 @@ class Query:
                 if page.next is None:
                     return
                 request["cursor"] = page.next
+                if self._cancel is not None and self._cancel.cancelled:
+                    # A connector that had the next page already might not look.
+                    raise ConnectorError("denied", "the query was cancelled", code="cancelled")
 
     def __iter__(self) -> Iterator[bytes]:
         for page in self.pages():
@@ -350,7 +348,6 @@ class _Activity:
         self._connection, self._cancel = connection, cancel
         self._until = 0.0
         self._lines = 0
-        self.writing = False
         limits = connection._limits
         self.wasi = Wasi(connection._transport, self._checked, lambda: self._instance.rest(), limits.request_body)
         self._begin()
@@ -406,7 +403,7 @@ class _Activity:
         try:
             answer = self._instance.call(name, *values)
         except CallFailed as failure:
-            raise CallFailed(self._connection._variables.masked(str(failure)), *(["sent"] if self.writing else [])) from failure
+            raise CallFailed(self._connection._variables.masked(str(failure))) from failure
         finally:
             for permit in self._instance.handles.of_kind("permit"):
                 permit.park(True)

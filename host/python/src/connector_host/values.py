@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Dict, FrozenSet, Iterable, List, Mapping, Optional, Tuple, Union
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple, Union
 
 from .errors import ConnectorError
 
@@ -60,7 +60,7 @@ class ObjectInfo:
     #: The object whose sub-object this is.
     parent: Optional[str]
     #: Of `query`, `create`, `update`, `delete`.
-    activities: FrozenSet[str]
+    activities: Tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -69,9 +69,9 @@ class Field:
 
     name: str
     #: Comparisons that a condition may use.
-    comparisons: FrozenSet[str]
+    comparisons: Tuple[str, ...]
     #: Those of them that the remote evaluates.
-    pushed_down: FrozenSet[str]
+    pushed_down: Tuple[str, ...]
     sortable: bool
 
 
@@ -232,7 +232,7 @@ def object_schema(value: Mapping[str, Any]) -> ObjectSchema:
     return ObjectSchema(
         tuple(value["key"]),
         tuple(
-            Field(each["name"], frozenset(each["comparisons"]), frozenset(each["pushed-down"]), each["sortable"])
+            Field(each["name"], tuple(each["comparisons"]), tuple(each["pushed-down"]), each["sortable"])
             for each in value["fields"]
         ),
         tuple(value["includes"]),
