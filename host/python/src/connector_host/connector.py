@@ -43,7 +43,10 @@ __all__ = ["Connection", "Connector", "Query"]
 #: What connectors log.
 LOG = logging.getLogger("connector_host.connector")
 _LEVELS = {"trace": 5, "debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
+# Bytes of a line.
 _LINE = 4096
+# Seconds.
+_LONGEST_KEEP_ALIVE = 3600
 
 #: What a host may go without, and the interface that stands for it.
 CAPABILITIES = {
@@ -440,6 +443,8 @@ class _Activity:
         transport = self._connection._transport
         if use_proxy and not transport.has_proxy:
             return ("err", "no-proxy")
+        if keep_alive is not None and not 0 < keep_alive <= _LONGEST_KEEP_ALIVE:
+            return ("err", ("refused", f"idle sockets can stay open between 1 and {_LONGEST_KEEP_ALIVE} seconds"))
         self.wasi.use_proxy = use_proxy
         transport.keep_alive(keep_alive)
         return OK
