@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Capability, LogLine } from '../src/index.js';
 import { ConnectorError, Connector, HostError, SettingsError } from '../src/index.js';
@@ -49,6 +51,30 @@ test('a file that is no component is refused', async () => {
   await assert.rejects(Connector.load(Buffer.from('not wasm'), { cacheDir }), (error) => {
     return error instanceof HostError && error.code === 'incompatible';
   });
+});
+
+test('a component of another contract is refused, with both versions', async () => {
+  const bytes = (await readFile(component('fixed'))).toString('latin1');
+  const newer = bytes.replaceAll(/(ipaas:connector\/[a-z-]+)@0\.1\.0/g, '$1@0.9.0');
+  assert.notEqual(newer, bytes);
+  await assert.rejects(Connector.load(Buffer.from(newer, 'latin1'), { cacheDir }), (error) => {
+    assert.ok(error instanceof HostError && error.code === 'incompatible');
+    assert.match(error.message, /ipaas:connector@0\.9\.0.*ipaas:connector@0\.1\.0/);
+    return true;
+  });
+});
+
+test('what is kept of a component is made again when it is damaged, or another transpiler is installed', async () => {
+  const folder = await mkdtemp(join(cacheDir, 'damaged-'));
+  const load = () => Connector.load(component('fixed'), { cacheDir: folder });
+  const { info } = await load();
+  const [kept = ''] = await readdir(folder);
+  const manifest = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8'));
+  assert.ok(kept.includes(`jco-transpile-${manifest.dependencies['@bytecodealliance/jco-transpile']}`), kept);
+  const module = join(folder, kept, 'connector.js');
+  await writeFile(module, 'throw new Error("this must not run");');
+  assert.deepEqual((await load()).info, info);
+  assert.doesNotMatch(await readFile(module, 'utf8'), /this must not run/);
 });
 
 test('what makes no sense is refused before anything runs', async () => {
