@@ -8,6 +8,7 @@ use bigcommerce_emulator::{Effect, Empty, Fault};
 use connector_host::contract::{Comparison, Condition, Consistency, ErrorKind, QueryRequest};
 use connector_host::{CallError, Connection};
 use end_to_end::{Bench, condition, order, query};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::{Rfc2822, Rfc3339};
@@ -103,6 +104,15 @@ fn stored(bench: &Bench, known: &Known) -> BTreeMap<u64, Value> {
     listed.map(|value| (value["id"].as_u64().unwrap(), value)).collect()
 }
 
+/// A record whose values keep the digits that they have in the store.
+type Exact = BTreeMap<String, Box<RawValue>>;
+
+/// The same records: what a condition names must be what the store holds, and no binary float that is near it.
+fn exact(bench: &Bench, known: &Known) -> Vec<Exact> {
+    let texts = bench.store.store().texts(known.object);
+    texts.iter().map(|text| serde_json::from_str(text).unwrap()).collect()
+}
+
 fn number(value: &Value) -> Option<f64> {
     value.as_f64().or_else(|| value.as_str()?.parse().ok())
 }
@@ -144,11 +154,11 @@ fn holds(record: &Value, holds: Holds, asked: &Condition) -> bool {
 }
 
 /// A condition that some records meet and some do not, as a rule.
-fn some_condition(rng: &mut Rng, known: &Known, all: &BTreeMap<u64, Value>) -> (Condition, Holds) {
+fn some_condition(rng: &mut Rng, known: &Known, all: &[Exact]) -> (Condition, Holds) {
     let (field, kind) = *rng.pick(known.fields);
-    let values: Vec<&Value> =
-        all.values().map(|record| &record[field]).filter(|v| !v.is_null() && **v != json!("")).collect();
-    let Some(sample) = (!values.is_empty()).then(|| (*rng.pick(&values)).clone()) else {
+    let values: Vec<&str> = all.iter().filter_map(|record| Some(record.get(field)?.get())).collect();
+    let values: Vec<&str> = values.into_iter().filter(|value| !["null", "\"\""].contains(value)).collect();
+    let Some(sample) = (!values.is_empty()).then(|| *rng.pick(&values)) else {
         return (condition("id", Comparison::Greater, json!(0)), Number);
     };
     let orders = [Comparison::Less, Comparison::LessOrEqual, Comparison::Greater, Comparison::GreaterOrEqual];
@@ -162,17 +172,18 @@ fn some_condition(rng: &mut Rng, known: &Known, all: &BTreeMap<u64, Value>) -> (
     let value = match op {
         Comparison::OneOf => {
             let many = rng.between(1, 40);
-            (0..many).map(|_| (*rng.pick(&values)).clone()).collect()
+            let many: Vec<&str> = (0..many).map(|_| *rng.pick(&values)).collect();
+            format!("[{}]", many.join(","))
         }
         Comparison::Contains => {
-            let text: Vec<char> = sample.as_str().unwrap().chars().collect();
+            let text: Vec<char> = serde_json::from_str::<String>(sample).unwrap().chars().collect();
             let from = rng.below(text.len());
             let to = rng.between(from + 1, text.len());
-            json!(text[from..to].iter().collect::<String>())
+            json!(text[from..to].iter().collect::<String>()).to_string()
         }
-        _ => sample,
+        _ => sample.to_owned(),
     };
-    (condition(field, op, value), kind)
+    (Condition { field: field.to_owned(), op, value }, kind)
 }
 
 /// What may strike a read that shall succeed all the same. Most of them cost a wait of half a second; a 500, which
@@ -279,10 +290,11 @@ async fn read(
 async fn ask(rng: &mut Rng, bench: &Bench, connection: &Connection, told: &str) -> bool {
     let known = rng.pick(KNOWN);
     let all = stored(bench, known);
+    let exact = exact(bench, known);
     let mut request = query(known.object);
     request.page_size = rng.once_in(2).then(|| rng.between(1, 60) as u32);
     let conditions: Vec<(Condition, Holds)> =
-        (0..*rng.pick(&[0, 1, 1, 2])).map(|_| some_condition(rng, known, &all)).collect();
+        (0..*rng.pick(&[0, 1, 1, 2])).map(|_| some_condition(rng, known, &exact)).collect();
     request.filter = conditions.iter().map(|(condition, _)| condition.clone()).collect();
     let ordered = rng.once_in(5).then(|| (*rng.pick(known.fields), rng.once_in(2)));
     if let Some(((field, _), descending)) = ordered {
