@@ -12,7 +12,7 @@ use crate::process;
 const INSTALLED: [(&str, &str); 3] = [
     ("node", "target/node/dist/src/index.js"),
     ("node-current", "target/node-current/installed"),
-    ("python", "target/python/bin/python"),
+    ("python", "target/python/installed"),
 ];
 
 /// Plays them. With a Markdown file, the hosts are measured and the table there is renewed.
