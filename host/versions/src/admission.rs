@@ -154,7 +154,8 @@ impl Versions {
     pub async fn check(&self, host: &Host, fetched: Fetched, expected: &Expected) -> Result<Checked, VersionsError> {
         let refused = |source: Refusal| VersionsError::Refused { what: fetched.source.clone(), source };
         fetched.sized().map_err(refused)?;
-        let verdict = self.demands()?.admit(&Digest::of(&fetched.wasm), &fetched.signatures).map_err(refused)?;
+        let verdict =
+            self.demands(&fetched.source)?.admit(&Digest::of(&fetched.wasm), &fetched.signatures).map_err(refused)?;
         Ok(Checked { described: fetched.describe(host, expected).await?, verdict })
     }
 
@@ -163,8 +164,8 @@ impl Versions {
     /// # Errors
     /// [`VersionsError::Refused`] with the reason.
     pub fn check_unasked(&self, checked: &Checked) -> Result<(), VersionsError> {
-        let Installed { digest, signatures, .. } = checked.version();
-        let admitted = self.demands()?.admit_unasked(digest, signatures);
+        let Installed { digest, signatures, source, .. } = checked.version();
+        let admitted = self.demands(source)?.admit_unasked(digest, signatures);
         admitted.map(drop).map_err(|source| VersionsError::Refused { what: checked.version().title(), source })
     }
 
@@ -174,7 +175,7 @@ impl Versions {
     /// [`VersionsError::Refused`] with the reason.
     pub async fn ready(&self, host: &Host, version: &Installed) -> Result<Ready, VersionsError> {
         let refused = |source: Refusal| VersionsError::Refused { what: version.title(), source };
-        self.demands()?.admit(&version.digest, &version.signatures).map_err(refused)?;
+        self.demands(&version.source)?.admit(&version.digest, &version.signatures).map_err(refused)?;
         let wasm = self.bytes(version).map_err(refused)?;
         let connector = host.load(&wasm).await.map_err(|error| refused(error.into()))?;
         let expected = Expected { connector: Some(version.connector.clone()), version: Some(version.version.clone()) };

@@ -4,7 +4,7 @@ use connector_store::Layout;
 
 /// Its layout. Migrations are never edited once released.
 pub(crate) const LAYOUT: Layout =
-    Layout { title: "store of versions", application_id: 0x636f_7672, migrations: &[FIRST, SECOND] };
+    Layout { title: "store of versions", application_id: 0x636f_7672, migrations: &[FIRST, SECOND, THIRD] };
 
 /// `serving.digest` and `serving.before` are NULL where the version that the program brings along is meant; a connector without
 /// a row was never switched. `serving.change` counts switches, so that who holds a version open can see that it is not the one.
@@ -56,3 +56,6 @@ CREATE TABLE refused (
     PRIMARY KEY (connector, digest)
 ) STRICT;
 ";
+
+/// `sources.signatures`: what signatures must be of versions that come from there; NULL where the project's policy holds.
+const THIRD: &str = "ALTER TABLE sources ADD COLUMN signatures TEXT;";

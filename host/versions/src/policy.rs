@@ -1,5 +1,6 @@
 //! What the operator decided for a project: what signatures must be, whom to trust, whether tests may update connectors.
 
+use std::path::Path;
 use std::str::FromStr;
 
 use rusqlite::{Connection, OptionalExtension as _};
@@ -7,6 +8,7 @@ use rusqlite::{Connection, OptionalExtension as _};
 use crate::digest::Digest;
 use crate::error::{Refusal, VersionsError};
 use crate::signature::{SignaturePolicy, Signed, TrustedKey, Verdict, judge};
+use crate::sources::sources;
 use crate::versions::Versions;
 
 const SIGNATURES: &str = "signatures";
@@ -54,8 +56,17 @@ pub(crate) struct Demands {
 }
 
 impl Demands {
-    pub(crate) fn read(connection: &Connection) -> rusqlite::Result<Result<Self, VersionsError>> {
-        let signatures = signatures(connection)?;
+    /// What is demanded of versions that came from there. A source with a policy of its own has the last word on what it gives.
+    pub(crate) fn read(
+        connection: &Connection,
+        project: &Path,
+        from: &str,
+    ) -> rusqlite::Result<Result<Self, VersionsError>> {
+        let of_source = sources(connection)?.into_iter().find(|source| source.gave(project, from));
+        let signatures = match of_source.and_then(|source| source.signatures) {
+            Some(policy) => policy,
+            None => signatures(connection)?,
+        };
         let auto_update = auto_update(connection)?;
         let trusted = trusted_rows(connection)?;
         Ok(trusted_keys(&trusted).map(|trusted| Self { signatures, auto_update, trusted }))
@@ -147,8 +158,16 @@ impl Versions {
         trusted_keys(&self.database.read(trusted_rows)?)
     }
 
-    pub(crate) fn demands(&self) -> Result<Demands, VersionsError> {
-        self.database.read(Demands::read)?
+    pub(crate) fn demands(&self, from: &str) -> Result<Demands, VersionsError> {
+        self.database.read(|connection| Demands::read(connection, &self.project, from))?
+    }
+
+    /// What signatures must be of a version that came from there: as its source says, or else the project.
+    ///
+    /// # Errors
+    /// [`VersionsError::Database`].
+    pub fn signature_policy_of(&self, from: &str) -> Result<SignaturePolicy, VersionsError> {
+        Ok(self.demands(from)?.signatures)
     }
 
     /// Trusts a key.

@@ -109,7 +109,7 @@ impl Described {
             world: &version.world,
         };
         let artifact = Artifact::of_component(self.wasm.clone(), &facts).map_err(|error| failed(&error))?;
-        let registry = Registry::new(&image, access)?;
+        let registry = Registry::to_push(&image, access)?;
         let digest = registry.push(artifact, &version.digest, with.key, with.replace).await?;
         let place = Image { digest: Some(digest), ..image }.to_string();
         Ok(Pushed { place, left_behind: version.signatures.len() })

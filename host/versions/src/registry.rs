@@ -12,6 +12,8 @@ use std::sync::Once;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use connector_host::Secret;
 use oci_client::client::{Certificate, CertificateEncoding, ClientConfig, ClientProtocol};
 use oci_client::errors::{OciDistributionError, OciErrorCode};
@@ -63,13 +65,15 @@ pub struct Access {
 pub(crate) struct Registry {
     client: Client,
     answers: Answers,
-    /// What the registry gives to those who want to read.
+    /// What the registry gives to those who want to do this.
     token: OnceCell<Option<String>>,
+    operation: RegistryOperation,
     auth: RegistryAuth,
     image: Image,
 }
 
 impl Registry {
+    /// To read from it.
     pub(crate) fn new(image: &Image, access: &Access) -> Result<Self, VersionsError> {
         provide_tls();
         let plain = access.plain_http || is_loopback(&image.registry) && access.extra_roots.is_empty();
@@ -83,14 +87,26 @@ impl Registry {
             user_agent: USER_AGENT,
             ..ClientConfig::default()
         };
-        let client = Client::try_from(config).map_err(|error| VersionsError::place(image, told(error)))?;
+        let client = Client::try_from(config).map_err(|error| VersionsError::place(image, shortened(told(error))))?;
         let credentials = access.credentials.clone().or_else(|| credentials::of_docker(&image.registry));
         let auth = credentials.map_or(RegistryAuth::Anonymous, |Credentials { user, password }| {
             RegistryAuth::Basic(user, Secret::reveal(&password).to_owned())
         });
         let answers = Answers::new(plain, &access.extra_roots, CONNECT_TIMEOUT, READ_TIMEOUT, USER_AGENT);
         let answers = answers.map_err(|error| VersionsError::place(image, with_causes(&error)))?;
-        Ok(Self { client, answers, token: OnceCell::new(), auth, image: image.clone() })
+        Ok(Self {
+            client,
+            answers,
+            token: OnceCell::new(),
+            operation: RegistryOperation::Pull,
+            auth,
+            image: image.clone(),
+        })
+    }
+
+    /// To push to it. Registries let only those who may push look at a repository that is not there yet.
+    pub(crate) fn to_push(image: &Image, access: &Access) -> Result<Self, VersionsError> {
+        Ok(Self { operation: RegistryOperation::Push, ..Self::new(image, access)? })
     }
 
     /// The repository's tags, all of them. A short page is not the last one, and a registry that knows no pages sends everything
@@ -216,7 +232,7 @@ impl Registry {
     }
 
     async fn token(&self, image: &Reference) -> Result<Option<&str>, OciDistributionError> {
-        let asked = || self.client.auth(image, &self.auth, RegistryOperation::Pull);
+        let asked = || self.client.auth(image, &self.auth, self.operation);
         Ok(self.token.get_or_try_init(asked).await?.as_deref())
     }
 
@@ -253,9 +269,25 @@ impl Registry {
         work: impl Future<Output = Result<T, OciDistributionError>>,
     ) -> Result<T, VersionsError> {
         match tokio::time::timeout(limit, work).await {
-            Ok(done) => done.map_err(|error| self.failed(told(error))),
+            Ok(done) => done.map_err(|error| self.failed(self.told(error))),
             Err(_) => Err(self.late(limit)),
         }
+    }
+
+    /// What went wrong at the registry, for people. A registry may repeat what it was sent.
+    fn told(&self, error: OciDistributionError) -> String {
+        let mut text = told(error);
+        if let RegistryAuth::Basic(user, password) = &self.auth {
+            for secret in [&BASE64.encode(format!("{user}:{password}")), password] {
+                if !secret.is_empty() {
+                    text = text.replace(secret, "****");
+                }
+            }
+        }
+        if let Some(Some(token)) = self.token.get() {
+            text = text.replace(token, "****");
+        }
+        shortened(text)
     }
 
     fn failed(&self, reason: impl ToString) -> VersionsError {
@@ -324,7 +356,7 @@ fn is_refusal(error: &OciDistributionError) -> bool {
 /// What went wrong at the registry, for people. Addresses of single requests stay out of it: a storage that the registry leads to
 /// may have put a token into one.
 fn told(error: OciDistributionError) -> String {
-    let mut text = match error {
+    match error {
         error if is_missing(&error) => "the registry has no such image".to_owned(),
         error if is_refusal(&error) => "the registry refuses the credentials, or wants some".to_owned(),
         OciDistributionError::RequestError(error) => with_causes(&error.without_url()),
@@ -332,7 +364,10 @@ fn told(error: OciDistributionError) -> String {
         OciDistributionError::ServerError { code, message, .. } => format!("the registry answers {code}: {message}"),
         OciDistributionError::IoError(error) => with_causes(&error),
         error => with_causes(&error),
-    };
+    }
+}
+
+fn shortened(mut text: String) -> String {
     if let Some((end, _)) = text.char_indices().nth(MAX_MESSAGE) {
         text.truncate(end);
         text.push('…');

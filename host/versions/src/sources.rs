@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 
 use connector_host::{Secret, Variables, is_variable_name, resolved};
 use connector_store::Changed;
+use rusqlite::Connection;
 
 use crate::credentials::Credentials;
 use crate::error::VersionsError;
 use crate::place::{Image, Offer, Place};
 use crate::registry::Access;
+use crate::signature::SignaturePolicy;
 use crate::versions::Versions;
 
 /// A place that is looked at for newer versions.
@@ -24,6 +26,8 @@ pub struct Source {
     pub ca_file: Option<PathBuf>,
     /// `[user]:[password]`: the variables that hold the credentials. Never the credentials themselves.
     pub credentials: Option<String>,
+    /// What signatures must be of versions that come from it; the project's policy holds, if this is none.
+    pub signatures: Option<SignaturePolicy>,
 }
 
 /// What a source answered.
@@ -48,6 +52,18 @@ impl Source {
             }
         };
         Ok(Access { plain_http: self.plain_http, extra_roots, credentials })
+    }
+
+    /// Whether a version came from here: [`crate::Installed::source`] says from where.
+    pub(crate) fn gave(&self, project: &Path, from: &str) -> bool {
+        match self.place(project) {
+            Ok(Place::Folder(folder)) => Path::new(from).parent() == Some(folder.as_path()),
+            Ok(Place::Registry(image)) => match Place::parse(from) {
+                Ok(Place::Registry(of)) => (of.registry, of.repository) == (image.registry, image.repository),
+                _ => false,
+            },
+            _ => false,
+        }
     }
 
     fn place(&self, project: &Path) -> Result<Place, VersionsError> {
@@ -75,26 +91,32 @@ fn credential_names(text: &str) -> Option<(&str, &str)> {
     (is_variable_name(user) && is_variable_name(password)).then_some((user, password))
 }
 
+/// The sources, in the order in which they were added.
+pub(crate) fn sources(connection: &Connection) -> rusqlite::Result<Vec<Source>> {
+    let sql = "SELECT place, connector, plain_http, ca_file, credentials, signatures FROM sources ORDER BY position";
+    let mut query = connection.prepare(sql)?;
+    let source = |row: &rusqlite::Row<'_>| {
+        let signatures = row.get::<_, Option<String>>(5)?;
+        Ok(Source {
+            place: row.get(0)?,
+            connector: row.get(1)?,
+            plain_http: row.get(2)?,
+            ca_file: row.get::<_, Option<String>>(3)?.map(PathBuf::from),
+            credentials: row.get(4)?,
+            // Only what is understood relaxes the rule.
+            signatures: signatures.map(|text| text.parse().unwrap_or(SignaturePolicy::Require)),
+        })
+    };
+    query.query_map([], source)?.collect()
+}
+
 impl Versions {
     /// The sources, in the order in which they were added.
     ///
     /// # Errors
     /// [`VersionsError::Database`].
     pub fn sources(&self) -> Result<Vec<Source>, VersionsError> {
-        Ok(self.database.read(|connection| {
-            let mut query = connection
-                .prepare("SELECT place, connector, plain_http, ca_file, credentials FROM sources ORDER BY position")?;
-            let source = |row: &rusqlite::Row<'_>| {
-                Ok(Source {
-                    place: row.get(0)?,
-                    connector: row.get(1)?,
-                    plain_http: row.get(2)?,
-                    ca_file: row.get::<_, Option<String>>(3)?.map(PathBuf::from),
-                    credentials: row.get(4)?,
-                })
-            };
-            query.query_map([], source)?.collect()
-        })?)
+        Ok(self.database.read(sources)?)
     }
 
     /// Adds a source, or changes the one of this place.
@@ -113,9 +135,18 @@ impl Versions {
         let ca_file = source.ca_file.as_ref().map(|path| path.to_string_lossy().into_owned());
         self.database.change(|transaction| {
             transaction.execute(
-                "INSERT INTO sources (place, connector, plain_http, ca_file, credentials) VALUES (?1, ?2, ?3, ?4, ?5)
-                 ON CONFLICT (place) DO UPDATE SET connector = ?2, plain_http = ?3, ca_file = ?4, credentials = ?5",
-                rusqlite::params![source.place, source.connector, source.plain_http, ca_file, source.credentials],
+                "INSERT INTO sources (place, connector, plain_http, ca_file, credentials, signatures)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                 ON CONFLICT (place) DO UPDATE
+                 SET connector = ?2, plain_http = ?3, ca_file = ?4, credentials = ?5, signatures = ?6",
+                rusqlite::params![
+                    source.place,
+                    source.connector,
+                    source.plain_http,
+                    ca_file,
+                    source.credentials,
+                    source.signatures.map(SignaturePolicy::word),
+                ],
             )?;
             Ok::<_, Changed<VersionsError>>(())
         })

@@ -294,7 +294,7 @@ impl Versions {
                 return Err(Changed::Refused(VersionsError::Switched(connector.to_owned())));
             }
             if let Some((Ready { version, .. }, unasked)) = admit {
-                let demands = Demands::read(transaction)?.map_err(Changed::Refused)?;
+                let demands = Demands::read(transaction, &self.project, &version.source)?.map_err(Changed::Refused)?;
                 let asks = if unasked { Demands::admit_unasked } else { Demands::admit };
                 let refused = |source| VersionsError::Refused { what: version.title(), source };
                 asks(&demands, &version.digest, &version.signatures)

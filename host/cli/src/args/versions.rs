@@ -127,6 +127,9 @@ pub(crate) enum Sources {
     Add {
         /// A folder of NAME-VERSION.wasm, or oci://HOST/REPOSITORY.
         place: String,
+        /// What signatures must be of versions that come from it: `require`, `warn` or `off`. Default: as `versions policy` says.
+        #[arg(long, value_name = "POLICY")]
+        signatures: Option<connector_versions::SignaturePolicy>,
         #[command(flatten)]
         name: Name,
         #[command(flatten)]

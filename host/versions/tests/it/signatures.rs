@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use connector_fixed::variant::Variant;
 use connector_versions::{
-    Access, Expected, Fetched, Place, Push, Refusal, SignKey, SignaturePolicy, Signed, Verdict, VersionsError,
+    Access, Expected, Fetched, Place, Push, Refusal, SignKey, SignaturePolicy, Signed, Source, Verdict, VersionsError,
 };
 use rcgen::{KeyPair, SigningKey as _};
 
@@ -116,6 +116,36 @@ async fn what_is_pushed_with_a_key_to_a_folder_is_accepted_by_who_trusts_it() {
     std::fs::write(folder.path().join("fixed-1.0.0.wasm.sig"), "nonsense").unwrap();
     let again = place.fetch(&Access::default()).await.unwrap();
     assert!(to.versions.check(&host(), again, &Expected::default()).await.is_err());
+}
+
+#[tokio::test]
+async fn a_source_with_a_policy_of_its_own_has_the_last_word_on_what_comes_from_it() {
+    let project = Project::new();
+    let versions = &project.versions;
+    let source = |place: &str, signatures| Source { place: place.to_owned(), signatures, ..Source::default() };
+    for (place, version) in [("strict", "1.0.0"), ("lax", "2.0.0")] {
+        std::fs::create_dir(project.path().join(place)).unwrap();
+        let file = project.path().join(place).join(format!("fixed-{version}.wasm"));
+        std::fs::write(file, wasm(Variant::version(version))).unwrap();
+    }
+    versions.add_source(&source("strict", None)).unwrap();
+    versions.add_source(&source("lax", None)).unwrap();
+    let install = async |place: &str| {
+        let place = Place::parse(&project.path().join(place).display().to_string()).unwrap();
+        let fetched = place.fetch(&Access::default()).await.unwrap();
+        versions.install(&versions.check(&host(), fetched, &Expected::default()).await?)
+    };
+    let strict = install("strict").await.unwrap();
+    project.switch(&install("lax").await.unwrap()).await;
+    project.switch(&strict).await;
+    assert_eq!(project.serves().await, "1.0.0");
+    versions.add_source(&source("strict", Some(SignaturePolicy::Require))).unwrap();
+    assert!(matches!(install("strict").await, Err(VersionsError::Refused { source: Refusal::Signature(_), .. })));
+    assert_eq!(project.serves().await, "2.0.0", "it holds for what is installed, too");
+    versions.set_signature_policy(SignaturePolicy::Require).unwrap();
+    assert!(install("lax").await.is_err());
+    versions.add_source(&source("lax", Some(SignaturePolicy::Off))).unwrap();
+    install("lax").await.unwrap();
 }
 
 #[tokio::test]

@@ -50,7 +50,8 @@ pub(super) async fn install(session: &Session, place: &str, switch: bool, networ
 /// What the operator should know of a version that was checked: whose it is, and what it wants to reach.
 async fn tell(session: &Session, host: &Host, versions: &Versions, checked: &Checked) -> Result<()> {
     let title = checked.version().title();
-    if versions.signature_policy().map_err(|error| version_failed(&error))? == SignaturePolicy::Warn
+    if versions.signature_policy_of(&checked.version().source).map_err(|error| version_failed(&error))?
+        == SignaturePolicy::Warn
         && !matches!(checked.verdict(), Verdict::Trusted(_))
     {
         session.note(format!("warning: {title} is {}", checked.verdict()));

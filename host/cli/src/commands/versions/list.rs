@@ -19,11 +19,11 @@ pub(super) fn installed(session: &Session, of: Option<&str>) -> Result<()> {
     };
     let mut all = versions.list().map_err(|error| version_failed(&error))?;
     all.retain(|version| of.is_none_or(|of| version.connector == of));
-    let signatures = versions.signature_policy().map_err(|error| version_failed(&error))?;
     let mut rows = Vec::new();
     for version in &all {
         let serving = versions.serving(&version.connector).map_err(|error| version_failed(&error))?;
-        let verdict = match signatures {
+        let policy = versions.signature_policy_of(&version.source).map_err(|error| version_failed(&error))?;
+        let verdict = match policy {
             SignaturePolicy::Off => "not looked at".to_owned(),
             _ => versions.verdict(version).map_err(|error| version_failed(&error))?.to_string(),
         };

@@ -98,6 +98,7 @@ fn typed_source(place: String, network: &args::Network) -> Source {
         plain_http: network.plain_http,
         ca_file: network.ca_file.clone(),
         credentials: network.credentials.clone(),
+        signatures: None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! `versions sources` and `versions policy`.
 
-use connector_versions::{Digest, TrustedKey, Versions};
+use connector_versions::{Digest, SignaturePolicy, TrustedKey, Versions};
 use serde_json::{Value, json};
 
 use super::{name_of, open, read_text, typed_source};
@@ -14,7 +14,7 @@ use crate::session::Session;
 pub(super) fn sources(session: &Session, command: args::Sources) -> Result<()> {
     match command {
         args::Sources::List => list(session),
-        args::Sources::Add { place, name, network } => {
+        args::Sources::Add { place, signatures, name, network } => {
             let in_project = |path| session.project.relative(path);
             let place = match place.starts_with("oci://") {
                 true => place,
@@ -23,6 +23,7 @@ pub(super) fn sources(session: &Session, command: args::Sources) -> Result<()> {
             let mut source = typed_source(place, &network);
             source.ca_file = source.ca_file.as_deref().map(in_project);
             source.connector = name.of;
+            source.signatures = signatures;
             open(session)?.add_source(&source).map_err(|error| version_failed(&error))?;
             if session.global.json {
                 return print_json(&json!({ "added": source.place }));
@@ -56,7 +57,7 @@ fn list(session: &Session) -> Result<()> {
                 json!({
                     "place": source.place, "connector": source.connector, "plain_http": source.plain_http,
                     "ca_file": source.ca_file.as_ref().map(|path| path.display().to_string()),
-                    "credentials": source.credentials,
+                    "credentials": source.credentials, "signatures": source.signatures.map(SignaturePolicy::word),
                 })
             })
             .collect();
@@ -71,6 +72,7 @@ fn list(session: &Session) -> Result<()> {
     for source in sources {
         let mut options: Vec<String> = Vec::new();
         options.extend(source.plain_http.then(|| "plain http".to_owned()));
+        options.extend(source.signatures.map(|policy| format!("signatures {}", policy.word())));
         options.extend(source.ca_file.map(|path| format!("ca-file {}", path.display())));
         table.add_row([
             source.place,
