@@ -36,10 +36,12 @@ pub(crate) struct Guest {
 }
 
 /// Every guest.
-pub(crate) const GUESTS: [Guest; 3] = [
+pub(crate) const GUESTS: [Guest; 5] = [
     Guest { name: "bigcommerce", package: "connector-bigcommerce" },
     Guest { name: "fixed", package: "connector-fixed" },
     Guest { name: "hostile", package: "connector-hostile" },
+    Guest { name: "adapter", package: "connector-adapter" },
+    Guest { name: "service", package: "connector-service" },
 ];
 
 impl Guest {
@@ -184,7 +186,7 @@ mod tests {
         let one = select(&["fixed".to_owned()]).unwrap();
         assert_eq!(one.iter().map(|guest| guest.package).collect::<Vec<_>>(), ["connector-fixed"]);
         let error = select(&["fixd".to_owned()]).unwrap_err().to_string();
-        assert!(error.contains("fixd") && error.contains("bigcommerce, fixed, hostile"), "{error}");
+        assert!(error.contains("fixd") && error.contains("bigcommerce, fixed, hostile, adapter, service"), "{error}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! Takes the WASI interfaces over into `wit/deps`, from the crate that ships them; or checks that they are unchanged.
+//! Takes the WASI interfaces over from the crate that ships them; or checks that they are unchanged.
 //!
-//! Only the files that the connector's world reaches are kept. The rest of each package names others (a command line, files,
-//! sockets) that a connector has no business with.
+//! Only the files that a world reaches are kept: the connector's in `wit/deps`; beside them what the service around it reaches. The
+//! rest of each package names others (files, sockets) that neither has any business with.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -18,17 +18,29 @@ const CRATE: &str = "wasi";
 /// Its version; the part after `+` is WASI's own.
 const VERSION: &str = "0.12.1+wasi-0.2.0";
 
-/// Where the copies live.
-const DEPS: &str = "wit/deps";
-
 /// One crate of 140 kB.
 const FETCH_LIMIT: Duration = Duration::from_secs(120);
 
-/// What is kept: folder, package, files.
-const KEPT: [(&str, &str, &[&str]); 3] = [
-    ("clocks", "wasi:clocks@0.2.0", &["monotonic-clock.wit"]),
-    ("http", "wasi:http@0.2.0", &["handler.wit", "types.wit"]),
-    ("io", "wasi:io@0.2.0", &["error.wit", "poll.wit", "streams.wit"]),
+/// Copies in one folder.
+struct Copies {
+    folder: &'static str,
+    /// What is kept: folder, package, files.
+    kept: &'static [(&'static str, &'static str, &'static [&'static str])],
+}
+
+const COPIES: [Copies; 2] = [
+    Copies {
+        folder: "wit/deps",
+        kept: &[
+            ("clocks", "wasi:clocks@0.2.0", &["monotonic-clock.wit"]),
+            ("http", "wasi:http@0.2.0", &["handler.wit", "types.wit"]),
+            ("io", "wasi:io@0.2.0", &["error.wit", "poll.wit", "streams.wit"]),
+        ],
+    },
+    Copies {
+        folder: "component/service/wit/deps",
+        kept: &[("cli", "wasi:cli@0.2.0", &["environment.wit", "stdio.wit"])],
+    },
 ];
 
 /// Outcome of a comparison.
@@ -42,18 +54,21 @@ pub(crate) enum Checked {
 
 /// Rewrites the copies.
 pub(crate) fn vendor(root: &Path) -> Result<()> {
-    let wanted = wanted(&fetch(root)?)?;
-    let deps = root.join(DEPS);
-    for difference in differences(&wanted, &read(&deps)?) {
-        println!("{DEPS}/{difference}");
+    let sources = fetch(root)?;
+    for Copies { folder, kept } in COPIES {
+        let wanted = wanted(&sources, kept)?;
+        let deps = root.join(folder);
+        for difference in differences(&wanted, &read(&deps)?) {
+            println!("{folder}/{difference}");
+        }
+        for file in read(&deps)?.keys().filter(|file| !wanted.contains_key(*file)) {
+            std::fs::remove_file(deps.join(file))?;
+        }
+        for (file, text) in &wanted {
+            files::write_if_changed(&deps.join(file), text.as_bytes())?;
+        }
+        println!("{folder} holds {} files of {CRATE} {VERSION}", wanted.len());
     }
-    for file in read(&deps)?.keys().filter(|file| !wanted.contains_key(*file)) {
-        std::fs::remove_file(deps.join(file))?;
-    }
-    for (file, text) in &wanted {
-        files::write_if_changed(&deps.join(file), text.as_bytes())?;
-    }
-    println!("{DEPS} holds {} files of {CRATE} {VERSION}", wanted.len());
     Ok(())
 }
 
@@ -62,9 +77,12 @@ pub(crate) fn check(root: &Path) -> Result<Checked> {
     let Ok(sources) = fetch(root) else {
         return Ok(Checked::Offline);
     };
-    let differences = differences(&wanted(&sources)?, &read(&root.join(DEPS))?);
-    if !differences.is_empty() {
-        bail!("{DEPS} is not what {CRATE} {VERSION} holds ({}): run `cargo xtask vendor-wit`", differences.join(", "));
+    for Copies { folder, kept } in COPIES {
+        let differences = differences(&wanted(&sources, kept)?, &read(&root.join(folder))?);
+        if !differences.is_empty() {
+            let differences = differences.join(", ");
+            bail!("{folder} is not what {CRATE} {VERSION} holds ({differences}): run `cargo xtask vendor-wit`");
+        }
     }
     Ok(Checked::Same)
 }
@@ -108,11 +126,11 @@ fn crate_folder(metadata: &str) -> Result<PathBuf> {
 }
 
 /// The files to keep, by path, as they are to be.
-fn wanted(sources: &Path) -> Result<BTreeMap<String, String>> {
+fn wanted(sources: &Path, kept: &[(&str, &str, &[&str])]) -> Result<BTreeMap<String, String>> {
     let mut wanted = BTreeMap::new();
-    for (folder, package, names) in KEPT {
+    for (folder, package, names) in kept {
         let mut texts = BTreeMap::new();
-        for name in names {
+        for name in *names {
             let path = sources.join(folder).join(name);
             let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
             texts.insert(format!("{folder}/{name}"), text);
