@@ -200,7 +200,7 @@ impl Session {
     /// Opens a connection. Tells everything that is wrong with it at once. Makes no request.
     pub(crate) async fn open(&self, loaded: &Loaded, saved: &Saved, variables: Variables) -> Result<Connection> {
         let info = loaded.connector.info();
-        let mut variables = variables.of(saved);
+        let variables = variables.of(saved);
         let place = format!("connection `{}`: ", saved.name);
         if saved.connector != info.name {
             let failure = Failure::new(format!("{place}uses the connector `{}`", saved.connector));
@@ -210,12 +210,6 @@ impl Session {
                 .into());
         }
         let settings = Value::Object(saved.settings.clone());
-        // What a secret setting mentions is a secret, whatever the file of variables says about it.
-        let schema = parse_schema(&info.settings_schema)?;
-        let secret = saved.settings.iter().filter(|(key, _)| schema.is_secret(key));
-        for mention in secret.flat_map(|(_, value)| connector_host::mentions(value)) {
-            variables.hide(&mention.name);
-        }
         let (undefined, mut failures) = self.undefined(&settings, &variables, &place);
 
         let mut config = ConnectionConfig::new(&saved.name, settings.to_string());

@@ -1,5 +1,6 @@
 //! A connection: a configured connector with its variables, grants, sockets and limits.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -131,7 +132,7 @@ impl Connection {
             connection: config.name,
             connector: connector.info().name.clone(),
             variables: config.variables,
-            granted: mentions(&parsed).into_iter().map(|mention| mention.name).collect(),
+            granted: mentioned(&parsed),
             limits: config.limits,
             quotas,
             sharers,
@@ -389,6 +390,15 @@ fn leaves_a_choice(error: &CallError) -> bool {
         CallError::Settings(_) => true,
         CallError::Ended(_) => error.is_fault() || error.is_full(),
     }
+}
+
+/// The variables that settings mention, each with the settings that do.
+fn mentioned(settings: &Value) -> BTreeMap<String, BTreeSet<String>> {
+    let mut found: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+    for mention in mentions(settings) {
+        found.entry(mention.name.clone()).or_default().extend(mention.path());
+    }
+    found
 }
 
 fn check_name(name: &str) -> Result<(), OpenError> {

@@ -1,7 +1,9 @@
 //! A connector: one compiled version of a component, and the checks that make a file one.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use wasmtime::component::{Component, types};
 
@@ -102,6 +104,7 @@ impl Connector {
             prepared: Arc::clone(&prepared),
             name: "this component".to_owned(),
             version: String::new(),
+            secret_settings: Arc::default(),
         };
         let info = describe(nameless).await?;
         let asked = info
@@ -109,9 +112,11 @@ impl Connector {
             .iter()
             .map(|origin| origin.parse().map_err(|error| LoadError::Describe(format!("origins: {error}"))))
             .collect::<Result<_, _>>()?;
-        check_info(&info).map_err(LoadError::Describe)?;
-        let program =
-            Program { runtime: Arc::clone(runtime), prepared, name: info.name.clone(), version: info.version.clone() };
+        let schema = check_info(&info).map_err(LoadError::Describe)?;
+        let mut secret_settings = BTreeSet::new();
+        collect_secrets(&schema, &mut secret_settings);
+        let (name, version, secret_settings) = (info.name.clone(), info.version.clone(), secret_settings.into());
+        let program = Program { runtime: Arc::clone(runtime), prepared, name, version, secret_settings };
         let connector =
             Self { inner: Arc::new(Inner { program: Arc::new(program), info, asked, digest, imports, exports }) };
         let sealed: Vec<&str> = connector.sealed_imports().collect();
@@ -164,8 +169,8 @@ fn check_interfaces(
     if unknown.is_empty() { Ok((world, imports, exports)) } else { Err(LoadError::UnknownImports(unknown)) }
 }
 
-/// What a connector says about itself stands in logs, file names and on terminals.
-fn check_info(info: &Info) -> Result<(), String> {
+/// What a connector says about itself stands in logs, file names and on terminals. Answers its settings schema.
+fn check_info(info: &Info) -> Result<Value, String> {
     let Info { name, title, version, settings_schema, .. } = info;
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte);
     if name.is_empty() || name.len() > LONGEST_NAME || !name.bytes().all(plain) {
@@ -177,9 +182,24 @@ fn check_info(info: &Info) -> Result<(), String> {
     if title.len() > LONGEST_TITLE || title.contains(char::is_control) {
         return Err(format!("its title is longer than {LONGEST_TITLE} bytes, or holds control characters"));
     }
-    match serde_json::from_str::<serde_json::Value>(settings_schema) {
-        Ok(schema) if schema.is_object() => Ok(()),
+    match serde_json::from_str::<Value>(settings_schema) {
+        Ok(schema) if schema.is_object() => Ok(schema),
         _ => Err("its settings schema is not a JSON object".to_owned()),
+    }
+}
+
+/// The names of properties that a schema calls secret (`writeOnly`), wherever in it.
+fn collect_secrets(schema: &Value, found: &mut BTreeSet<String>) {
+    let is_secret = |property: &Value| property.get("writeOnly").and_then(Value::as_bool) == Some(true);
+    for (name, property) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
+        if is_secret(property) {
+            found.insert(name.clone());
+        }
+    }
+    match schema {
+        Value::Object(map) => map.values().for_each(|part| collect_secrets(part, found)),
+        Value::Array(parts) => parts.iter().for_each(|part| collect_secrets(part, found)),
+        _ => {}
     }
 }
 

@@ -337,6 +337,19 @@ pub enum SwapError {
 }
 
 impl SwapError {
+    /// Whether the same version may be taken later: another swap is under way, the host is full, or the remote cannot be reached or asks
+    /// to wait.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Busy => true,
+            Self::Refused { error, .. } => match &**error {
+                CallError::Connector(error) => matches!(error.kind, ErrorKind::Unavailable | ErrorKind::RateLimited),
+                other => other.is_full(),
+            },
+            Self::OtherConnector { .. } | Self::Canary { .. } | Self::RolledBack | Self::NoPrevious => false,
+        }
+    }
+
     /// It in one word.
     pub fn name(&self) -> &'static str {
         match self {

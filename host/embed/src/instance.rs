@@ -1,6 +1,7 @@
 //! An instance of a connector, and the one way to call it: under a clock, a cancellation and the limits. Whatever ends a call
 //! hard also ends the instance, because nobody knows what state it is in.
 
+use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +30,8 @@ pub(crate) struct Program {
     pub(crate) prepared: Arc<dyn Prepared>,
     pub(crate) name: String,
     pub(crate) version: String,
+    /// Settings that its schema calls secret.
+    pub(crate) secret_settings: Arc<BTreeSet<String>>,
 }
 
 impl Program {
@@ -63,8 +66,9 @@ impl Live {
         let place = program.runtime.place().await.map_err(nothing)?;
         let _ticks = program.runtime.ticker.run();
         let limits = context.limits.clone();
-        let mut store =
-            Store::new(&program.runtime.engine, State::new(Arc::clone(context), &program.version, canceller.signals()));
+        let mut state = State::new(Arc::clone(context), &program.version, canceller.signals());
+        state.hide_what_is_mentioned_in(&program.secret_settings);
+        let mut store = Store::new(&program.runtime.engine, state);
         store.limiter(|state| state);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(State::tick);

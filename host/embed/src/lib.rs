@@ -101,7 +101,9 @@ mod variables;
 pub use activity::{Activity, Canceller};
 pub use connection::{Connection, ConnectionConfig, Pages};
 pub use connector::Connector;
-pub use deployment::{Canary, Deployment, DeploymentState, Leftovers, Role, SwapOptions, SwapReport, VersionState};
+pub use deployment::{
+    Canary, Deployment, DeploymentState, Leftovers, Role, SwapOptions, SwapReport, Switched, VersionState,
+};
 pub use egress::{Grant, Origin, OriginError};
 pub use engine::{Host, HostConfig};
 pub use error::{CallError, Cause, Effect, Ended, HostError, LoadError, OpenError, SwapError};

@@ -27,7 +27,7 @@ use crate::observe::Watch;
 use crate::quota::{Bucket, Held, Permit, Registry, Report};
 use crate::sealed;
 use crate::transport::Transport;
-use crate::variables::{NoVariables, VariableError, Variables};
+use crate::variables::{NoVariables, Secret, VariableError, Variables};
 
 /// Longest that a connection may keep idle sockets open.
 const LONGEST_KEEP_ALIVE: u32 = 3600;
@@ -59,8 +59,8 @@ pub(crate) struct Context {
     pub(crate) connection: String,
     pub(crate) connector: String,
     pub(crate) variables: Arc<dyn Variables>,
-    /// Names that the settings mention.
-    pub(crate) granted: BTreeSet<String>,
+    /// Names that the settings mention, and in which settings.
+    pub(crate) granted: BTreeMap<String, BTreeSet<String>>,
     pub(crate) limits: Limits,
     pub(crate) quotas: Arc<Registry>,
     /// With whom it shares quota: [`crate::quota::sharers`].
@@ -77,7 +77,7 @@ impl Context {
             connection: String::new(),
             connector: String::new(),
             variables: Arc::new(NoVariables),
-            granted: BTreeSet::new(),
+            granted: BTreeMap::new(),
             limits: Limits { answer_bytes: DESCRIPTION, compute_time: DESCRIBING, ..Limits::default() },
             quotas: Arc::default(),
             sharers: String::new(),
@@ -116,6 +116,8 @@ pub(crate) struct State {
     wasi: Option<Box<WasiCtx>>,
     /// Permits that the instance holds: they count only while it runs.
     permits: Vec<Held>,
+    /// Settings that this version of the connector calls secret.
+    secret_settings: Arc<BTreeSet<String>>,
     memory: usize,
     table_entries: usize,
     exceeded: Option<Cause>,
@@ -142,10 +144,16 @@ impl State {
             meter: Meter::new(),
             wasi: None,
             permits: Vec::new(),
+            secret_settings: Arc::default(),
             memory: 0,
             table_entries: 0,
             exceeded: None,
         }
+    }
+
+    /// What these settings mention is hidden, whatever the embedder says of it.
+    pub(crate) fn hide_what_is_mentioned_in(&mut self, secret_settings: &Arc<BTreeSet<String>>) {
+        self.secret_settings = Arc::clone(secret_settings);
     }
 
     /// Opens the network, once the instance is configured.
@@ -302,17 +310,22 @@ impl ResourceLimiter for State {
 
 impl variables::Host for State {
     fn get(&mut self, name: String) -> wasmtime::Result<Result<String, variables::Error>> {
-        if !self.context.granted.contains(&name) {
+        let Some(mentioned_in) = self.context.granted.get(&name) else {
             return Ok(Err(variables::Error::Undefined(name)));
-        }
+        };
         Ok(match self.context.variables.get(&name) {
             Ok(value) => {
-                self.log.hide(&value);
+                let secret = !value.is_hidden() && !mentioned_in.is_disjoint(&self.secret_settings);
+                self.log.hide(&if secret { Secret::new(value.reveal()) } else { value.clone() });
                 Ok(value.reveal().to_owned())
             }
             Err(VariableError::InvalidName(name)) => Err(variables::Error::InvalidName(name)),
             Err(VariableError::Undefined(name)) => Err(variables::Error::Undefined(name)),
-            Err(VariableError::Provider(message)) => Err(variables::Error::Provider(message)),
+            Err(VariableError::Provider(reason)) => {
+                let (connection, connector) = (&self.context.connection, &self.context.connector);
+                tracing::warn!(target: "connector_host", connection, connector, variable = name, "no value: {reason}");
+                Err(variables::Error::Provider("the host cannot read its variables; its log says why".to_owned()))
+            }
         })
     }
 }

@@ -23,7 +23,7 @@ impl Variables for NoVariables {
     }
 }
 
-/// Why there is no value. Goes to the connector as it is.
+/// Why there is no value. A connector learns the kind of it, and the name that it asked for itself.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VariableError {
     /// No variable can have this name.
@@ -32,7 +32,7 @@ pub enum VariableError {
     /// There is no such variable.
     #[error("there is no variable {0:?}")]
     Undefined(String),
-    /// The store of variables cannot be read (message, free of secrets).
+    /// The store of variables cannot be read (message for the operator's log, free of secrets).
     #[error("the variables cannot be read: {0}")]
     Provider(String),
 }
@@ -141,6 +141,13 @@ pub struct Mention {
     pub name: String,
     /// What the setting says is to be taken where there is no such variable.
     pub default: Option<String>,
+}
+
+impl Mention {
+    /// The names on the way to the place, from the setting on.
+    pub(crate) fn path(&self) -> impl Iterator<Item = String> {
+        self.pointer.split('/').skip(1).map(|key| key.replace("~1", "/").replace("~0", "~"))
+    }
 }
 
 /// The variables that the texts of settings mention, text by text: `[name]`, or `[name{default}]`. `[[` stands for `[`, and

@@ -84,13 +84,14 @@ fn only_connector(session: &Session) -> Result<Option<String>> {
 /// Opens every connection of this connector. One that does not open is told and left out: the others are not to blame.
 async fn open_all(session: &Session, loaded: &Loaded) -> Result<BTreeMap<String, Connection>> {
     let mut open = BTreeMap::new();
+    let variables = session.variables()?;
     for saved in session.project.connections()? {
         if saved.connector != loaded.connector.info().name {
             session
                 .note(format!("connection `{}` is left out: it uses the connector `{}`", saved.name, saved.connector));
             continue;
         }
-        match session.open(loaded, &saved, session.variables()?).await {
+        match session.open(loaded, &saved, variables.clone()).await {
             Ok(connection) => {
                 open.insert(saved.name, connection);
             }

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::Server;
 use super::answer::{Answer, refusal};
+use crate::error::Failures;
 
 pub(super) async fn metrics(State(server): State<Arc<Server>>) -> Answer {
     let text = server.telemetry.exposition();
@@ -49,9 +50,13 @@ pub(super) async fn swap(State(server): State<Arc<Server>>, Path(connector): Pat
     server.deployment(&connector)?;
     let conflict = |message: String| refusal(StatusCode::CONFLICT, "conflict", &message);
     // In a task of its own: a swap does not stop because whoever asked for it has gone.
-    let swapped = tokio::spawn(async move { server.upkeep.swap(&server).await }).await;
+    let swapped = tokio::spawn(async move {
+        let switched = server.upkeep.swap(&server).await?;
+        Ok(switched.drained().await)
+    })
+    .await;
     let swapped = swapped.map_err(|_| conflict("the swap came to an end that nobody expected".to_owned()))?;
-    let report = swapped.map_err(|failures| conflict(failures.in_one_line()))?;
+    let report = swapped.map_err(|failures: Failures| conflict(failures.in_one_line()))?;
     Ok(Json(json!({
         "from": report.from.info().version,
         "to": report.to.info().version,

@@ -1,14 +1,15 @@
 //! Keeps a serving process up to date: another version that is put in use, by whichever process, takes over without a failed call.
 //!
-//! What is in use is looked at again and again. A change of it is tried once: a version that was refused, or rolled back, is not tried
-//! again before something else is put in use, or somebody asks for it.
+//! What is in use is looked at again and again. A version that was refused for what it is, or rolled back, is not tried again before
+//! something else is put in use, or somebody asks for it. Where it was not its fault (no room, no network, a file that cannot be read),
+//! it is tried again, after waits that grow.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
-use connector_host::{Canary, Connection, Connector, Host, SwapError, SwapOptions, SwapReport};
+use connector_host::{Canary, Connection, Connector, Host, SwapError, SwapOptions, Switched};
 use connector_versions::{Digest, Versions, VersionsError};
 use tokio::sync::Mutex;
 
@@ -16,6 +17,9 @@ use super::{Arguments, Server};
 use crate::error::{Failure, Failures, Result, suggest};
 use crate::remote;
 use crate::session::{COMPONENT, Loaded, Session};
+
+/// Longest wait before a version that was not refused for what it is gets another try.
+const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
 /// How and when another version takes over.
 pub(super) struct Upkeep {
@@ -27,7 +31,28 @@ pub(super) struct Upkeep {
     /// What was in use when it was looked at last.
     seen: Mutex<Option<Mark>>,
     /// Why what is in use does not serve, if that is so.
-    refused: std::sync::Mutex<Option<String>>,
+    refused: std::sync::Mutex<Option<Refused>>,
+}
+
+/// Why a version does not take over.
+struct Refused {
+    reason: String,
+    /// When it is tried again, and after which wait; none if that is no use.
+    again: Option<(Instant, Duration)>,
+}
+
+/// A swap that did not come about.
+struct Unswapped {
+    failures: Failures,
+    /// Whether it may come about later.
+    transient: bool,
+}
+
+impl From<Failures> for Unswapped {
+    /// What cannot be read or loaded now may be so later: there may be no room, or the file may be just being written.
+    fn from(failures: Failures) -> Self {
+        Self { failures, transient: true }
+    }
 }
 
 /// Where it stands which component is in use.
@@ -64,7 +89,11 @@ impl Upkeep {
 
     /// Why what is in use does not serve, if that is so.
     pub(super) fn refused(&self) -> Option<String> {
-        self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.refusal().as_ref().map(|refused| refused.reason.clone())
+    }
+
+    fn refusal(&self) -> MutexGuard<'_, Option<Refused>> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// # Errors
@@ -96,31 +125,50 @@ impl Upkeep {
     ///
     /// # Errors
     /// Why the version that serves goes on.
-    pub(super) async fn swap(&self, server: &Server) -> Result<SwapReport> {
-        let swapped = self.try_swap(server).await;
-        let refused = swapped.as_ref().err().map(Failures::in_one_line);
-        if let Some(reason) = &refused {
-            tracing::warn!(target: "connector", reason, "the version that serves goes on");
-        }
-        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = refused;
-        swapped
+    pub(super) async fn swap(&self, server: &Server) -> Result<Switched> {
+        let unswapped = match self.try_swap(server).await {
+            Ok(Some(switched)) => {
+                *self.refusal() = None;
+                return Ok(switched);
+            }
+            Ok(None) => {
+                *self.refusal() = None;
+                let version = &server.loaded.deployment.connector().info().version.clone();
+                return Err(Failure::new(format!("version {version}, which is in use, serves already")).into());
+            }
+            Err(unswapped) => unswapped,
+        };
+        let reason = unswapped.failures.in_one_line();
+        tracing::warn!(target: "connector", reason, again = unswapped.transient, "the version that serves goes on");
+        let mut refused = self.refusal();
+        let waited = refused.as_ref().and_then(|refused| refused.again).map(|(_, wait)| wait);
+        let wait = waited.map_or(self.every, |wait| wait.saturating_mul(2)).min(LONGEST_WAIT);
+        let again = unswapped.transient.then(|| (Instant::now() + wait, wait));
+        *refused = Some(Refused { reason, again });
+        Err(unswapped.failures)
     }
 
-    async fn try_swap(&self, server: &Server) -> Result<SwapReport> {
+    /// None if what is in use serves.
+    async fn try_swap(&self, server: &Server) -> Result<Option<Switched>, Unswapped> {
         *self.seen.lock().await = Some(self.source.mark()?);
         let (connector, source, mark) = self.source.load(&server.loaded.host).await?;
         *self.seen.lock().await = Some(mark);
         let deployment = &server.loaded.deployment;
         if deployment.connector().digest() == connector.digest() {
-            let version = &connector.info().version;
-            return Err(Failure::new(format!("version {version} in {source} serves already")).into());
+            return Ok(None);
         }
-        let swapped = deployment.swap(&connector, self.options(&server.connections)).await;
-        if let Err(SwapError::Canary { .. }) = &swapped {
-            // Told where it is written down; the version that was given up is refused all the same.
-            let _ = self.went_back(&deployment.connector()).await;
+        match deployment.switch(&connector, self.options(&server.connections)).await {
+            Ok(switched) => Ok(Some(switched)),
+            Err(error) => {
+                let transient = error.is_transient();
+                if !transient && matches!(error, SwapError::Canary { .. } | SwapError::Refused { .. }) {
+                    // Told where it is written down; the version that was given up is refused all the same.
+                    let _ = self.went_back(&deployment.connector()).await;
+                }
+                let failure = Failure::new(format!("{source} does not take over")).causes_of(&error);
+                Err(Unswapped { failures: failure.into(), transient })
+            }
         }
-        swapped.map_err(|e| Failure::new(format!("{source} does not take over")).causes_of(&e).into())
     }
 
     /// Writes down in the project that this process went back to `connector`, so that the next one begins with it too. What somebody
@@ -153,11 +201,16 @@ impl Upkeep {
         }
     }
 
-    /// Whether something else is in use than before.
-    async fn has_changed(&self) -> bool {
+    /// Whether there is something to try: something else is in use than before, or what was refused is due again.
+    async fn is_due(&self) -> bool {
         // A file that is just being replaced is looked at the next time.
         let Ok(now) = self.source.mark() else { return false };
-        *self.seen.lock().await != Some(now)
+        if *self.seen.lock().await != Some(now) {
+            // Whatever was refused before.
+            *self.refusal() = None;
+            return true;
+        }
+        self.refusal().as_ref().and_then(|refused| refused.again).is_some_and(|(at, _)| at <= Instant::now())
     }
 }
 
@@ -227,9 +280,12 @@ pub(super) async fn keep_up(server: Arc<Server>) {
     }
     loop {
         tokio::time::sleep(upkeep.every).await;
-        if upkeep.has_changed().await {
-            // Told where it is tried.
-            let _ = upkeep.swap(&server).await;
+        if !upkeep.is_due().await {
+            continue;
+        }
+        // What goes wrong is told where it is tried. The next version need not wait for the end of this one's predecessor.
+        if let Ok(switched) = upkeep.swap(&server).await {
+            tokio::spawn(switched.drained());
         }
     }
 }

@@ -6,21 +6,64 @@ use std::path::Path;
 use connector_host::{Secret, is_variable_name};
 use toml_edit::{Item, TableLike, Value};
 
+use super::file::{VariablesFile, Wanted};
 use super::{Held, Origin, PREFIX, Sources, Variable, Variables, is_predefined, predefined};
 use crate::error::{Failure, suggest};
 use crate::toml_file::{Entry, TomlFile};
 
+/// What a file of variables says.
+#[derive(Debug, Default)]
+pub(super) struct Declared {
+    /// In the section of the chosen environment.
+    pub(super) section: BTreeMap<String, Variable>,
+    /// For all environments.
+    pub(super) all: BTreeMap<String, Variable>,
+}
+
 /// Reads all sources.
 pub(super) fn load(sources: Sources<'_>) -> Result<Variables, Vec<Failure>> {
-    let mut loader = Loader::default();
-    loader.file(&sources);
-    loader.process(&sources.process);
-    loader.command_line(sources.command_line);
-    let Loader { mut variables, failures } = loader;
-    variables.environment = sources.environment.map(str::to_owned);
-    variables.predefined = predefined::of_run(sources.run);
-    variables.store = sources.store;
+    let file = VariablesFile::read(Wanted {
+        path: sources.file.to_owned(),
+        required: sources.file_required,
+        environment: sources.environment.map(str::to_owned),
+        store: sources.store.clone(),
+    });
+    let mut failures = Vec::new();
+    let mut variables = Variables {
+        environment: sources.environment.map(str::to_owned),
+        predefined: predefined::of_run(sources.run),
+        store: sources.store,
+        ..Variables::default()
+    };
+    match file {
+        Ok(file) => variables.file = file.into(),
+        Err(list) => failures.extend(list),
+    }
+    let process = sources.process.into_iter().filter(|(key, _)| key.starts_with(PREFIX));
+    variables.process = process.map(|(key, value)| (key, Secret::new(value))).collect();
+    for text in sources.command_line {
+        match typed(text) {
+            Ok((name, value)) => drop(variables.line.insert(name.to_owned(), Secret::new(value))),
+            Err(failure) => failures.push(failure),
+        }
+    }
     if failures.is_empty() { Ok(variables) } else { Err(failures) }
+}
+
+/// Name and value of a `--var`.
+fn typed(text: &str) -> Result<(&str, &str), Failure> {
+    let (name, value) = text
+        .split_once('=')
+        .ok_or_else(|| Failure::new("cannot read a `--var`: there is no `=` in it").hint("write --var NAME=VALUE"))?;
+    check_name(name).map(|()| (name, value))
+}
+
+/// Reads the file of variables.
+pub(super) fn read_declared(wanted: &Wanted) -> Result<Declared, Vec<Failure>> {
+    let mut loader = Loader::default();
+    loader.file(wanted);
+    let Loader { declared, failures } = loader;
+    if failures.is_empty() { Ok(declared) } else { Err(failures) }
 }
 
 /// The values of a `secrets.toml`, as older connections have it beside them; none if there is no such file.
@@ -50,7 +93,7 @@ pub(crate) fn read_secrets(path: &Path) -> Result<BTreeMap<String, Secret>, Vec<
 
 #[derive(Default)]
 struct Loader {
-    variables: Variables,
+    declared: Declared,
     failures: Vec<Failure>,
 }
 
@@ -62,16 +105,16 @@ impl Loader {
         })
     }
 
-    fn file(&mut self, sources: &Sources<'_>) {
+    fn file(&mut self, wanted: &Wanted) {
         let before = self.failures.len();
-        let Some(file) = self.read(sources.file) else {
+        let Some(file) = self.read(&wanted.path) else {
             let unread = self.failures.len() > before;
-            if sources.file_required && !unread {
-                let path = sources.file.display();
+            if wanted.required && !unread {
+                let path = wanted.path.display();
                 self.failures
                     .push(Failure::new(format!("there is no file `{path}`")).hint("it was named with --variables"));
             } else if !unread {
-                self.check_environment(sources, &[]);
+                self.check_environment(wanted, &[]);
             }
             return;
         };
@@ -81,7 +124,7 @@ impl Loader {
                 ("variables", Some(table)) => {
                     let origin = |line| Origin::File(file.path().to_owned(), line);
                     let read = self.table(&file, table, &origin);
-                    self.variables.file.extend(read);
+                    self.declared.all.extend(read);
                 }
                 ("environments", Some(table)) => {
                     for section in file.entries(table) {
@@ -96,23 +139,23 @@ impl Loader {
             }
         }
         let names: Vec<&str> = sections.iter().map(|(name, _)| name.as_str()).collect();
-        self.check_environment(sources, &names);
-        for (name, tables) in sections.iter().filter(|(name, _)| Some(name.as_str()) == sources.environment) {
+        self.check_environment(wanted, &names);
+        for (name, tables) in sections.iter().filter(|(name, _)| Some(name) == wanted.environment.as_ref()) {
             for table in tables {
                 let origin = |line| Origin::Section(name.clone(), file.path().to_owned(), line);
                 let read = self.table(&file, *table, &origin);
-                self.variables.section.extend(read);
+                self.declared.section.extend(read);
             }
         }
     }
 
     /// An environment that nothing has a value for is a misspelt one.
-    fn check_environment(&mut self, sources: &Sources<'_>, known: &[&str]) {
-        let Some(wanted) = sources.environment.filter(|wanted| !known.contains(wanted)) else { return };
-        match sources.store.as_ref().map(|store| store.has_environment(wanted)) {
+    fn check_environment(&mut self, file: &Wanted, known: &[&str]) {
+        let Some(wanted) = file.environment.as_deref().filter(|wanted| !known.contains(wanted)) else { return };
+        match file.store.as_ref().map(|store| store.has_environment(wanted)) {
             Some(Ok(true)) => {}
             Some(Err(error)) => self.failures.push(crate::project::failed(&error)),
-            Some(Ok(false)) | None => self.failures.push(unknown_environment(wanted, known, sources.file)),
+            Some(Ok(false)) | None => self.failures.push(unknown_environment(wanted, known, &file.path)),
         }
     }
 
@@ -151,29 +194,6 @@ impl Loader {
             }
         }
         read
-    }
-
-    fn process(&mut self, process: &[(String, String)]) {
-        for (key, value) in process {
-            if key.starts_with(PREFIX) {
-                self.variables.process.insert(key.clone(), Secret::new(value.as_str()));
-            }
-        }
-    }
-
-    fn command_line(&mut self, typed: &[String]) {
-        for text in typed {
-            let Some((name, value)) = text.split_once('=') else {
-                let failure =
-                    Failure::new("cannot read a `--var`: there is no `=` in it").hint("write --var NAME=VALUE");
-                self.failures.push(failure);
-                continue;
-            };
-            match check_name(name) {
-                Ok(()) => drop(self.variables.line.insert(name.to_owned(), Secret::new(value))),
-                Err(failure) => self.failures.push(failure),
-            }
-        }
     }
 }
 

@@ -19,11 +19,13 @@ use connector_store::{Kept, Saved, Store, StoreError, Stored};
 
 use crate::error::Failure;
 
+mod file;
 mod load;
 mod predefined;
 #[cfg(test)]
 mod tests;
 
+use file::VariablesFile;
 pub(crate) use load::{check_name, read_secrets};
 use predefined::is_predefined;
 
@@ -103,10 +105,8 @@ pub(crate) struct Variables {
     line: BTreeMap<String, Secret>,
     /// The process's environment, as far as it holds variables.
     process: BTreeMap<String, Secret>,
-    /// The section of the chosen environment.
-    section: BTreeMap<String, Variable>,
-    /// What the file says for all environments.
-    file: BTreeMap<String, Variable>,
+    /// What people write into a file.
+    file: Arc<VariablesFile>,
     store: Option<Arc<Store>>,
     /// The chosen environment.
     environment: Option<String>,
@@ -115,8 +115,6 @@ pub(crate) struct Variables {
     /// Values that are about to be kept for that connection.
     pending: BTreeMap<String, Secret>,
     predefined: BTreeMap<&'static str, String>,
-    /// Names whose values must not be shown, whatever is said elsewhere.
-    hidden: BTreeSet<String>,
 }
 
 /// Where to look.
@@ -138,7 +136,8 @@ pub(crate) struct Sources<'a> {
 }
 
 impl Variables {
-    /// Reads all sources but the store, which is asked for each value. Tells everything that is wrong with them at once.
+    /// Reads all sources but the store, which is asked for each value; the file is read again when it changes. Tells everything that is
+    /// wrong with them at once.
     pub(crate) fn load(sources: Sources<'_>) -> Result<Self, Vec<Failure>> {
         load::load(sources)
     }
@@ -173,15 +172,16 @@ impl Variables {
             let value = Some(Held::Stored(Box::new(row.clone())));
             Some(Variable { value, origin, hidden: row.hidden(), description: row.description.clone() })
         };
+        let file = self.file.declared();
         let of_environment = |own| chosen.and_then(|chosen| stored(own, Some(chosen)));
         let declared = [
             self.pending.get(name).map(|value| global(value, Origin::Own)),
             of_environment(true),
             stored(true, None),
             of_environment(false),
-            self.section.get(name).cloned(),
+            file.section.get(name).cloned(),
             stored(false, None),
-            self.file.get(name).cloned(),
+            file.all.get(name).cloned(),
         ];
         let declared: Vec<Variable> = declared.into_iter().flatten().collect();
         let given = self.line.get(name).map(|value| global(value, Origin::CommandLine));
@@ -190,7 +190,7 @@ impl Variables {
             Some(global(value, Origin::Environment(key.clone())))
         });
         // Hidden in one place, hidden in all; a description that is said anywhere holds.
-        let hidden = self.hidden.contains(name) || declared.iter().any(|v| v.hidden) || declared.is_empty();
+        let hidden = declared.iter().any(|v| v.hidden) || declared.is_empty();
         let description = declared.iter().find_map(|v| v.description.clone());
         let mut all = given.into_iter().chain(declared);
         let first = all.next();
@@ -211,7 +211,8 @@ impl Variables {
     /// The names that the project declares, that the command line sets, or that settings mention, and the predefined ones; and
     /// what else the environment holds, in small letters.
     pub(crate) fn names(&self, mentioned: &[String]) -> BTreeSet<String> {
-        let declared = self.file.keys().chain(self.section.keys()).chain(self.line.keys()).chain(mentioned).cloned();
+        let file = self.file.declared();
+        let declared = file.all.keys().chain(file.section.keys()).chain(self.line.keys()).chain(mentioned).cloned();
         let predefined = self.predefined.keys().map(|name| (*name).to_owned());
         let mut names: BTreeSet<String> = declared.chain(predefined).collect();
         for key in self.process.keys() {
@@ -220,11 +221,6 @@ impl Variables {
             }
         }
         names
-    }
-
-    /// Makes sure that the value is not shown.
-    pub(crate) fn hide(&mut self, name: &str) {
-        self.hidden.insert(name.to_owned());
     }
 }
 
@@ -239,7 +235,13 @@ impl connector_host::Variables for Variables {
         }
         let unread = |error: StoreError| VariableError::Provider(error.to_string());
         let undefined = || VariableError::Undefined(name.to_owned());
-        let variable = self.find(name).map_err(unread)?.ok_or_else(undefined)?;
+        let found = self.find(name).map_err(unread)?;
+        if let Some(reason) = self.file.unread()
+            && found.as_ref().is_none_or(|variable| matches!(variable.origin, Origin::File(..) | Origin::Section(..)))
+        {
+            return Err(VariableError::Provider(reason));
+        }
+        let variable = found.ok_or_else(undefined)?;
         let value = self.reveal(&variable.value.ok_or_else(undefined)?).map_err(unread)?;
         // What may be seen is not taken out of messages: a store's name in one is no leak.
         Ok(if variable.hidden { Secret::new(value.reveal()) } else { Secret::public(value.reveal()) })

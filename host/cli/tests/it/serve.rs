@@ -365,31 +365,96 @@ fn a_version_that_the_project_puts_in_use_takes_over_and_a_bad_one_does_not() {
 }
 
 #[test]
-fn a_canary_that_was_given_up_is_not_what_the_next_process_begins_with() {
+fn a_version_that_was_given_up_or_failed_its_self_test_is_not_what_the_next_process_begins_with() {
     use connector_fixed::variant::{Variant, Way};
-    let project = Project::with_people();
-    let versions = |args: &[&str]| crate::support::run(&mut project.bare(&[&["versions"], args].concat())).good();
-    let install = |variant: Variant<'_>| {
-        project.write("new.wasm", crate::versions::component(variant));
-        versions(&["install", "new.wasm", "--use"]);
-    };
-    let in_use = || {
-        let list = versions(&["list", "--json"]).json();
-        let row = list.as_array().unwrap().iter().find(|row| row["state"] == "in use").unwrap();
-        row["version"].as_str().unwrap().to_owned()
-    };
-    install(Variant::version("1.0.0"));
-    let canary = ["serve", "--listen", "127.0.0.1:0", "--look", "50ms", "--canary", "50%:60m"];
-    let serving = Serving::run(project.bare(&canary));
-    install(Variant::version("2.0.0").with(Way::Trap, "test"));
-    assert_eq!(in_use(), "2.0.0");
+    for how in [["--canary", "50%:60m"], ["--self-test", "people"]] {
+        let project = Project::with_people();
+        let versions = |args: &[&str]| crate::support::run(&mut project.bare(&[&["versions"], args].concat())).good();
+        let install = |variant: Variant<'_>| {
+            project.write("new.wasm", crate::versions::component(variant));
+            versions(&["install", "new.wasm", "--use"]);
+        };
+        let in_use = || {
+            let list = versions(&["list", "--json"]).json();
+            let row = list.as_array().unwrap().iter().find(|row| row["state"] == "in use").unwrap();
+            row["version"].as_str().unwrap().to_owned()
+        };
+        install(Variant::version("1.0.0"));
+        let serve = [&["serve", "--listen", "127.0.0.1:0", "--look", "50ms"], &how[..]].concat();
+        let serving = Serving::run(project.bare(&serve));
+        install(Variant::version("2.0.0").with(Way::Trap, "test"));
+        let waited = Instant::now();
+        while in_use() != "1.0.0" {
+            assert!(waited.elapsed() < Duration::from_secs(60), "{how:?}: {:?}", serving.versions());
+            for _ in 0..4 {
+                serving.post("/v1/connections/people/test");
+            }
+        }
+        assert_eq!(serving.versions()[0]["version"], "1.0.0");
+        assert!(serving.get("/v1/deployments").1.contains("does not take over"), "{how:?}");
+        serving.stop();
+    }
+}
+
+/// Begins a query that goes on until who asked has gone.
+fn hang(serving: &Serving) -> TcpStream {
+    let mut stream = TcpStream::connect(serving.address).unwrap();
+    let query =
+        json!({ "object": "trials", "filter": [{ "field": "how", "op": "equal", "value": "skip" }] }).to_string();
+    let head = "POST /v1/connections/people/query HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n";
+    write!(stream, "{head}content-length: {}\r\n\r\n{query}", query.len()).unwrap();
     let waited = Instant::now();
-    while in_use() != "1.0.0" {
+    while serving.versions()[0]["calls_in_flight"] != 1 {
         assert!(waited.elapsed() < Duration::from_secs(60), "{:?}", serving.versions());
-        for _ in 0..4 {
-            serving.post("/v1/connections/people/test");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    stream
+}
+
+#[test]
+fn a_version_takes_over_while_another_one_still_drains() {
+    let project = Project::with_people();
+    let component = std::fs::read(fixed()).unwrap();
+    let (second, third) = (another(&component), another(&another(&component)));
+    let current = project.write("current.wasm", &component);
+    let serving = Serving::start_with(&project, &current, &[]);
+    let hanging = hang(&serving);
+    for bytes in [second, third] {
+        let before = serving.versions()[0]["digest"].as_str().unwrap().to_owned();
+        std::fs::rename(project.write("next.wasm", bytes), &current).unwrap();
+        let waited = Instant::now();
+        while serving.versions()[0]["digest"] == before.as_str() {
+            assert!(waited.elapsed() < Duration::from_secs(60), "{:?}", serving.versions());
+            std::thread::sleep(Duration::from_millis(20));
         }
     }
-    assert_eq!(serving.versions()[0]["version"], "1.0.0");
+    let draining = serving.versions().iter().filter(|version| version["role"] == "draining").count();
+    assert_eq!(draining, 1, "{:?}", serving.versions());
+    drop(hanging);
+    serving.stop().good();
+}
+
+#[test]
+fn a_version_for_which_there_was_no_room_is_tried_again() {
+    let project = Project::with_people();
+    let component = std::fs::read(fixed()).unwrap();
+    let current = project.write("current.wasm", &component);
+    let serving = Serving::start_with(&project, &current, &["--activities", "1"]);
+    let first = serving.versions()[0]["digest"].as_str().unwrap().to_owned();
+    let hanging = hang(&serving);
+    std::fs::rename(project.write("next.wasm", another(&component)), &current).unwrap();
+    let waited = Instant::now();
+    while !serving.get("/v1/deployments").1.contains("runs 1 activities already") {
+        assert!(waited.elapsed() < Duration::from_secs(60), "{}", serving.get("/v1/deployments").1);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(serving.versions()[0]["digest"], first.as_str());
+    drop(hanging);
+    let waited = Instant::now();
+    while serving.versions()[0]["digest"] == first.as_str() {
+        assert!(waited.elapsed() < Duration::from_secs(60), "{}", serving.get("/v1/deployments").1);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(serving.get("/v1/deployments").1.contains("\"refused\":null"));
     serving.stop();
 }

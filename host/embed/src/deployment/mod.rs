@@ -20,7 +20,7 @@ use crate::error::SwapError;
 pub use canary::Canary;
 use canary::Trial;
 use swap::Drain;
-pub use swap::{Leftovers, SwapOptions, SwapReport};
+pub use swap::{Leftovers, SwapOptions, SwapReport, Switched};
 use version::Phase;
 pub(crate) use version::{Lease, Version};
 

@@ -1,6 +1,7 @@
 //! The exchange of a deployment's version: check, try out, switch, drain. One at a time up to the switch; whatever fails before it
 //! leaves the old version serving, and nothing can fail after it.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -62,28 +63,59 @@ pub struct SwapReport {
     pub kept: u32,
 }
 
+/// A swap whose new version serves. Dropped, it leaves the old one's activities alone.
+#[must_use = "the time that the old version has is counted by `drained`"]
+pub struct Switched {
+    from: Arc<Version>,
+    to: Connector,
+    after: Duration,
+    drain: Drain,
+}
+
+impl fmt::Debug for Switched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Switched").field("to", &self.to).finish_non_exhaustive()
+    }
+}
+
+impl Switched {
+    /// Waits until the old version has come to its end.
+    pub async fn drained(self) -> SwapReport {
+        let Self { from, to, after: switched_after, drain } = self;
+        let (cancelled, kept) = drain.run(&from).await;
+        SwapReport { from: from.connector().clone(), to, switched_after, cancelled, kept }
+    }
+}
+
 impl Deployment {
+    /// [`Deployment::switch`], and waits until the old version has come to its end.
+    ///
+    /// # Errors
+    /// As [`Deployment::switch`].
+    pub async fn swap(&self, to: &Connector, options: SwapOptions) -> Result<SwapReport, SwapError> {
+        Ok(self.switch(to, options).await?.drained().await)
+    }
+
     /// Exchanges the version that serves. Checks that the new one is the same connector and takes the settings of every connection,
-    /// tests it and tries it out as the options say, gives it all new activities, and waits until the old one has come to its end.
+    /// tests it and tries it out as the options say, and gives it all new activities. Another swap may follow at once.
     /// What is wrong with a connection under the old version already is not held against the new one.
     ///
-    /// Dropping the future before the switch leaves the old version serving; later, it leaves the old one's activities alone.
+    /// Dropping the future leaves the old version serving.
     ///
     /// # Errors
     /// [`SwapError`] says why the old version goes on serving.
-    pub async fn swap(&self, to: &Connector, options: SwapOptions) -> Result<SwapReport, SwapError> {
+    pub async fn switch(&self, to: &Connector, options: SwapOptions) -> Result<Switched, SwapError> {
         let (begun, from) = (Instant::now(), self.serving());
-        let switched = self.switch(&from, to, &options).await;
-        let switched_after = begun.elapsed();
+        let switched = self.try_switch(&from, to, &options).await;
+        let after = begun.elapsed();
         let watch = &to.program().runtime.watch;
         let error = switched.as_ref().err();
-        watch.swap_ended(&SwapEnded { from: from.connector(), to, took: switched_after, error });
+        watch.swap_ended(&SwapEnded { from: from.connector(), to, took: after, error });
         switched?;
-        let (cancelled, kept) = Drain::of(&options).run(&from).await;
-        Ok(SwapReport { from: from.connector().clone(), to: to.clone(), switched_after, cancelled, kept })
+        Ok(Switched { from, to: to.clone(), after, drain: Drain::of(&options) })
     }
 
-    async fn switch(&self, from: &Arc<Version>, to: &Connector, options: &SwapOptions) -> Result<(), SwapError> {
+    async fn try_switch(&self, from: &Arc<Version>, to: &Connector, options: &SwapOptions) -> Result<(), SwapError> {
         let Ok(_swapping) = self.inner.swapping.try_lock() else { return Err(SwapError::Busy) };
         let (name, found) = (&self.inner.name, &to.info().name);
         if name != found {

@@ -2,10 +2,14 @@
 
 use std::sync::Arc;
 
+use connector_fixed::variant::Variant;
 use connector_host::contract::{Error, ErrorKind};
-use connector_host::{CallError, Connection, ConnectionConfig, Grant, OpenError, Secret, Status};
+use connector_host::{
+    CallError, Connection, ConnectionConfig, Deployment, Grant, OpenError, Secret, Status, SwapOptions, VariableError,
+    Variables,
+};
 
-use crate::{Changing, connection, connector, host, trial};
+use crate::{Changing, connection, connector, host, trial, wasm};
 
 async fn open(config: ConnectionConfig) -> Result<Connection, OpenError> {
     host().open(&connector().await, config).await
@@ -153,4 +157,43 @@ async fn debug_output_holds_no_secret() {
     let shown = format!("{shown} {connection:?} {:?} {:?}", connection.activity().await.unwrap(), connection.status());
     assert!(!shown.contains("s3cret"), "{shown}");
     assert_eq!(connection.status(), Status::default());
+}
+
+/// One variable, that its keeper calls public.
+struct Public;
+
+impl Variables for Public {
+    fn get(&self, name: &str) -> Result<Secret, VariableError> {
+        match name {
+            "shown" => Ok(Secret::public("value-of-it")),
+            _ => Err(VariableError::Provider("cannot read /srv/keys/store.db".into())),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_version_calls_a_secret_setting_is_taken_out_whatever_the_version_before_called_it() {
+    // The same component, whose schema knows no secret.
+    let mut open_schema = Variant::version("0.1.0").of(&wasm()).unwrap();
+    let said = b"\"writeOnly\": true,";
+    let at = open_schema.windows(said.len()).position(|window| window == said).unwrap();
+    open_schema[at..at + said.len()].fill(b' ');
+    let deployment = Deployment::new(&host().load(&open_schema).await.unwrap());
+    let mut config = ConnectionConfig::new("people", r#"{"greeting": "[shown]", "token": "[shown]"}"#);
+    config.variables = Arc::new(Public);
+    let connection = host().open(&deployment, config).await.unwrap();
+    assert!(connection.test().await.unwrap().account.contains("value-of-it"));
+    let next = host().load(&Variant::version("0.2.0").of(&wasm()).unwrap()).await.unwrap();
+    deployment.swap(&next, SwapOptions::default()).await.unwrap();
+    let told = connection.test().await.unwrap().account;
+    assert!(told.contains("****") && !told.contains("value-of-it"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn why_the_host_cannot_read_a_variable_is_not_told_to_the_connector() {
+    let mut config = ConnectionConfig::new("people", r#"{"greeting": "[broken]"}"#);
+    config.variables = Arc::new(Public);
+    let Err(error) = host().open(&connector().await, config).await else { panic!("it opens") };
+    let told = error.to_string();
+    assert!(told.contains("the host cannot read its variables") && !told.contains("/srv/keys"), "{told}");
 }
