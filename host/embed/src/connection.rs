@@ -312,7 +312,7 @@ impl Connection {
             in_flight: transport.in_flight(),
             bytes_read: counters.bytes_read.load(Ordering::Relaxed),
             sockets: transport.open_sockets(),
-            quotas: buckets.iter().map(|(name, bucket)| bucket.status(name)).collect(),
+            quotas: buckets.values().map(|(shown, bucket)| bucket.status(shown)).collect(),
         }
     }
 }

@@ -39,7 +39,7 @@ impl Network {
         let limits = &context.limits;
         Self {
             transport: None,
-            keep: Keep { activity, idle: None, use_proxy: false },
+            keep: Keep { activity, idle: None, use_proxy: false, over: Arc::default() },
             sender: Sender { context: Arc::clone(context), object: None, store: None },
             reason: Arc::default(),
             longest: Timeouts {
@@ -96,7 +96,7 @@ impl WasiHttpHooks for Network {
         _read: Ended,
     ) -> Box<dyn Future<Output = Sent> + Send> {
         let transport = self.transport.clone();
-        let keep = self.keep;
+        let keep = self.keep.clone();
         let timeouts = self.timeouts(options.unwrap_or_default());
         let noted = Arc::clone(&self.reason);
         let target = request.uri().authority().map(ToString::to_string).unwrap_or_default();

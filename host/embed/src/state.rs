@@ -54,6 +54,9 @@ const DESCRIPTION: usize = 1 << 20;
 /// How long it may compute to say it.
 const DESCRIBING: Duration = Duration::from_secs(5);
 
+/// An allowance, with the name of it that may be shown.
+type Shown = (Arc<str>, Arc<Bucket>);
+
 /// What the instances of one connection share.
 pub(crate) struct Context {
     pub(crate) connection: String,
@@ -66,7 +69,8 @@ pub(crate) struct Context {
     /// With whom it shares quota: [`crate::quota::sharers`].
     pub(crate) sharers: String,
     pub(crate) transport: Option<Arc<Transport>>,
-    pub(crate) buckets: Mutex<BTreeMap<String, Arc<Bucket>>>,
+    /// The allowances that the connection draws on, by the connector's names for them, each with the name that may be shown.
+    pub(crate) buckets: Mutex<BTreeMap<String, Shown>>,
     pub(crate) watch: Arc<Watch>,
 }
 
@@ -87,16 +91,17 @@ impl Context {
         }
     }
 
-    fn bucket(&self, name: String) -> Result<Arc<Bucket>, Cause> {
+    /// `shown`: the name without secrets.
+    fn bucket(&self, name: String, shown: impl FnOnce(&str) -> String) -> Result<Shown, Cause> {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(bucket) = buckets.get(&name) {
-            return Ok(Arc::clone(bucket));
+            return Ok(bucket.clone());
         }
         if buckets.len() >= MOST_BUCKETS || name.len() > LONGEST_BUCKET {
             return Err(Cause::Quota { buckets: MOST_BUCKETS, name: LONGEST_BUCKET });
         }
-        let bucket = self.quotas.bucket(&self.sharers, &name);
-        buckets.insert(name, Arc::clone(&bucket));
+        let bucket = (Arc::from(shown(&name)), self.quotas.bucket(&self.sharers, &name));
+        buckets.insert(name, bucket.clone());
         Ok(bucket)
     }
 }
@@ -232,14 +237,20 @@ impl State {
     }
 
     /// One of the connection's buckets. A connector that wants too many ends here: the contract has no word for a refusal.
-    fn bucket(&mut self, name: String) -> wasmtime::Result<Arc<Bucket>> {
-        self.context.bucket(name).map_err(|cause| self.exceed(cause))
+    fn bucket(&mut self, name: String) -> wasmtime::Result<Shown> {
+        let shown = |name: &str| {
+            let mut shown = name.to_owned();
+            self.log.clean(&mut shown);
+            shown
+        };
+        self.context.bucket(name, shown).map_err(|cause| self.exceed(cause))
     }
 }
 
 impl Drop for State {
     fn drop(&mut self) {
-        // First what is under way, then the sockets that only this activity used.
+        // First what is under way, of which nothing begins any more, then the sockets that only this activity used.
+        self.network.keep.over.store(true, Ordering::Release);
         self.table = ResourceTable::new();
         self.context.watch.memory.subtract(self.memory);
         if let Some(transport) = &self.context.transport {
@@ -347,8 +358,8 @@ impl transport::Host for State {
 
 impl quota::Host for State {
     fn reserve(&mut self, bucket: String, concurrency: Option<u32>) -> wasmtime::Result<Resource<Permit>> {
-        let store = Arc::from(bucket.as_str());
-        let permit = self.bucket(bucket)?.reserve(concurrency);
+        let (store, bucket) = self.bucket(bucket)?;
+        let permit = bucket.reserve(concurrency);
         self.network.sender.store = Some(store);
         if self.permits.len() >= MANY_PERMITS {
             self.permits.retain(Held::is_alive);
@@ -359,7 +370,8 @@ impl quota::Host for State {
 
     fn report(&mut self, bucket: String, allowance: quota::Allowance) -> wasmtime::Result<()> {
         let quota::Allowance { limit, left, reset_ms } = allowance;
-        self.bucket(bucket)?.report(Report { limit, left, reset: reset_ms.map(Duration::from_millis) });
+        let (_, bucket) = self.bucket(bucket)?;
+        bucket.report(Report { limit, left, reset: reset_ms.map(Duration::from_millis) });
         Ok(())
     }
 }
@@ -416,7 +428,8 @@ mod tests {
     #[test]
     fn a_connection_has_a_bounded_number_of_buckets_with_names_of_a_bounded_length() {
         let context = Context::bare();
-        let refused = |name: String| matches!(context.bucket(name), Err(Cause::Quota { buckets: 256, name: 256 }));
+        let refused =
+            |name: String| matches!(context.bucket(name, str::to_owned), Err(Cause::Quota { buckets: 256, name: 256 }));
         assert!(refused("x".repeat(257)) && !refused("x".repeat(256)));
         assert!((1..256).all(|index| !refused(index.to_string())));
         assert!(refused("one more".to_owned()) && !refused("1".to_owned()));

@@ -26,12 +26,6 @@ impl Closing {
         Self { interrupt: interrupt.clone(), grace, calls: watch::Sender::default() }
     }
 
-    /// Comes to its end when the process shall.
-    pub(super) fn asked(&self) -> impl Future<Output = ()> + Send + 'static {
-        let interrupt = self.interrupt.clone();
-        async move { interrupt.wait().await }
-    }
-
     /// Makes a call. It is cancelled when the process shall end and it takes too long.
     pub(super) async fn call<T>(&self, canceller: Canceller, call: impl Future<Output = T>) -> T {
         let _counted = self.begins();

@@ -5,6 +5,7 @@ mod access;
 mod answer;
 mod arguments;
 mod closing;
+mod listening;
 mod operations;
 mod records;
 mod upkeep;
@@ -62,15 +63,16 @@ pub(crate) async fn run(mut session: Session, arguments: Arguments, telemetry: A
     // A program that starts this one reads the address from here; the port may be one that the system chose.
     crate::commands::print(&format!("listening on http://{address}\n"))?;
     session.note(format!("{} open; Ctrl-C ends it", counted(server.connections.len() as u64, "connection")));
+    server.tell_objects().await;
     let looking = tokio::spawn(upkeep::keep_up(Arc::clone(&server)));
-    let serving = axum::serve(listener, routes(&server)).with_graceful_shutdown(server.closing.asked());
-    let ended = tokio::select! {
-        ended = serving => ended,
-        () = server.closing.over() => Ok(()),
-    };
+    let serving = listening::answer(listener, routes(&server), &session.interrupt);
+    tokio::select! {
+        () = serving => {}
+        () = server.closing.over() => {}
+    }
     looking.abort();
     server.closing.calls_ended().await;
-    ended.map_err(|e| Failure::new("the server has come to an end").causes_of(&e).into())
+    Ok(())
 }
 
 /// The connector that all connections of the project use, if it is one.
@@ -115,12 +117,20 @@ fn routes(server: &Arc<Server>) -> Router {
         .route("/v1/connections/{name}/create", post(records::create))
         .route("/v1/connections/{name}/update", post(records::update))
         .route("/v1/connections/{name}/delete", post(records::delete))
+        .route("/v1/connections/{name}/resolve/{by}", post(records::resolve))
         .layer(axum::extract::DefaultBodyLimit::max(LARGEST_BODY))
         .layer(axum::middleware::from_fn_with_state(Arc::clone(server), access::guard));
     Router::new().route("/healthz", get(|| async { "ok\n" })).merge(guarded).with_state(Arc::clone(server))
 }
 
 impl Server {
+    /// Tells the metrics which objects there are: those of any connection, because all have the same connector.
+    async fn tell_objects(&self) {
+        let Some(connection) = self.connections.values().next() else { return };
+        let listed = connection.list_objects().await.unwrap_or_default();
+        self.telemetry.know_objects(listed.into_iter().map(|object| object.name).collect());
+    }
+
     /// The connection of this name.
     fn connection(&self, name: &str) -> Answer<&Connection> {
         self.connections.get(name).ok_or_else(|| {

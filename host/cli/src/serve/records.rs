@@ -8,8 +8,11 @@ use axum::body::Bytes;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
+use axum::response::Response;
 use connector_host::Activity;
-use connector_host::contract::{Comparison, Condition, Order, QueryRequest, WriteMode, WriteRequest};
+use connector_host::contract::{
+    Comparison, Condition, Order, Outcome, QueryRequest, WriteMode, WriteRequest, WrittenBy,
+};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -169,16 +172,30 @@ macro_rules! writes {
 }
 writes!(create Create, update Update, delete Delete);
 
-async fn write(verb: Verb, (State(server), Path(name), how, body): Writing) -> Answer {
-    let Query(how) = how.map_err(|e| refusal(e.status(), "invalid-request", &e.body_text()))?;
-    let mut activity = server.activity(&name).await?;
-    let request = WriteRequest {
-        mode: if how.upsert { WriteMode::Upsert } else { WriteMode::Strict },
-        match_on: how.match_on.split(',').filter(|field| !field.is_empty()).map(str::to_owned).collect(),
-        continue_on_error: how.continue_on_error,
-        validate_only: how.dry_run,
-        ..WriteRequest::new(how.object, body.to_vec())
+/// Looks up what became of records whose outcome is unknown: the body is theirs, NDJSON, and the rest as the write was asked for.
+pub(super) async fn resolve(
+    State(server): State<Arc<Server>>,
+    Path((name, by)): Path<(String, String)>,
+    how: Result<Query<How>, QueryRejection>,
+    body: Bytes,
+) -> Answer {
+    let by = match by.as_str() {
+        "create" => WrittenBy::Create,
+        "update" => WrittenBy::Update,
+        "delete" => WrittenBy::Delete,
+        _ => {
+            return Err(refusal(StatusCode::NOT_FOUND, "not-found", "records are written by create, update or delete"));
+        }
     };
+    let request = requested(how, body)?;
+    let mut activity = server.activity(&name).await?;
+    let outcomes = server.closing.call(activity.canceller(), activity.resolve(by, &request)).await;
+    Ok(answered(&outcomes.map_err(|e| Refusal::from(&e))?))
+}
+
+async fn write(verb: Verb, (State(server), Path(name), how, body): Writing) -> Answer {
+    let request = requested(how, body)?;
+    let mut activity = server.activity(&name).await?;
     // In a task of its own: who asked may go away, and then a write must not be broken off in the middle. Counted before it runs: who
     // asked may go away, and the process be told to end, before anybody gets to it.
     let counted = server.closing.begins();
@@ -198,14 +215,30 @@ async fn write(verb: Verb, (State(server), Path(name), how, body): Writing) -> A
     let lost =
         |_| refusal(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the write came to an end that nobody expected");
     let outcomes = written.map_err(lost)?.map_err(|e| Refusal::from(&e))?;
+    Ok(answered(&outcomes))
+}
+
+/// What a write asks for.
+fn requested(how: Result<Query<How>, QueryRejection>, body: Bytes) -> Answer<WriteRequest> {
+    let Query(how) = how.map_err(|e| refusal(e.status(), "invalid-request", &e.body_text()))?;
+    Ok(WriteRequest {
+        mode: if how.upsert { WriteMode::Upsert } else { WriteMode::Strict },
+        match_on: how.match_on.split(',').filter(|field| !field.is_empty()).map(str::to_owned).collect(),
+        continue_on_error: how.continue_on_error,
+        validate_only: how.dry_run,
+        ..WriteRequest::new(how.object, body)
+    })
+}
+
+fn answered(outcomes: &[Outcome]) -> Response {
     let mut text = b"{\"outcomes\":[".to_vec();
-    for (row, outcome) in (1..).zip(&outcomes) {
+    for (row, outcome) in (1..).zip(outcomes) {
         crate::outcomes::line_into(row, outcome, &mut text);
         // The line's end is white space between two members of a list.
         text.extend_from_slice(if row < outcomes.len() as u64 { b"," } else { b"" });
     }
     text.extend_from_slice(b"]}\n");
-    Ok(raw_json(text))
+    raw_json(text)
 }
 
 impl Server {

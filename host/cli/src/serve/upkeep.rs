@@ -129,6 +129,7 @@ impl Upkeep {
         let unswapped = match self.try_swap(server).await {
             Ok(Some(switched)) => {
                 *self.refusal() = None;
+                server.tell_objects().await;
                 return Ok(switched);
             }
             Ok(None) => {

@@ -1,6 +1,7 @@
 //! What happens in a host, as metrics of OpenTelemetry: names and units by its semantic conventions, where there are any.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use connector_host::{
     CallEnded, Connection, Deployment, Host, HostStatus, Observer, QuotaStatus, RequestEnded, SwapEnded, SwapError,
@@ -57,7 +58,11 @@ pub(super) struct Metrics {
     requests: Histogram<f64>,
     bytes: Counter<u64>,
     swaps: Counter<u64>,
+    objects: Mutex<Option<BTreeSet<String>>>,
 }
+
+/// What stands for an object that the connector does not have: callers can make up any number of names.
+const OTHER: &str = "_OTHER";
 
 impl Metrics {
     pub(super) fn new(provider: &SdkMeterProvider) -> Self {
@@ -75,8 +80,20 @@ impl Metrics {
             requests: seconds(REQUESTS),
             bytes: counter(BYTES),
             swaps: counter(SWAPS),
+            objects: Mutex::default(),
             meter,
         }
+    }
+
+    /// From now on, only these objects are called by their names.
+    pub(super) fn know_objects(&self, names: BTreeSet<String>) {
+        *self.objects.lock().unwrap_or_else(PoisonError::into_inner) = Some(names);
+    }
+
+    fn object(&self, typed: Option<&str>) -> KeyValue {
+        let objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = |name: &&str| name.is_empty() || objects.as_ref().is_none_or(|objects| objects.contains(*name));
+        KeyValue::new("connector.object", Some(typed.unwrap_or_default()).filter(known).unwrap_or(OTHER).to_owned())
     }
 
     /// See [`super::Telemetry::watch`].
@@ -146,7 +163,7 @@ impl Observer for Metrics {
         let info = call.connector.info();
         let connection = KeyValue::new("connector.connection", call.connection.to_owned());
         let verb = KeyValue::new("connector.call", call.call);
-        let object = KeyValue::new("connector.object", call.object.unwrap_or_default().to_owned());
+        let object = self.object(call.object);
         let tally = call.tally;
         if tally.records > 0 {
             self.records.add(tally.records, &[connection.clone(), verb.clone(), object.clone()]);

@@ -6,8 +6,8 @@
 
 mod metrics;
 
+use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
-
 use std::sync::Arc;
 
 use clap::ValueEnum;
@@ -95,6 +95,13 @@ impl Telemetry {
     pub(crate) fn watch(&self, host: &Host, watched: Watched) {
         if let Some((_, metrics)) = &self.meter {
             metrics.watch(host, &Arc::new(watched));
+        }
+    }
+
+    /// From now on, metrics call only these objects by their names.
+    pub(crate) fn know_objects(&self, names: BTreeSet<String>) {
+        if let Some((_, metrics)) = &self.meter {
+            metrics.know_objects(names);
         }
     }
 

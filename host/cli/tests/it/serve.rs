@@ -151,7 +151,9 @@ fn prometheus_finds_calls_records_and_what_the_host_uses() {
     let project = Project::with_people();
     let serving = Serving::start(&project, &[]);
     serving.query(&json!({ "object": "people", "fields": ["id"] }));
+    serving.query(&json!({ "object": "made-up" }));
     let (status, metrics) = serving.get("/metrics");
+    assert!(!metrics.contains("made-up") && metrics.contains("connector_object=\"_OTHER\""), "{metrics}");
     assert_eq!(status, 200);
     let line = |name: &str, label: &str| {
         let found = metrics.lines().find(|line| line.starts_with(name) && line.contains(label));

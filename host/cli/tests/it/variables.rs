@@ -96,7 +96,8 @@ fn a_key_that_is_missing_is_told_with_every_place_and_what_is_not_hidden_goes_on
     says(&project, &[], None, 5);
     let (key, away) = (project.key_file(), project.path("away.key"));
     std::fs::rename(&key, &away).unwrap();
-    let ran = project.run(&["query", "a", "people"]);
+    // Whoever asks is told the same as the log.
+    let ran = crate::support::run(project.command(&["query", "a", "people"]).env("RUST_LOG", "error"));
     ran.bad(
         1,
         &["connection `a`: setting `token`: the key ", "CONNECTOR_KEY: not set", "keys/", "keyring", "--key-file"],

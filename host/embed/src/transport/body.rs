@@ -13,10 +13,10 @@ use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::Counters;
 use super::decode::Source;
 use super::failure::Failure;
-use super::pool::{Key, Lane, Owner, Pool};
+use super::pool::{Key, Lane, Pool};
+use super::{Counters, Keep};
 
 /// A piece is handed over when it is this large, ...
 const PIECE: usize = 1 << 20;
@@ -31,7 +31,7 @@ pub(super) struct GiveBack {
     pub(super) pool: Arc<Pool>,
     pub(super) key: Key,
     pub(super) lane: Lane,
-    pub(super) owner: Owner,
+    pub(super) keep: Keep,
     pub(super) idle: Duration,
     /// The place among the requests under way, until the wire has to wait for the connector: one that is idle must not keep
     /// others from sending.
@@ -41,7 +41,7 @@ pub(super) struct GiveBack {
 impl GiveBack {
     fn give(self) {
         match self.lane {
-            Lane::H1(lane) => self.pool.put(self.key, lane, self.owner, self.idle),
+            Lane::H1(lane) => self.pool.put(self.key, lane, &self.keep, self.idle),
             // It has been in the pool all along.
             Lane::H2(lane) => drop(lane),
         }

@@ -1,7 +1,9 @@
 //! From an origin to a socket: resolve, check the addresses, connect, by the operator's proxy if the connection asks for it, and
 //! agree on TLS. Everything that fails here proves that nothing was sent.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::net::TcpStream;
@@ -22,6 +24,9 @@ const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
 /// Longest that a target's name is looked up here when a proxy will look it up anyway.
 const GLANCE: Duration = Duration::from_secs(1);
 
+/// How long such a look-up is not tried again after it failed.
+const REMEMBERED: Duration = Duration::from_secs(60);
+
 /// The name of HTTP/2 in the handshake of TLS.
 const H2: &[u8] = b"h2";
 
@@ -30,6 +35,23 @@ const H2: &[u8] = b"h2";
 pub(super) enum Protocol {
     Http1,
     Http2,
+}
+
+/// Names that this host cannot look up, each until when it is not tried again.
+#[derive(Debug, Default)]
+pub(super) struct Unknown(Mutex<HashMap<String, Instant>>);
+
+impl Unknown {
+    fn has(&self, host: &str) -> bool {
+        let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        names.retain(|_, until| *until > Instant::now());
+        names.contains_key(host)
+    }
+
+    fn add(&self, host: &str) {
+        let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        names.insert(host.to_owned(), Instant::now() + REMEMBERED);
+    }
 }
 
 /// When something that may take this long must be over.
@@ -46,6 +68,8 @@ pub(super) struct Route<'a> {
     pub(super) resolver: Resolver,
     /// Through which proxy, if through one, and where its credentials come from.
     pub(super) proxy: Option<(&'a Proxy, &'a dyn Variables)>,
+    /// What a proxy was asked for without this host knowing its addresses.
+    pub(super) unknown: &'a Unknown,
     pub(super) deadline: Instant,
 }
 
@@ -80,13 +104,18 @@ impl Route<'_> {
     /// hears of it; where it cannot, the proxy's rules decide.
     async fn glance_at_target(&self) -> Result<(), Failure> {
         let glance = self.deadline.min(Instant::now() + GLANCE);
-        if self.allow_private {
+        let host = self.origin.host();
+        if self.allow_private || self.unknown.has(host) {
             return Ok(());
         }
         // Which of several addresses the proxy takes is not known here.
-        match self.resolver.all(self.origin.host(), self.origin.port(), glance).await {
+        match self.resolver.all(host, self.origin.port(), glance).await {
             Ok(found) if !found.iter().all(|address| is_public(address.ip())) => Err(Failure::AddressProhibited),
-            _ => Ok(()),
+            Ok(_) => Ok(()),
+            Err(_) => {
+                self.unknown.add(host);
+                Ok(())
+            }
         }
     }
 

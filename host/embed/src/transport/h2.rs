@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use super::failure::Failure;
+use super::frames::Streams;
 use super::io::Counted;
 use super::pool::Pool;
 use super::{Request, RequestBody, Timeouts, Unanswered};
@@ -43,6 +44,8 @@ pub(super) struct Session {
     driver: tokio::task::JoinHandle<()>,
     _tasks: Tasks,
     uses: Mutex<Uses>,
+    /// How many requests at once the server takes.
+    most: Streams,
     /// It may be dead: it takes no more requests.
     retired: AtomicBool,
     pool: Weak<Pool>,
@@ -56,7 +59,8 @@ struct Uses {
 }
 
 impl Session {
-    pub(super) async fn new(socket: Counted, pool: &Arc<Pool>) -> Result<Arc<Self>, Failure> {
+    pub(super) async fn new(mut socket: Counted, pool: &Arc<Pool>) -> Result<Arc<Self>, Failure> {
+        let most = socket.streams();
         let tasks = Tasks::default();
         let (sender, connection) = Builder::new(tasks.clone())
             .max_header_list_size(HEAD)
@@ -74,6 +78,7 @@ impl Session {
             driver,
             _tasks: tasks,
             uses: Mutex::new(Uses { streams: 0, until: Instant::now() }),
+            most,
             retired: AtomicBool::new(false),
             pool: Arc::downgrade(pool),
         }))
@@ -83,7 +88,21 @@ impl Session {
         self.uses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether it can take another request.
+    /// Whether the server takes no further request now. One beyond what it takes would wait in the client, unseen, and nobody could say
+    /// whether it was sent.
+    pub(super) fn is_full(&self) -> bool {
+        self.uses().streams >= self.most.borrow().unwrap_or(0)
+    }
+
+    /// Ready when it is known how many requests the server takes, or the socket has ended.
+    pub(super) fn settled(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut most = self.most.clone();
+        async move {
+            let _ = most.wait_for(Option::is_some).await;
+        }
+    }
+
+    /// Whether it may take another request, now or later.
     pub(super) fn is_open(&self) -> bool {
         !self.retired.load(Ordering::Acquire) && !self.sender.is_closed()
     }
@@ -122,8 +141,8 @@ impl Drop for Lane {
         uses.until = until;
         let idle = uses.streams == 0;
         drop(uses);
-        if let Some(pool) = self.session.pool.upgrade().filter(|_| idle) {
-            pool.left(until);
+        if let Some(pool) = self.session.pool.upgrade() {
+            pool.left(idle.then_some(until));
         }
     }
 }

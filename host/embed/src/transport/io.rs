@@ -11,6 +11,8 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::frames::{Frames, Streams};
+
 /// A stream of bytes both ways: a socket, or TLS over one, or TLS over that.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 
@@ -40,6 +42,8 @@ pub(super) struct Counted {
     stream: Box<dyn Stream>,
     tls: bool,
     traffic: Arc<Traffic>,
+    /// Of a server that speaks HTTP/2.
+    frames: Option<Frames>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -52,11 +56,18 @@ impl fmt::Debug for Counted {
 impl Counted {
     /// `tls`: whether the stream may have sent some of what it then failed to write.
     pub(super) fn new(stream: Box<dyn Stream>, tls: bool, place: OwnedSemaphorePermit) -> Self {
-        Self { stream, tls, traffic: Arc::default(), _place: place }
+        Self { stream, tls, traffic: Arc::default(), frames: None, _place: place }
     }
 
     pub(super) fn traffic(&self) -> Arc<Traffic> {
         Arc::clone(&self.traffic)
+    }
+
+    /// Looks at the frames of HTTP/2 that come in.
+    pub(super) fn streams(&mut self) -> Streams {
+        let (frames, streams) = Frames::new();
+        self.frames = Some(frames);
+        streams
     }
 
     fn count(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
@@ -77,7 +88,12 @@ impl Counted {
 
 impl AsyncRead for Counted {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if let Some(frames) = &mut self.frames {
+            frames.see(buf.filled().get(before..).unwrap_or_default());
+        }
+        read
     }
 }
 

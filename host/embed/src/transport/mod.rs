@@ -9,6 +9,7 @@ mod bypass;
 mod connect;
 mod decode;
 mod failure;
+mod frames;
 mod h1;
 mod h2;
 mod io;
@@ -19,7 +20,7 @@ pub(crate) mod tls;
 mod tunnel;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -37,7 +38,7 @@ use crate::variables::Variables;
 pub(crate) use body::AnswerBody;
 use body::GiveBack;
 pub use bypass::Bypass;
-use connect::{Protocol, Route};
+use connect::{Protocol, Route, Unknown};
 use decode::{Source, Wire};
 pub(crate) use failure::Failure;
 use io::Counted;
@@ -62,7 +63,7 @@ pub(crate) struct Timeouts {
 }
 
 /// Whose sockets a request may use, and what becomes of its own afterwards.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Keep {
     /// The activity that sends.
     pub(crate) activity: u64,
@@ -70,14 +71,20 @@ pub(crate) struct Keep {
     pub(crate) idle: Option<Duration>,
     /// Whether it goes by the operator's proxy.
     pub(crate) use_proxy: bool,
+    /// Set when the activity ends: nothing of it begins any more, and its sockets are not kept.
+    pub(crate) over: Arc<AtomicBool>,
 }
 
 impl Keep {
-    fn owner(self) -> Owner {
+    fn is_over(&self) -> bool {
+        self.over.load(Ordering::Acquire)
+    }
+
+    fn owner(&self) -> Owner {
         self.idle.is_none().then_some(self.activity)
     }
 
-    fn idle(self) -> Duration {
+    fn idle(&self) -> Duration {
         self.idle.unwrap_or(IDLE_WITHIN_ACTIVITY)
     }
 }
@@ -129,6 +136,7 @@ pub(crate) struct Transport {
     slots: Arc<Semaphore>,
     sockets: Arc<Semaphore>,
     counters: Arc<Counters>,
+    unknown: Arc<Unknown>,
 }
 
 impl Transport {
@@ -139,6 +147,7 @@ impl Transport {
             slots: places(setup.limits.requests_in_flight),
             sockets: places(setup.limits.sockets),
             counters: Arc::default(),
+            unknown: Arc::default(),
             egress: setup.egress.clone(),
             setup: Arc::new(setup),
         }
@@ -211,6 +220,9 @@ impl Transport {
         let proxy = self.setup.proxy.as_ref().filter(|_| keep.use_proxy).and_then(|proxies| proxies.of(origin));
         let (mut request, decodes) = self.prepare(request)?;
         let slot = Arc::clone(&self.slots).acquire_owned().await.map_err(|_| Failure::Unavailable)?;
+        if keep.is_over() {
+            return Err(Failure::Unavailable);
+        }
         self.counters.requests.fetch_add(1, Ordering::Relaxed);
         let key = Key { origin: origin.clone(), proxied: proxy.is_some() };
         let route = Route {
@@ -219,13 +231,17 @@ impl Transport {
             trust: &self.setup.trust,
             resolver: self.setup.resolver,
             proxy: proxy.map(|proxy| (proxy, &*self.setup.variables)),
+            unknown: &self.unknown,
             deadline: connect::deadline(timeouts.connect),
         };
         loop {
             let (lane, reused) = match self.pool.take(&key, keep.activity, keep.idle()) {
                 Some(lane) => (lane, true),
-                None => self.open(&key, &route, keep).await?,
+                None => self.open(&key, &route, &keep).await?,
             };
+            if keep.is_over() {
+                return Err(Failure::Unavailable);
+            }
             let most = self.setup.limits.request_body;
             let answer = match lane {
                 Lane::H1(lane) => lane.send(request, timeouts, most).await.map(|(a, lane)| (a, Lane::H1(lane))),
@@ -241,12 +257,12 @@ impl Transport {
     }
 
     /// A new socket, or one that somebody else opened while this one waited for its turn, and whether that is so.
-    async fn open(&self, key: &Key, route: &Route<'_>, keep: Keep) -> Result<(Lane, bool), Failure> {
+    async fn open(&self, key: &Key, route: &Route<'_>, keep: &Keep) -> Result<(Lane, bool), Failure> {
         let late = |_| Failure::ConnectTimeout;
         // A server that speaks HTTP/2 is connected to once: whether it does is known afterwards.
         let turn = self.pool.turn(key, keep.owner());
-        let turn = match &turn {
-            Some(turn) => Some(timeout_at(route.deadline, turn.lock()).await.map_err(late)?),
+        let turn = match turn {
+            Some(turn) => Some(timeout_at(route.deadline, turn.lock_owned()).await.map_err(late)?),
             None => None,
         };
         let turn = turn.filter(|_| self.pool.turn(key, keep.owner()).is_some());
@@ -280,7 +296,13 @@ impl Transport {
             Protocol::Http2 => {
                 let session = h2::Session::new(socket, &self.pool).await?;
                 let lane = session.enter(keep.idle());
-                self.pool.share(key.clone(), &session, keep.owner());
+                self.pool.share(key.clone(), &session, keep);
+                // The others wait until the server has said how many requests it takes; this one need not.
+                let settled = timeout_at(route.deadline, session.settled());
+                tokio::spawn(async move {
+                    let _ = settled.await;
+                    drop(turn);
+                });
                 (Lane::H2(lane), false)
             }
         })
@@ -318,7 +340,7 @@ impl Transport {
             pool: Arc::clone(&self.pool),
             key,
             lane,
-            owner: keep.owner(),
+            keep,
             idle: idle.unwrap_or(IDLE_WITHIN_ACTIVITY),
             slot: Some(slot),
         };

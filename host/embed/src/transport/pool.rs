@@ -9,7 +9,7 @@ use tokio::sync::{Mutex as AsyncMutex, Notify};
 use tokio::time::Instant;
 
 use super::connect::Protocol;
-use super::{h1, h2};
+use super::{Keep, h1, h2};
 use crate::egress::Origin;
 
 /// What the sockets of a pool are told apart by.
@@ -95,13 +95,14 @@ impl Pool {
         self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A socket that is open, if the activity may use one: of HTTP/2 the shared one, of HTTP/1.1 the one that was used last. `idle`
+    /// A socket that is open, if the activity may use one: of HTTP/2 a shared one that takes another request, of HTTP/1.1 the one that was used last. `idle`
     /// is how long a shared one stays open after this request.
     pub(super) fn take(&self, key: &Key, activity: u64, idle: Duration) -> Option<Lane> {
         let may = |owner: Owner| owner.is_none_or(|owner| owner == activity);
         let mut sockets = self.lock();
         sockets.sweep(Instant::now());
-        if let Some(shared) = sockets.shared.get(key).and_then(|all| all.iter().find(|shared| may(shared.owner))) {
+        let free = |shared: &&Shared| may(shared.owner) && !shared.session.is_full();
+        if let Some(shared) = sockets.shared.get(key).and_then(|all| all.iter().find(free)) {
             return Some(Lane::H2(shared.session.enter(idle)));
         }
         let idle = sockets.idle.get_mut(key)?;
@@ -109,26 +110,34 @@ impl Pool {
         Some(Lane::H1(idle.remove(last).lane))
     }
 
-    /// Keeps an HTTP/1.1 socket for `keep`.
-    pub(super) fn put(self: &Arc<Self>, key: Key, lane: h1::Lane, owner: Owner, keep: Duration) {
-        if keep.is_zero() || lane.is_closed() {
+    /// Keeps an HTTP/1.1 socket for `idle`; not one of an activity that has ended.
+    pub(super) fn put(self: &Arc<Self>, key: Key, lane: h1::Lane, keep: &Keep, idle: Duration) {
+        if idle.is_zero() || lane.is_closed() {
             return;
         }
-        let until = Instant::now() + keep;
-        self.lock().idle.entry(key).or_default().push(Idle { lane, owner, until });
+        let (owner, until) = (keep.owner(), Instant::now() + idle);
+        let mut sockets = self.lock();
+        if owner.is_some() && keep.is_over() {
+            return;
+        }
+        sockets.idle.entry(key).or_default().push(Idle { lane, owner, until });
+        drop(sockets);
         self.look_at(until);
         self.freed.notify_one();
     }
 
-    /// Ready when a socket has become idle since.
+    /// Ready when a socket can take a request that could not before.
     pub(super) async fn freed(&self) {
         self.freed.notified().await;
     }
 
-    /// Shares a socket of HTTP/2.
-    pub(super) fn share(&self, key: Key, session: &Arc<h2::Session>, owner: Owner) {
-        let shared = Shared { session: Arc::clone(session), owner };
-        self.lock().shared.entry(key).or_default().push(shared);
+    /// Shares a socket of HTTP/2; not one of an activity that has ended.
+    pub(super) fn share(&self, key: Key, session: &Arc<h2::Session>, keep: &Keep) {
+        let shared = Shared { session: Arc::clone(session), owner: keep.owner() };
+        let mut sockets = self.lock();
+        if shared.owner.is_none() || !keep.is_over() {
+            sockets.shared.entry(key).or_default().push(shared);
+        }
     }
 
     /// Notes what a server speaks.
@@ -143,9 +152,11 @@ impl Pool {
         (!alone).then(|| Arc::clone(sockets.turns.entry((key.clone(), owner)).or_default()))
     }
 
-    /// A shared socket has become idle, until this time.
-    pub(super) fn left(self: &Arc<Self>, until: Instant) {
-        self.look_at(until);
+    /// A request has left a shared socket, which is idle until this time if there is one.
+    pub(super) fn left(self: &Arc<Self>, idle_until: Option<Instant>) {
+        if let Some(until) = idle_until {
+            self.look_at(until);
+        }
         self.freed.notify_one();
     }
 

@@ -27,10 +27,15 @@ async fn write_frame(stream: &mut Http2, kind: u8, flags: u8, id: u32, payload: 
 
 /// Begins a connection as the server's side does.
 async fn greet(stream: &mut Http2) {
+    greet_with(stream, &[]).await;
+}
+
+/// The same, with these settings.
+async fn greet_with(stream: &mut Http2, settings: &[u8]) {
     let mut preface = [0; 24];
     stream.read_exact(&mut preface).await.unwrap();
     assert_eq!(&preface, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
-    write_frame(stream, SETTINGS, 0, 0, &[]).await.unwrap();
+    write_frame(stream, SETTINGS, 0, 0, settings).await.unwrap();
 }
 
 /// The stream of the next request; none when the other side has closed.
@@ -289,4 +294,58 @@ async fn a_socket_that_the_server_closed_or_is_closing_is_dropped_and_another_is
         }
         assert_eq!((server.requests(), server.connections()), (4, 4));
     }
+}
+
+/// One request at a time.
+const ONE_STREAM: &[u8] = &[0, 3, 0, 0, 0, 1];
+
+/// Sends so many requests at once, each with an activity of its own, and waits for all answers.
+async fn at_once(transport: &Transport, url: &str, requests: u64) {
+    let long = Duration::from_secs(60);
+    let timeouts = Timeouts { connect: long, first_byte: long, between_bytes: long };
+    let mut tasks = tokio::task::JoinSet::new();
+    for activity in 0..requests {
+        let (transport, url) = (transport.clone(), url.to_owned());
+        tasks.spawn(async move {
+            let answer = transport.send(request("GET", &url, ""), timeouts, keep(activity, Some(60))).await.unwrap();
+            answer.into_body().collect().await.unwrap();
+        });
+    }
+    while let Some(answered) = tasks.join_next().await {
+        answered.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_beyond_what_the_server_takes_at_once_goes_to_another_socket() {
+    let (server, pem) = tls_server(&[b"h2"], |mut stream, seen| async move {
+        greet_with(&mut stream, ONE_STREAM).await;
+        while let Some(id) = next_request(&mut stream, &seen).await {
+            // Would never come on one socket.
+            while seen.requests.lock().unwrap().len() < 3 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            answer(&mut stream, id).await.unwrap();
+        }
+    })
+    .await;
+    let (transport, url) = https(&server, &pem);
+    at_once(&transport, &url, 3).await;
+    assert_eq!((server.connections(), server.requests()), (3, 3));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_no_further_socket_may_be_opened_it_waits_for_its_turn_and_is_not_late() {
+    let (server, pem) = tls_server(&[b"h2"], |mut stream, seen| async move {
+        greet_with(&mut stream, ONE_STREAM).await;
+        while let Some(id) = next_request(&mut stream, &seen).await {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            answer(&mut stream, id).await.unwrap();
+        }
+    })
+    .await;
+    let (transport, url) = https(&server, &pem);
+    let transport = Transport { sockets: Arc::new(Semaphore::new(1)), ..transport };
+    at_once(&transport, &url, 4).await;
+    assert_eq!((server.connections(), server.requests()), (1, 4));
 }

@@ -171,7 +171,7 @@ fn request(method: &str, url: &str, body: &'static str) -> http::Request<Request
 }
 
 fn keep(activity: u64, seconds: Option<u64>) -> Keep {
-    Keep { activity, idle: seconds.map(Duration::from_secs), use_proxy: false }
+    Keep { activity, idle: seconds.map(Duration::from_secs), use_proxy: false, over: Arc::default() }
 }
 
 /// Sends, and reads the whole answer.

@@ -212,6 +212,35 @@ async fn what_may_not_be_reached_directly_may_not_be_reached_by_the_proxy_where_
     assert_eq!(proxy.connections(), 2);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_only_the_proxy_knows_is_not_looked_up_again_for_every_socket() {
+    static LOOKED_UP: AtomicU32 = AtomicU32::new(0);
+    let proxy = Server::start(|mut stream, seen, _| async move {
+        read(&mut stream, &seen).await;
+        stream.write_all(b"HTTP/1.1 502 Bad Gateway\r\n\r\n").await.unwrap();
+    })
+    .await;
+    let transport = Transport::new(Setup {
+        proxy: Some(ProxyConfig::new(format!("http://127.0.0.1:{}", proxy.port).parse().unwrap())),
+        resolver: Resolver::Fixed(|host| match host {
+            "127.0.0.1" => vec![std::net::Ipv4Addr::LOCALHOST.into()],
+            _ => {
+                LOOKED_UP.fetch_add(1, Ordering::SeqCst);
+                Vec::new()
+            }
+        }),
+        egress: Egress::new(
+            vec!["http://far.test".parse().unwrap()],
+            vec![Grant::asked("http://far.test".parse().unwrap())],
+        ),
+        ..setup(vec![])
+    });
+    for _ in 0..3 {
+        get_by_proxy(&transport, "http://far.test/").await.unwrap_err();
+    }
+    assert_eq!((proxy.connections(), LOOKED_UP.load(Ordering::SeqCst)), (3, 1));
+}
+
 #[test]
 fn addresses_of_proxies_are_read_and_never_printed_with_their_credentials() {
     for (text, shown) in [

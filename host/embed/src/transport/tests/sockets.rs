@@ -201,3 +201,26 @@ async fn giving_up_a_request_or_an_answer_closes_its_socket() {
     half.wait_until_open(0).await;
     assert_eq!(transport.in_flight(), 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_socket_that_comes_back_after_its_activity_ended_is_closed_and_nothing_waiting_begins() {
+    let server = Server::answering(OK).await;
+    let limits = Limits { requests_in_flight: 1, ..Limits::default() };
+    let transport = with_limits(server.origin(), &limits);
+    let keep = keep(1, None);
+    let answer = transport.send(request("GET", &server.url(), ""), SHORT, keep.clone()).await.unwrap();
+    let waiting = {
+        let (transport, url, keep) = (transport.clone(), server.url(), keep.clone());
+        tokio::spawn(async move { transport.send(request("GET", &url, ""), SHORT, keep).await.map(drop) })
+    };
+    keep.over.store(true, Ordering::SeqCst);
+    transport.close_activity(1);
+    // The body is taken only now, or was before: the socket is not kept in either case.
+    drop(answer.into_body().collect().await);
+    let failure = waiting.await.unwrap();
+    assert!(failure.is_ok() || failure.unwrap_err().proves_unsent());
+    server.wait_until_open(0).await;
+    let failure = fetch(&transport, request("GET", &server.url(), ""), keep).await.unwrap_err();
+    assert!(failure.proves_unsent(), "{failure}");
+    assert!(server.requests() <= 2);
+}
