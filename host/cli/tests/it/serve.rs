@@ -402,7 +402,7 @@ fn a_version_that_was_given_up_or_failed_its_self_test_is_not_what_the_next_proc
 fn hang(serving: &Serving) -> TcpStream {
     let mut stream = TcpStream::connect(serving.address).unwrap();
     let query =
-        json!({ "object": "trials", "filter": [{ "field": "how", "op": "equal", "value": "skip" }] }).to_string();
+        json!({ "object": "trials", "filter": [{ "field": "how", "op": "equal", "value": "wait" }] }).to_string();
     let head = "POST /v1/connections/people/query HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n";
     write!(stream, "{head}content-length: {}\r\n\r\n{query}", query.len()).unwrap();
     let waited = Instant::now();
