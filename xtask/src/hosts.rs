@@ -1,9 +1,9 @@
-//! Runs connectors in two other languages' runtimes: the tests of the package for Node, and a short Python script.
+//! Runs connectors in two other languages' runtimes: the tests of the packages for Node and Python.
 //!
 //! They show that the contract asks nothing of a host that only Rust could give. Their packages, from npm and PyPI, are installed
 //! below `target/`. Where Node or Python is missing or too old, or a package cannot be had, the host is skipped, with the reason.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -99,6 +99,16 @@ fn copy_folder(from: &Path, to: &Path) -> Result<()> {
 
 /// Runs the tests of the Node package, with the components and the emulator that are built.
 fn test_package(root: &Path, folder: &Path, node: &Path) -> Result<()> {
+    let components = ingredients(root)?;
+    let mut tests = Command::new(node);
+    tests.args(["--test", "dist/test/"]).current_dir(folder);
+    tests.env("CONNECTOR_COMPONENTS", &components);
+    tests.env("CONNECTOR_EMULATOR", root.join("target/debug/bigcommerce-emulator"));
+    process::show(&mut tests)
+}
+
+/// What the packages' tests need: builds the emulator, and answers the folder of the components, which must be there.
+fn ingredients(root: &Path) -> Result<PathBuf> {
     let components = root.join("target/components");
     for component in ["bigcommerce.wasm", "fixed.wasm"].map(|name| components.join(name)) {
         if !component.is_file() {
@@ -107,25 +117,58 @@ fn test_package(root: &Path, folder: &Path, node: &Path) -> Result<()> {
     }
     // Of the whole workspace, so that its dependencies are those that are built already.
     process::show(process::cargo().current_dir(root).args(["build", "--workspace", "--bin", "bigcommerce-emulator"]))?;
-    let mut tests = Command::new(node);
-    tests.args(["--test", "dist/test/"]).current_dir(folder);
-    tests.env("CONNECTOR_COMPONENTS", &components);
-    tests.env("CONNECTOR_EMULATOR", root.join("target/debug/bigcommerce-emulator"));
-    process::show(&mut tests)
+    Ok(components)
 }
 
-/// Installs the packages of `tests/hosts/python` into `target/python`, and runs the script.
+/// Makes an environment in `target/python`, builds the wheel of `host/python` there and installs it, checks its types and those of
+/// what uses it, and runs its tests.
 pub(crate) fn python(root: &Path) -> Result<Ran> {
-    if let Some(reason) = missing(&[&["python3", "--version"], &["python3", "-m", "pip", "--version"]]) {
+    let versions = ["import sys; sys.exit(sys.version_info < (3, 10))"];
+    if let Some(reason) = missing(&[&["python3", "--version"], &["python3", "-m", "venv", "--help"]]) {
         return Ok(Ran::Skipped(reason));
     }
-    let (sources, folder) = (root.join("tests/hosts/python"), root.join("target/python"));
-    let requirements = sources.join("requirements.txt");
-    if let Installed::No(why) = install_from_pypi(&folder, &requirements)? {
+    if process::capture(Command::new("python3").arg("-c").args(versions), ASK_LIMIT).is_err() {
+        return Ok(Ran::Skipped("Python 3.10 or later is needed".to_owned()));
+    }
+    let (sources, folder) = (root.join("host/python"), root.join("target/python"));
+    let (package, requirements) = (folder.join("package"), sources.join("tests/requirements.txt"));
+    let program = folder.join("bin/python");
+    if !program.is_file() {
+        let mut environment = Command::new("python3");
+        environment.args(["-m", "venv"]).arg(&folder);
+        if let Err(error) = process::capture(&mut environment, INSTALL_LIMIT) {
+            return Ok(Ran::Skipped(format!(
+                "python3 cannot make an environment: {}",
+                in_short(&format!("{error:#}"))
+            )));
+        }
+    }
+    let python = |arguments: &[&str]| {
+        let mut python = Command::new(&program);
+        python.args(arguments).current_dir(&package).env("CONNECTOR_ROOT", root);
+        python
+    };
+    std::fs::create_dir_all(&package).with_context(|| format!("cannot create {}", package.display()))?;
+    let installed = install(&folder, &requirements, || {
+        let mut pip = python(&["-m", "pip", "install", "--quiet", "--retries", "1", "-r"]);
+        pip.arg(&requirements);
+        pip
+    })?;
+    if let Installed::No(why) = installed {
         return Ok(Ran::Skipped(format!("pip cannot install the packages: {why}")));
     }
-    // The compiled form of the script would land in the sources.
-    run(Command::new("python3").arg("-B").arg(sources.join("fixed.py")).env("PYTHONPATH", &folder), root)
+    // What is built lands beside its sources.
+    std::fs::remove_dir_all(&package).with_context(|| format!("cannot empty {}", package.display()))?;
+    copy_folder(&sources, &package)?;
+    let build = ["-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", "dist", "."];
+    process::show(&mut python(&build))?;
+    let install = ["--quiet", "--no-deps", "--no-index", "--force-reinstall", "--find-links", "dist", "connector-host"];
+    process::show(python(&["-m", "pip", "install"]).args(install))?;
+    process::show(&mut python(&["-m", "mypy"]))?;
+    process::show(python(&["-m", "mypy"]).arg(root.join("tests/scenarios/python/runner.py")))?;
+    ingredients(root)?;
+    process::show(&mut python(&["-m", "pytest", "--quiet", "tests"]))?;
+    Ok(Ran::Yes)
 }
 
 /// Installs packages from PyPI into a folder, unless they are there already.
@@ -199,15 +242,6 @@ pub(crate) fn copy(from: &Path, to: &Path) -> Result<()> {
     let bytes = std::fs::read(from).with_context(|| format!("cannot read {}", from.display()))?;
     files::write_if_changed(to, &bytes)?;
     Ok(())
-}
-
-fn run(script: &mut Command, root: &Path) -> Result<Ran> {
-    let component = root.join("target/components/fixed.wasm");
-    if !component.is_file() {
-        bail!("there is no {}: run `cargo xtask components fixed`", component.display());
-    }
-    process::show(script.arg(&component))?;
-    Ok(Ran::Yes)
 }
 
 #[cfg(test)]
