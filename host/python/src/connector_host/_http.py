@@ -389,7 +389,7 @@ class Transport:
             retries=False,
             redirect=False,
             preload_content=False,
-            timeout=Timeout(exchange.connect_timeout, exchange.first_byte_timeout),
+            timeout=Timeout(connect=exchange.connect_timeout, read=exchange.first_byte_timeout),
         )
         try:
             # What was decoded has another length, and no coding.
