@@ -62,6 +62,24 @@ pub(crate) fn node(root: &Path) -> Result<Ran> {
     Ok(Ran::Yes)
 }
 
+/// Installs jco, a runtime for components on Node, into `target/runtimes/jco`.
+pub(crate) fn jco(root: &Path) -> Result<Ran> {
+    if let Some(reason) = missing(&[&["node", "--version"], &["npm", "--version"]]) {
+        return Ok(Ran::Skipped(reason));
+    }
+    if let Some(reason) = too_old(&process::capture(Command::new("node").arg("--version"), ASK_LIMIT)?) {
+        return Ok(Ran::Skipped(reason));
+    }
+    let (sources, folder) = (root.join("tests/stock/jco"), root.join("target/runtimes/jco"));
+    for name in ["package.json", "package-lock.json", ".npmrc"] {
+        copy(&sources.join(name), &folder.join(name))?;
+    }
+    Ok(match install(&folder, &folder.join("package-lock.json"), || npm(&folder, &["--no-save"]))? {
+        Installed::Yes => Ran::Yes,
+        Installed::No(why) => Ran::Skipped(format!("npm cannot install it: {why}")),
+    })
+}
+
 fn npm(folder: &Path, options: &[&str]) -> Command {
     let mut npm = Command::new("npm");
     npm.args(["install", "--ignore-scripts", "--no-fund", "--no-audit", "--fetch-retries=1"]);

@@ -16,6 +16,7 @@ mod hosts;
 mod process;
 #[cfg(test)]
 mod readme;
+mod runtimes;
 mod scenarios;
 mod servers;
 mod soak;
@@ -70,6 +71,8 @@ enum Task {
         #[arg(long, value_name = "FILE")]
         markdown: Option<PathBuf>,
     },
+    /// Run a connector in stock runtimes, which are installed first.
+    Runtimes,
     /// Make a connector in Python, and run it in the host.
     Guests,
     /// Do the main job on an emulated store.
@@ -128,6 +131,12 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
             Ok(())
         }
         Task::Servers => servers::fetch(&root),
+        Task::Runtimes => {
+            if let Ran::Skipped(reason) = runtimes::test(&root)? {
+                eprintln!("skipped: {reason}");
+            }
+            Ok(())
+        }
         Task::Guests => {
             if let Ran::Skipped(reason) = foreign::run(&root)? {
                 eprintln!("skipped: {reason}");

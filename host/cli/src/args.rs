@@ -132,6 +132,15 @@ pub(crate) enum Command {
     /// Another version of a connector that is put in use takes over while calls run. `/metrics` is for Prometheus, `/v1/deployments`
     /// says which version serves.
     Serve(serve::Arguments),
+    /// Make one component of the connector and a service around it, for runtimes that know only WASI.
+    ///
+    /// It exports wasi:http/incoming-handler, and answers the same requests as `connector serve`, for one connection, whose settings
+    /// it reads from the environment: `wasmtime serve`, Spin and wasmCloud run it as it is. Prints what it imports.
+    Compose {
+        /// The component to write.
+        #[arg(long, short, value_name = "FILE.wasm")]
+        output: PathBuf,
+    },
 }
 
 /// An activity of an object.

@@ -10,6 +10,7 @@ use crate::interrupt::Interrupt;
 use crate::session::Session;
 use crate::telemetry::Telemetry;
 
+mod compose;
 mod connection;
 mod describe;
 pub(crate) mod objects;
@@ -37,6 +38,7 @@ pub(crate) async fn run(cli: Cli, telemetry: &Arc<Telemetry>) -> Result<()> {
         Command::Resolve { name, outcomes } => resolve::run(&session, &name, &outcomes).await,
         Command::Variables(command) => variables::run(&session, command),
         Command::Versions(command) => versions::run(&session, command).await,
+        Command::Compose { output } => compose::run(&session, &output),
         Command::Serve(arguments) => crate::serve::run(session, arguments, Arc::clone(telemetry)).await,
     }
 }

@@ -15,6 +15,7 @@ mod quota;
 mod reading;
 mod sent;
 mod settings;
+mod stock;
 mod stored;
 mod sub_objects;
 mod swapping;
