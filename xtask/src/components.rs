@@ -5,13 +5,13 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
-use wasm_encoder::{ComponentSection as _, CustomSection};
-use wasm_metadata::{AddMetadata, AddMetadataField};
+use anyhow::{Context as _, Result};
+use connector_package::{Crate, componentize, path_flags};
 
 use crate::hosts::Ran;
-use crate::wasm_std::{self, Route, TARGET, WasmStd};
+use crate::wasm_std::{self, Route, WasmStd};
 use crate::{files, process};
 
 /// The profile of the root manifest that guests are built with.
@@ -25,6 +25,9 @@ const TARGET_FOLDER: &str = "target/guest";
 
 /// Where a compiler with the library's sources goes, if one must be fetched.
 const WASM_RUST: &str = "target/wasm-rust";
+
+/// Asking cargo about the workspace.
+const ASK_LIMIT: Duration = Duration::from_secs(60);
 
 /// A guest of the workspace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,42 +71,56 @@ pub(crate) fn select(names: &[String]) -> Result<Vec<Guest>> {
 
 /// Builds `guests` and prints a line about each.
 pub(crate) fn build(root: &Path, guests: &[Guest], route: Route) -> Result<()> {
-    let std = wasm_std::ensure(route, &root.join(WASM_RUST))?;
+    let std = library(root, route)?;
     for guest in guests {
-        let component = componentize(&compile(root, guest.package, FEATURES, &std)?, *guest)?;
-        let path = guest.component(root);
-        let changed = files::write_if_changed(&path, &component)?;
+        let component = make(root, *guest, &std)?;
+        let changed = files::write_if_changed(&guest.component(root), &component)?;
         let note = if changed { "" } else { " (unchanged)" };
         println!("{:<12} {:>10}{note}", guest.name, size(component.len()));
     }
     Ok(())
 }
 
+/// The component of a guest, of the sources below `root`.
+pub(crate) fn make(root: &Path, guest: Guest, std: &WasmStd) -> Result<Vec<u8>> {
+    let (module, of) = compile(root, guest.package, FEATURES, std)?;
+    Ok(componentize(&module, &of)?)
+}
+
+/// The library that guests are linked with.
+pub(crate) fn library(root: &Path, route: Route) -> Result<WasmStd> {
+    wasm_std::ensure(route, &root.join(WASM_RUST))
+}
+
 /// The record slicer as core modules, for measurements: with SIMD and without it.
 pub(crate) fn build_slicers(root: &Path, route: Route) -> Result<[PathBuf; 2]> {
-    let std = wasm_std::ensure(route, &root.join(WASM_RUST))?;
+    let std = library(root, route)?;
     let build = |name: &str, features: &str| {
         let path = root.join("target/bench").join(name);
-        files::write_if_changed(&path, &compile(root, "slice-guest", features, &std)?)?;
+        files::write_if_changed(&path, &compile(root, "slice-guest", features, &std)?.0)?;
         anyhow::Ok(path)
     };
     Ok([build("slice-simd.wasm", FEATURES)?, build("slice-plain.wasm", "-Ctarget-feature=-simd128")?])
 }
 
 /// Runs cargo and reads the core module. One run per guest: what a guest is built from does not depend on the others.
-fn compile(root: &Path, package: &str, features: &str, std: &WasmStd) -> Result<Vec<u8>> {
+fn compile(root: &Path, package: &str, features: &str, std: &WasmStd) -> Result<(Vec<u8>, Crate)> {
     let target = root.join(TARGET_FOLDER);
     let mut cargo = process::cargo();
     cargo.current_dir(root).args(["build", "--package", package, "--profile", PROFILE, "--target-dir"]).arg(&target);
     std.configure(&mut cargo, &flags(root, features));
     process::show(&mut cargo)?;
-    let module = target.join(TARGET).join(PROFILE).join(format!("{}.wasm", package.replace('-', "_")));
-    std::fs::read(&module).with_context(|| format!("cannot read {}", module.display()))
+    let mut ask = process::cargo();
+    ask.current_dir(root).args(["metadata", "--no-deps", "--format-version", "1"]).env("CARGO_TARGET_DIR", target);
+    let of = Crate::named(&process::capture(&mut ask, ASK_LIMIT)?, package)?;
+    let module = of.module(PROFILE);
+    let bytes = std::fs::read(&module).with_context(|| format!("cannot read {}", module.display()))?;
+    Ok((bytes, of))
 }
 
 /// Lints what is compiled for wasm32 alone. clippy knows the library of its own toolchain only.
 pub(crate) fn lint(root: &Path, route: Route) -> Result<Ran> {
-    let std = wasm_std::ensure(route, &root.join(WASM_RUST))?;
+    let std = library(root, route)?;
     if !matches!(std, WasmStd::Installed) {
         return Ok(Ran::Skipped("the toolchain of clippy has no wasm32 library".into()));
     }
@@ -119,55 +136,7 @@ pub(crate) fn lint(root: &Path, route: Route) -> Result<Ran> {
 
 /// Compiler flags: features of the target, and names instead of the folders of this machine.
 fn flags(root: &Path, features: &str) -> Vec<OsString> {
-    let remap = |from: &Path, to: &str| {
-        let mut flag = OsString::from("--remap-path-prefix=");
-        flag.push(from);
-        flag.push(to);
-        flag
-    };
-    let mut flags = vec![OsString::from(features)];
-    let home = std::env::var_os("CARGO_HOME")
-        .map(PathBuf::from)
-        .or_else(|| std::env::home_dir().map(|home| home.join(".cargo")));
-    if let Some(home) = home {
-        flags.push(remap(&home, "=/cargo"));
-    }
-    flags.push(remap(root, "=/connector"));
-    flags
-}
-
-/// Wraps a core module into a component, and notes its name and version.
-fn componentize(module: &[u8], guest: Guest) -> Result<Vec<u8>> {
-    let encode = || {
-        let mut encoder = wit_component::ComponentEncoder::default();
-        encoder.validate(true).module(module)?.encode()
-    };
-    let component = encode().with_context(|| format!("{} does not make a component", guest.package))?;
-    if !exports_something(&component)? {
-        bail!("{} exports nothing: is there an `export!` in it?", guest.package);
-    }
-    let mut metadata = AddMetadata::default();
-    metadata.name = AddMetadataField::Set(guest.package.to_owned());
-    let mut component = metadata.to_wasm(&component)?;
-    // The section that tools read a component's version from.
-    let version = CustomSection { name: "version".into(), data: env!("CARGO_PKG_VERSION").as_bytes().into() };
-    version.append_to_component(&mut component);
-    Ok(component)
-}
-
-fn exports_something(component: &[u8]) -> Result<bool> {
-    let mut depth = 0_usize;
-    for payload in wasmparser::Parser::new(0).parse_all(component) {
-        match payload? {
-            wasmparser::Payload::ModuleSection { .. } | wasmparser::Payload::ComponentSection { .. } => depth += 1,
-            wasmparser::Payload::End(_) => depth = depth.saturating_sub(1),
-            wasmparser::Payload::ComponentExportSection(section) if depth == 0 && section.count() > 0 => {
-                return Ok(true);
-            }
-            _ => {}
-        }
-    }
-    Ok(false)
+    std::iter::once(features.into()).chain(path_flags(root)).collect()
 }
 
 /// A size for people: `408.3 KiB`.
@@ -195,12 +164,5 @@ mod tests {
         assert_eq!(size(1024), "1.0 KiB");
         assert_eq!(size(1075), "1.0 KiB");
         assert_eq!(size(1_048_576), "1024.0 KiB");
-    }
-
-    #[test]
-    fn a_module_without_exports_is_not_taken_for_a_component() {
-        let empty = b"\0asm\x01\0\0\0";
-        let error = format!("{:#}", componentize(empty, GUESTS[1]).unwrap_err());
-        assert!(error.contains("connector-fixed"), "{error}");
     }
 }

@@ -3,11 +3,13 @@
 //! Everything it makes lies below `target/`.
 
 mod bench;
+mod book;
 mod components;
 mod debian;
 mod debian_rustc;
 mod demo;
 mod dependencies;
+mod dist;
 mod facts;
 mod files;
 mod foreign;
@@ -83,6 +85,8 @@ enum Task {
     Deny,
     /// Measure the host beside native loops, in release.
     Bench(bench::Options),
+    /// Make what a release consists of: target/dist.
+    Dist(dist::Options),
     /// Run what takes longer than a test may: fuzzing, and the property tests with many cases.
     Soak(soak::Options),
 }
@@ -147,6 +151,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Task::Test => test::run(&root, arguments.wasm_std),
         Task::Deny => dependencies::deny(&root),
         Task::Bench(options) => bench::run(&root, arguments.wasm_std, options),
+        Task::Dist(options) => dist::run(&root, arguments.wasm_std, options),
         Task::Soak(options) => soak::run(&root, arguments.wasm_std, options),
     }
 }

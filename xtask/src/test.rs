@@ -13,7 +13,7 @@ use crate::demo::Store;
 use crate::hosts::Ran;
 use crate::vendor_wit::Checked;
 use crate::wasm_std::Route;
-use crate::{dependencies, foreign, hosts, process, runtimes, scenarios, servers, vendor_wit};
+use crate::{book, dependencies, dist, foreign, hosts, process, runtimes, scenarios, servers, vendor_wit};
 
 /// What the steps need to know.
 struct Context<'a> {
@@ -27,11 +27,12 @@ struct Step {
     run: fn(&Context<'_>) -> Result<Ran>,
 }
 
-const STEPS: [Step; 17] = [
+const STEPS: [Step; 19] = [
     Step { name: "fmt", run: |context| cargo(context, &["fmt", "--all", "--check"]) },
     // A workspace of its own. Compiling it takes a nightly compiler and one for C++; `cargo xtask soak` does.
     Step { name: "fmt of fuzz targets", run: |context| cargo(context, FUZZ_FMT) },
     Step { name: "components", run: build_components },
+    Step { name: "reproducible", run: reproducible },
     Step { name: "clippy", run: |context| cargo(context, CLIPPY) },
     Step { name: "clippy for wasm32", run: |context| components::lint(context.root, context.route) },
     Step { name: "test", run: |context| cargo(context, &["test", "--workspace", "--no-fail-fast"]) },
@@ -44,6 +45,7 @@ const STEPS: [Step; 17] = [
     Step { name: "scenarios", run: |context| scenarios::run(context.root, None) },
     Step { name: "stock runtimes", run: |context| runtimes::test(context.root) },
     Step { name: "Python guest", run: |context| foreign::run(context.root) },
+    Step { name: "a connector by the book", run: |context| book::write_a_connector(context.root, context.route) },
     Step { name: "unused dependencies", run: |context| dependencies::unused(context.root) },
     Step { name: "deny", run: |context| dependencies::deny_if_installed(context.root) },
 ];
@@ -97,6 +99,13 @@ fn build_components(context: &Context<'_>) -> Result<Ran> {
     Ok(Ran::Yes)
 }
 
+/// The small component stands for all: they are made in the same way. `cargo xtask dist --check-reproducible` takes the large one.
+fn reproducible(context: &Context<'_>) -> Result<Ran> {
+    let [_, fixed, ..] = GUESTS;
+    dist::reproducible(context.root, fixed, context.route)?;
+    Ok(Ran::Yes)
+}
+
 fn vendored_wit(context: &Context<'_>) -> Result<Ran> {
     Ok(match vendor_wit::check(context.root)? {
         Checked::Same => Ran::Yes,
@@ -133,7 +142,7 @@ fn summary(ended: &[Ended]) -> String {
             Ran::Yes => "ok".to_owned(),
             Ran::Skipped(reason) => format!("skipped: {reason}"),
         };
-        let _ = writeln!(text, "{name:<20} {:>9}  {outcome}", seconds(*took));
+        let _ = writeln!(text, "{name:<24} {:>9}  {outcome}", seconds(*took));
     }
     text
 }

@@ -13,6 +13,9 @@ pub(crate) const DENY: Tool = Tool { name: "cargo-deny", version: "0.20.2" };
 /// Finds dependencies that nothing uses.
 pub(crate) const MACHETE: Tool = Tool { name: "cargo-machete", version: "0.9.2" };
 
+/// Lists what a crate is made of.
+pub(crate) const CYCLONEDX: Tool = Tool { name: "cargo-cyclonedx", version: "0.5.9" };
+
 /// A program, named as its package is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Tool {

@@ -11,11 +11,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use clap::ValueEnum;
+use connector_package::TARGET;
 
 use crate::{debian, debian_rustc, process};
-
-/// The target that guests are built for.
-pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
 
 /// rustup fetches about 20 MB. Where its server is out of reach, waiting longer than this is a waste.
 const RUSTUP_LIMIT: Duration = Duration::from_secs(60);

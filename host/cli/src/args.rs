@@ -127,6 +127,23 @@ pub(crate) enum Command {
     /// Install versions of connectors, switch between them, and say where they come from.
     #[command(subcommand)]
     Versions(versions::Versions),
+    /// Write the project of a new connector into a folder of its name: it compiles, and has the contract and tests.
+    New {
+        /// Name of the connector: lower-case letters, digits and `-`.
+        name: String,
+    },
+    /// Compile the connector of a folder with cargo, and make the component that hosts run.
+    Build {
+        /// The folder with the connector's Cargo.toml.
+        #[arg(default_value = ".", value_name = "DIR")]
+        folder: PathBuf,
+        /// Where the component goes. Default: NAME.wasm in the folder that cargo builds into.
+        #[arg(long, short, value_name = "FILE.wasm")]
+        output: Option<PathBuf>,
+        /// What `cargo build` is told besides.
+        #[arg(last = true, value_name = "CARGO-OPTION")]
+        cargo: Vec<String>,
+    },
     /// Keep the project's connections open and answer over HTTP, until Ctrl-C.
     ///
     /// Another version of a connector that is put in use takes over while calls run. `/metrics` is for Prometheus, `/v1/deployments`

@@ -10,9 +10,11 @@ use crate::interrupt::Interrupt;
 use crate::session::Session;
 use crate::telemetry::Telemetry;
 
+mod build;
 mod compose;
 mod connection;
 mod describe;
+mod new;
 pub(crate) mod objects;
 mod query;
 mod resolve;
@@ -39,6 +41,8 @@ pub(crate) async fn run(cli: Cli, telemetry: &Arc<Telemetry>) -> Result<()> {
         Command::Variables(command) => variables::run(&session, command),
         Command::Versions(command) => versions::run(&session, command).await,
         Command::Compose { output } => compose::run(&session, &output),
+        Command::New { name } => new::run(&session, &name),
+        Command::Build { folder, output, cargo } => build::run(&session, &folder, output.as_deref(), &cargo).await,
         Command::Serve(arguments) => crate::serve::run(session, arguments, Arc::clone(telemetry)).await,
     }
 }
