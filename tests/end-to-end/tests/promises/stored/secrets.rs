@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Output, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bigcommerce_emulator::{Config, Effect, Emulator, Fault, Token};
@@ -20,6 +21,9 @@ const GLOBAL: &str = "pl4nted-global-value?of=one#run";
 
 /// The password of the operator's proxy.
 const PROXY: &str = "pl4nted-proxy-password";
+
+/// A key for hidden values, as `CONNECTOR_KEY` takes it: 32 bytes in base64.
+const KEY: &str = "cGw0bnRlZC1rZXktb2YtMzItYnl0ZXMtZm9yLW9uZSE=";
 
 /// What bytes hold a secret: plain, within JSON and URLs, in base64 with any number of bytes before it.
 fn forms(secret: &str) -> Vec<String> {
@@ -51,6 +55,14 @@ fn within_base64(secret: &[u8], before: usize) -> String {
     bits[skipped..].chunks_exact(6).map(digit).collect()
 }
 
+/// The bytes that a text in base64 stands for.
+fn bytes_of(base64: &str) -> Vec<u8> {
+    const DIGITS: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let digits = base64.trim_end_matches('=').chars().map(|c| DIGITS.find(c).unwrap());
+    let bits: Vec<bool> = digits.flat_map(|digit| (0..6).rev().map(move |bit| digit >> bit & 1 == 1)).collect();
+    bits.chunks_exact(8).map(|byte| byte.iter().fold(0, |sum, bit| sum << 1 | u8::from(*bit))).collect()
+}
+
 /// What was written, by which command or into which file.
 struct Written(Vec<(String, Vec<u8>)>);
 
@@ -66,6 +78,23 @@ impl Written {
                 self.files(&entry.path());
             } else {
                 self.0.push((entry.path().display().to_string(), std::fs::read(entry.path()).unwrap()));
+            }
+        }
+    }
+
+    /// Keys may stand in files of keys, as they are written there, and nowhere else: not as bytes, not in base64, not in hex.
+    fn holds_no_key(&self, keys: &[String]) {
+        for key in keys {
+            let bytes = bytes_of(key);
+            let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            // What is longer than a fingerprint is a piece of the key.
+            let mut texts = forms(key);
+            texts.extend((0..3).map(|before| within_base64(&bytes, before)));
+            texts.extend([hex.clone(), hex.to_uppercase()]);
+            for (name, content) in self.0.iter().filter(|(name, _)| !name.ends_with(".key")) {
+                let text = String::from_utf8_lossy(content);
+                assert!(!texts.iter().any(|form| text.contains(form.as_str())), "{name} holds a key");
+                assert!(!content.windows(bytes.len()).any(|piece| piece == bytes), "{name} holds the bytes of a key");
             }
         }
     }
@@ -122,11 +151,47 @@ fn proxy_that_echoes() -> String {
     address
 }
 
+/// A collector of traces and metrics: its address, and what it was sent.
+fn collector() -> (String, Arc<Mutex<Vec<u8>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let collected = Arc::<Mutex<Vec<u8>>>::default();
+    let sink = Arc::clone(&collected);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (mut stream, sink) = (stream.unwrap(), Arc::clone(&sink));
+            std::thread::spawn(move || {
+                let mut reader = BufReader::new(stream.try_clone().unwrap());
+                loop {
+                    let (mut line, mut head) = (String::new(), String::new());
+                    while reader.read_line(&mut line).unwrap_or(0) > 0 && line != "\r\n" {
+                        head.push_str(&std::mem::take(&mut line));
+                    }
+                    let length = head.to_lowercase().lines().find_map(|line| {
+                        line.strip_prefix("content-length:").and_then(|length| length.trim().parse().ok())
+                    });
+                    let mut body = vec![0; length.unwrap_or(0)];
+                    if head.is_empty() || reader.read_exact(&mut body).is_err() {
+                        return;
+                    }
+                    sink.lock().unwrap().extend([head.as_bytes(), &body].concat());
+                    if stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    (address, collected)
+}
+
 /// Lets the program serve, asks it this and that, and kills it.
-fn serve(folder: &Folder, written: &mut Written) {
+fn serve(folder: &Folder, collector: &str, written: &mut Written) {
     let arguments = ["serve", "--listen", "127.0.0.1:0", "-vv"];
     let mut command = folder.command(&arguments, "");
     command.env("CONNECTOR_VAR_SHOP_TOKEN", TOKEN).env("RUST_LOG", "trace").stdout(Stdio::piped());
+    command.env("OTEL_EXPORTER_OTLP_ENDPOINT", collector).env("OTEL_METRIC_EXPORT_INTERVAL", "200");
+    command.env("OTEL_BSP_SCHEDULE_DELAY", "200");
     // Into a file: nobody reads a pipe while it serves.
     command.stderr(std::fs::File::create(folder.path().join("serve.log")).unwrap());
     let mut child = command.spawn().unwrap();
@@ -155,8 +220,25 @@ fn serve(folder: &Folder, written: &mut Written) {
         println!("{method} {path}: {}", String::from_utf8_lossy(&answer).lines().next().unwrap_or_default());
         written.0.push((format!("{method} {path}"), answer));
     }
+    std::thread::sleep(Duration::from_secs(1));
     child.kill().unwrap();
     child.wait().unwrap();
+}
+
+/// The commands on versions, with a registry that repeats the credentials that it is sent.
+fn of_versions(registry: &str) -> Vec<Vec<String>> {
+    let place = format!("oci://{registry}/team/bigcommerce");
+    let credentials = "--credentials [registry_user]:[proxy_password]";
+    let lines = format!(
+        "versions list|versions policy --auto-update unsigned --signatures warn|versions sources add {place} {credentials}|\
+         versions sources list|versions available|test shop|versions install {place}:1.0.0 {credentials}|\
+         versions install {place}:1.0.0 --credentials {PROXY}:{PROXY}|versions pin|versions list|\
+         versions push bigcommerce {place}:1.0.0 {credentials}|versions push 0.1.0 {place}:1.0.0 {credentials}|versions unpin|\
+         versions use bundled --test shop|versions rollback|versions remove 0.1.0|versions use bundled|\
+         versions policy --trust new.csv|versions push 0.1.0 {place} --sign-key new.csv|versions sources remove {place}"
+    );
+    // Whoever types a password where names of variables belong has shown it already: on the command line, not in what is written.
+    lines.split('|').map(|line| line.split_whitespace().map(str::to_owned).collect()).collect()
 }
 
 /// Every command, those that fail among them.
@@ -175,6 +257,12 @@ fn commands() -> Vec<Vec<&'static str>> {
         update shop products --input change.ndjson|delete shop products --id 999999|resolve shop made.ndjson|\
         qurey shop products";
     lines.split('|').map(|line| line.split_whitespace().collect()).collect()
+}
+
+/// The keys in the project's key file.
+fn keys_of(folder: &Folder) -> Vec<String> {
+    let file = std::fs::read_dir(folder.path().join("user/connector/keys")).unwrap().next().unwrap().unwrap().path();
+    std::fs::read_to_string(file).unwrap().lines().map(str::to_owned).collect()
 }
 
 #[test]
@@ -264,11 +352,55 @@ fn planted_secrets_appear_in_nothing_that_any_command_writes() {
             }
         }
     }
-    serve(&folder, &mut written);
+    for more in [&[][..], &["--json", "-vv"]] {
+        for command in of_versions(&proxy) {
+            let arguments: Vec<&str> = more.iter().copied().chain(command.iter().map(String::as_str)).collect();
+            let mut command = folder.command(&arguments, "");
+            command.env("CONNECTOR_VAR_SHOP_TOKEN", TOKEN).env("CONNECTOR_VAR_PROXY_PASSWORD", PROXY);
+            command.env("CONNECTOR_VAR_REGISTRY_USER", "me").env("RUST_LOG", "trace");
+            let output = command.output().unwrap();
+            let named: Vec<&str> = arguments.iter().copied().filter(|argument| !argument.contains(PROXY)).collect();
+            println!("{named:?}: {}", output.status);
+            assert!(output.status.code().is_some_and(|code| code < 2), "{named:?}: {output:?}");
+            written.output(&named, &output);
+        }
+    }
+    // The same project, with its key in the environment.
+    let elsewhere = folder.copy();
+    let before = keys_of(&folder);
+    let both = before.iter().map(String::as_str).chain([KEY]).collect::<Vec<_>>().join(",");
+    for (keys, arguments) in [
+        (both.as_str(), &["variables", "rotate-key"][..]),
+        (KEY, &["variables", "list"]),
+        (KEY, &["test", "shop"]),
+        (KEY, &["connection", "check"]),
+        (KEY, &["connection", "export"]),
+        (KEY, &["query", "shop", "products", "--limit", "3"]),
+        (&before[0], &["test", "shop"]),
+        (&KEY[..KEY.len() - 2], &["variables", "list"]),
+        (&KEY[..KEY.len() - 2], &["test", "shop"]),
+    ] {
+        let all = [&["-vv"], arguments].concat();
+        let mut command = elsewhere.command(&all, "");
+        command.env("CONNECTOR_KEY", keys).env("RUST_LOG", "trace").env("CONNECTOR_VAR_SHOP_TOKEN", TOKEN);
+        let output = command.output().unwrap();
+        println!("with a key of the environment, {all:?}: {}", output.status);
+        written.output(&all, &output);
+    }
+    let (address, collected) = collector();
+    serve(&folder, &address, &mut written);
+    let collected = collected.lock().unwrap().clone();
+    let holds = |text: &str| String::from_utf8_lossy(&collected).contains(text);
+    assert!(holds("/v1/traces") && holds("/v1/metrics") && holds("products"), "{} bytes", collected.len());
+    written.0.push(("traces and metrics".to_owned(), collected));
+    written.files(elsewhere.path());
     written.files(folder.path());
     written.files(&end_to_end::root().join("target/compile-cache"));
     assert!(written.0.iter().any(|(name, bytes)| name.ends_with("connector.db") && !bytes.is_empty()));
     written.holds_none_of(&[TOKEN, HIDDEN, GLOBAL, PROXY]);
+    let keys: Vec<String> = keys_of(&folder).into_iter().chain([KEY.to_owned()]).collect();
+    assert!(keys.len() > 2, "it was rotated");
+    written.holds_no_key(&keys);
     let state = folder.state();
     assert!(state.values().any(|value| value.contains(TOKEN)), "it was there all the time");
 }
