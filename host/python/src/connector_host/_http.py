@@ -1,8 +1,8 @@
 """Sends requests over pooled sockets, in threads. Sends each once, follows no redirect, reaches what is granted and nothing else, and
 tells honestly whether the first byte of a request may have left.
 
-On urllib3: it takes half the processor time per page that httpx takes (its HTTP/1.1 is the standard library's, which reads a body
-with one call), and its connections have one place where all that happens before the first byte can be told from what comes after.
+On urllib3: its HTTP/1.1 is the standard library's, which reads a body with one call, and its connections have one place where all
+that happens before the first byte can be told from what comes after.
 """
 
 from __future__ import annotations
