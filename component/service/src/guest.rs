@@ -96,7 +96,7 @@ fn guard(operator: &Operator, request: &IncomingRequest) -> Result<String, Answe
     let headers = request.headers();
     let host = request.authority().or_else(|| wire::field(&headers, "host")).unwrap_or_default();
     let authorization = wire::field(&headers, "authorization");
-    let from_a_page = headers.has(&"origin".to_owned());
+    let from_a_page = headers.has("origin");
     let head = Head { host: &host, authorization: authorization.as_deref(), from_a_page };
     access::check(operator.token.as_deref(), head).map_err(|(status, why)| {
         let mut answer = refusal(status, "denied", why);

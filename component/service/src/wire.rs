@@ -22,7 +22,7 @@ pub(crate) enum Unread {
 
 /// A header field as a text; the first of its name.
 pub(crate) fn field(headers: &Fields, name: &str) -> Option<String> {
-    headers.get(&name.to_owned()).into_iter().next().and_then(|value| String::from_utf8(value).ok())
+    headers.get(name).into_iter().next().and_then(|value| String::from_utf8(value).ok())
 }
 
 /// The whole body of a request.
@@ -67,7 +67,7 @@ impl Growing {
         let all = more.iter().map(|(name, value)| (*name, value.as_str()));
         for (name, value) in std::iter::once(("content-type", content_type)).chain(all) {
             // Names and values are our own and well formed; a runtime that forbids one sends the answer without it.
-            let _ = headers.append(&name.to_owned(), &value.as_bytes().to_vec());
+            let _ = headers.append(name, value.as_bytes());
         }
         let response = OutgoingResponse::new(headers);
         response.set_status_code(status).map_err(|()| Gone)?;
