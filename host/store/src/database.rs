@@ -309,9 +309,10 @@ enum Found {
 /// What a file is. An empty one is ours, with layout 0.
 fn found(connection: &Connection, layout: &Layout) -> rusqlite::Result<Found> {
     let number = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    // In this order: another process makes the tables and gives the number in one transaction, perhaps between these two.
+    let empty = connection.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| row.get::<_, bool>(0))?;
     let ours = number("application_id")? == i64::from(layout.application_id);
-    let empty = || connection.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| row.get::<_, bool>(0));
-    if !ours && !empty()? {
+    if !ours && !empty {
         return Ok(Found::Foreign);
     }
     number("user_version").map(|at| Found::Ours(usize::try_from(at).unwrap_or(usize::MAX)))
