@@ -188,13 +188,19 @@ fn parts_lists(root: &Path, folder: &Path) -> Result<()> {
         let mut written = Vec::new();
         find(root, &format!("{NAME}.json"), &mut written)?;
         let kept = root.join(package).join(format!("{NAME}.json"));
-        let text = std::fs::read(&kept);
+        let text = std::fs::read_to_string(&kept);
         written.iter().try_for_each(std::fs::remove_file).context("cannot tidy up")?;
         listed?;
         let text = text.with_context(|| format!("there is no {}", kept.display()))?;
-        files::write_if_changed(&folder.join(format!("{name}-{}.cdx.json", env!("CARGO_PKG_VERSION"))), &text)?;
+        let file = folder.join(format!("{name}-{}.cdx.json", env!("CARGO_PKG_VERSION")));
+        files::write_if_changed(&file, without_folder(&text, root).as_bytes())?;
     }
     Ok(())
+}
+
+/// A list names the workspace's crates by the folder of whoever made it, which is nobody else's business: by their place in it here.
+fn without_folder(text: &str, root: &Path) -> String {
+    text.replace(&format!("{}/", root.display()), "")
 }
 
 /// Files of this name among the sources.
@@ -249,6 +255,13 @@ mod tests {
         assert_eq!(resolve.packages[package].name.to_string(), "ipaas:connector@0.1.0");
         assert!(resolve.packages[package].worlds.contains_key("connector"));
         assert_eq!(bytes, wit_package(&crate::workspace().join("wit")).unwrap().1, "the same each time");
+    }
+
+    #[test]
+    fn a_list_of_parts_does_not_tell_where_it_was_made() {
+        let text = r#"{"bom-ref": "path+file:///home/grace/connector/host/cli#connector-cli@0.1.0"}"#;
+        let told = without_folder(text, Path::new("/home/grace/connector"));
+        assert_eq!(told, r#"{"bom-ref": "path+file://host/cli#connector-cli@0.1.0"}"#);
     }
 
     #[test]
