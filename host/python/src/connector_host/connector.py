@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import ssl
 import threading
-import time
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Callable, Collection, Dict, Generator, Iterable, Iterator, List, Mapping, Optional, Sequence, Set, Tuple, Type, Union
+from typing import Any, Collection, Dict, Generator, Iterable, Iterator, List, Mapping, Optional, Sequence, Set, Type, Union
 
-from . import _quota
+from ._activity import CAPABILITIES, Activity
 from ._http import Transport
-from ._instance import Instance, Program
-from ._wasi import OK, Pollable, Wasi
+from ._instance import Program
 from .cancel import CancelToken
 from .egress import Egress, Grant, Origin
-from .errors import CallFailed, ConfigurationErrors, ConnectorError, HostError, UnsupportedComponent
+from .errors import CallFailed, ConfigurationErrors, ConnectorError, UnsupportedComponent
 from .limits import Limits
 from .values import (
     Condition,
@@ -40,25 +37,6 @@ from .variables import Granted, Variables, mentioned
 
 __all__ = ["Connection", "Connector", "Query"]
 
-#: What connectors log.
-LOG = logging.getLogger("connector_host.connector")
-_LEVELS = {"trace": 5, "debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
-# Bytes of a line.
-_LINE = 4096
-# Seconds.
-_LONGEST_KEEP_ALIVE = 3600
-
-#: What a host may go without, and the interface that stands for it.
-CAPABILITIES = {
-    "variables": "ipaas:connector/variables@0.1",
-    "transport": "ipaas:connector/transport@0.1",
-    "quota": "ipaas:connector/quota@0.1",
-    "control": "ipaas:connector/control@0.1",
-    "logging": "ipaas:connector/logging@0.1",
-    "clocks": "wasi:clocks/monotonic-clock@0.2",
-    "http": "wasi:http/outgoing-handler@0.2",
-}
-
 
 class Connector:
     """A compiled connector. `Connector.load` makes one."""
@@ -68,7 +46,7 @@ class Connector:
         #: SHA-256 of the file, in hexadecimal digits.
         self.digest = digest
         # What a connector is, it says without a connection.
-        with Connection._bare(self) as connection, _Activity(connection, None) as activity:
+        with Connection._bare(self) as connection, Activity(connection, None) as activity:
             described = activity.call("describe")
         #: What it says of itself.
         self.info = Info(
@@ -108,7 +86,7 @@ class Connector:
         connection = Connection(self, settings, variables, Egress(grant), proxy, tls, limits)
         errors = connection._refused_addresses(settings, "")
         try:
-            with _Activity(connection, None):
+            with Activity(connection, None):
                 pass
         except ConfigurationErrors as found:
             errors = [*found.errors, *errors]
@@ -143,7 +121,7 @@ class Connection:
             egress, proxy, tls, in_flight=limits.requests_in_flight, largest_body=limits.response_body
         )
         self._lock = threading.Lock()
-        self._activities: Set[_Activity] = set()
+        self._activities: Set[Activity] = set()
         self._closed = False
 
     @classmethod
@@ -296,7 +274,7 @@ class Connection:
         return [ConnectorError("denied", message, code="origin-not-granted", pointer=pointer)]
 
     def _once(self, cancel: Optional[CancelToken], name: str, *values: Any) -> Any:
-        with _Activity(self, cancel) as activity:
+        with Activity(self, cancel) as activity:
             return activity.call(name, *values)
 
     def _write(self, name: str, request: Dict[str, Any], cancel: Optional[CancelToken], *before: str) -> List[Outcome]:
@@ -306,7 +284,7 @@ class Connection:
             raise CallFailed(f"the connector answered {len(outcomes)} outcomes for {records} records")
         return outcomes
 
-    def _page(self, activity: _Activity, request: Mapping[str, Any]) -> Page:
+    def _page(self, activity: Activity, request: Mapping[str, Any]) -> Page:
         page = activity.call("query", request)
         return Page(page["records"], page["count"], page["next"], page["total"], page["state"])
 
@@ -322,7 +300,7 @@ class Query:
     def pages(self) -> Generator[Page, None, None]:
         """Page by page. The next page is asked for when it is wanted."""
         request = dict(self._request)
-        with _Activity(self._connection, self._cancel) as activity:
+        with Activity(self._connection, self._cancel) as activity:
             while True:
                 page = self._connection._page(activity, request)
                 self.state = page.state or self.state
@@ -342,134 +320,6 @@ class Query:
         """Records as dicts; numbers with a fraction or an exponent are `Decimal`."""
         for line in self:
             yield from_json(line)
-
-
-class _Activity:
-    """One instance at work for one connection, with what it imports."""
-
-    def __init__(self, connection: Connection, cancel: Optional[CancelToken]) -> None:
-        self._connection, self._cancel = connection, cancel
-        self._until = 0.0
-        self._lines = 0
-        limits = connection._limits
-        self.wasi = Wasi(connection._transport, self._checked, lambda: self._instance.rest(), limits.request_body)
-        self._begin()
-        try:
-            program = connection.connector._program
-            self._instance = Instance(
-                program, self._imports(), memory=limits.memory, resources=limits.resources, compute=limits.compute_time
-            )
-            if connection._settings is not None:
-                self._configure(connection._settings)
-        except BaseException:
-            self._end()
-            raise
-
-    def _begin(self) -> None:
-        connection = self._connection
-        with connection._lock:
-            if connection._closed:
-                raise HostError("the connection is closed")
-            connection._activities.add(self)
-        connection._transport.begin()
-        if self._cancel is not None:
-            self._cancel._tell(self.wasi.wake)
-
-    def _end(self) -> None:
-        connection = self._connection
-        with connection._lock:
-            connection._activities.discard(self)
-        if hasattr(self, "_instance"):
-            self._instance.close()
-        if self._cancel is not None:
-            self._cancel._forget(self.wasi.wake)
-        connection._transport.end()
-
-    def __enter__(self) -> _Activity:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._end()
-
-    def _configure(self, settings: str) -> None:
-        try:
-            self.call("configure", settings)
-        except ConnectorError as error:
-            raise ConfigurationErrors([error]) from None
-
-    def call(self, name: str, *values: Any) -> Any:
-        """Calls the connector. Raises what it answers as an error."""
-        permits = self._instance.handles.of_kind("permit")
-        for permit in permits:
-            permit.park(False)
-        self._until = time.monotonic() + self._connection._limits.call_time
-        try:
-            answer = self._instance.call(name, *values)
-        except CallFailed as failure:
-            raise CallFailed(self._connection._variables.masked(str(failure))) from failure
-        finally:
-            for permit in self._instance.handles.of_kind("permit"):
-                permit.park(True)
-        if not isinstance(answer, tuple):
-            return answer
-        side, value = answer
-        if side == "ok":
-            return value
-        if isinstance(value, list):
-            raise ConfigurationErrors([self._error(each) for each in value])
-        raise self._error(value)
-
-    def _error(self, error: Dict[str, Any]) -> ConnectorError:
-        return ConnectorError.from_wit({**error, "message": self._connection._variables.masked(error["message"])})
-
-    def _checked(self) -> float:
-        if self._connection._closed:
-            raise CallFailed("the connection was closed")
-        hard = self._until + self._connection._limits.cancel_grace
-        if time.monotonic() >= hard:
-            raise CallFailed("the call took longer than the limits `call_time` and `cancel_grace` allow")
-        return hard
-
-    def _cancelled(self) -> bool:
-        return self._connection._closed or time.monotonic() >= self._until or (self._cancel is not None and self._cancel.cancelled)
-
-    def _log(self, level: str, message: str, fields: List[Tuple[str, str]]) -> None:
-        if LOG.isEnabledFor(_LEVELS[level]):
-            masked = self._connection._variables.masked
-            text = masked(" ".join([message, *(f"{name}={value}" for name, value in fields)]))
-            LOG.log(_LEVELS[level], "%s", text[:_LINE].replace("\n", " "))
-
-    def _apply(self, use_proxy: bool, keep_alive: Optional[int]) -> Any:
-        transport = self._connection._transport
-        if use_proxy and not transport.has_proxy:
-            return ("err", "no-proxy")
-        if keep_alive is not None and not 0 < keep_alive <= _LONGEST_KEEP_ALIVE:
-            return ("err", ("refused", f"idle sockets can stay open between 1 and {_LONGEST_KEEP_ALIVE} seconds"))
-        self.wasi.use_proxy = use_proxy
-        transport.keep_alive(keep_alive)
-        return OK
-
-    def _imports(self) -> Dict[str, Dict[str, Callable[..., Any]]]:
-        connection = self._connection
-
-        def bucket(name: str) -> _quota.Bucket:
-            return _quota.bucket(connection.connector.info.name, connection._egress.names(), name)
-
-        def report(name: str, allowance: Mapping[str, Optional[int]]) -> None:
-            bucket(name).report(allowance["limit"], allowance["left"], allowance["reset-ms"])
-
-        return {
-            **self.wasi.imports(),
-            CAPABILITIES["variables"]: {"get": connection._variables.get},
-            CAPABILITIES["transport"]: {"apply": self._apply},
-            CAPABILITIES["quota"]: {
-                "reserve": lambda name, concurrency: bucket(name).reserve(concurrency, self.wasi.wake),
-                "[method]permit.ready": lambda permit: Pollable(permit.ready, permit.due),
-                "report": report,
-            },
-            CAPABILITIES["control"]: {"cancelled": lambda: Pollable(self._cancelled, lambda: self._until)},
-            CAPABILITIES["logging"]: {"log": self._log},
-        }
 
 
 def _query(
