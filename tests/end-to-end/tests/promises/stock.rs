@@ -92,7 +92,8 @@ fn wasmtime(name: &str, component: &Path, port: u16, environment: &[(&str, &str)
     let mut command = Command::new(root().join("target/runtimes").join(name).join("wasmtime_cli/wasmtime"));
     command.args(["serve", "-S", "cli", "--addr", &format!("127.0.0.1:{port}")]);
     for (name, value) in environment {
-        command.arg("--env").arg(format!("{name}={value}"));
+        // Without its value, which others could read in the list of processes.
+        command.env(name, value).arg("--env").arg(name);
     }
     command.arg(component);
     command
