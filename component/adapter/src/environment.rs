@@ -43,6 +43,19 @@ pub fn variable<'a>(environment: &'a Environment, name: &str) -> Result<&'a str,
     found.ok_or(Missing::Undefined)
 }
 
+/// Shorter values are found in texts that have nothing to do with them.
+const SHORTEST_MASKED: usize = 8;
+
+/// A text without the values of variables. The environment does not say which of them are secret, so none is told.
+pub fn masked(environment: &Environment, text: &str) -> String {
+    let variables =
+        environment.iter().filter(|(name, value)| name.starts_with(PREFIX) && value.len() >= SHORTEST_MASKED);
+    let mut values: Vec<&str> = variables.map(|(_, value)| value.as_str()).collect();
+    // The longest first: one may be part of another.
+    values.sort_by_key(|value| std::cmp::Reverse(value.len()));
+    values.into_iter().fold(text.to_owned(), |text, value| text.replace(value, "****"))
+}
+
 /// The least level of a log line that is written. One that nobody knows counts as the default: a line too many does less harm.
 pub fn log_level(environment: &Environment) -> Level {
     value(environment, "CONNECTOR_LOG").and_then(Level::from_name).unwrap_or(Level::Info)
@@ -78,6 +91,17 @@ mod tests {
         for name in ["", "1a", "-a", ".a", "a b", "a=b", "é"] {
             assert_eq!(variable(&environment, name), Err(Missing::InvalidName), "{name}");
         }
+    }
+
+    #[test]
+    fn no_value_of_a_variable_is_told() {
+        let environment = environment(&[
+            ("CONNECTOR_VAR_A", "secret-12"),
+            ("CONNECTOR_VAR_B", "secret-12-and-more"),
+            ("PATH", "/usr/bin/x"),
+        ]);
+        let told = masked(&environment, "of secret-12, secret-12-and-more and /usr/bin/x");
+        assert_eq!(told, "of ****, **** and /usr/bin/x");
     }
 
     #[test]

@@ -66,10 +66,13 @@ impl logging::Guest for Adapter {
             logging::Level::Warn => log_line::Level::Warn,
             logging::Level::Error => log_line::Level::Error,
         };
-        if level < environment::log_level(&get_environment()) {
+        let environment = get_environment();
+        if level < environment::log_level(&environment) {
             return;
         }
-        let line = line(level, &message, &fields).into_bytes();
+        let masked = |text: &str| environment::masked(&environment, text);
+        let fields: Vec<_> = fields.iter().map(|(name, value)| (masked(name), masked(value))).collect();
+        let line = line(level, &masked(&message), &fields).into_bytes();
         let stderr = get_stderr();
         // What there is no room for is dropped: logging never waits, and never fails.
         if stderr.check_write().is_ok_and(|room| room >= line.len() as u64) {
