@@ -36,11 +36,11 @@ async fn read_until(connection: Connection, object: &'static str, expected: usiz
     reads
 }
 
-/// Eight queries of different objects on one store, and how its windows were used.
 /// Tries: what other tests do meanwhile on the same cores delays answers, and with them what the host knows of the window.
 const TRIES: usize = 3;
 
-/// Holds if the figures of one try do; a quota that is not kept misses them every time.
+/// Eight queries of different objects on one store use its windows well: in one try at least, as a quota that is not kept
+/// misses the figures every time.
 async fn eight_queries(sliding: bool, others_share: f64) {
     let mut missed = Vec::new();
     while missed.len() < TRIES {
