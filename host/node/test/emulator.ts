@@ -37,7 +37,6 @@ export interface State {
   requests: number;
   connections_accepted: number;
   connections_open: number;
-  connections_peak: number;
   records: Record<string, number>;
 }
 

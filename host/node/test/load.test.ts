@@ -6,7 +6,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { Worker } from 'node:worker_threads';
-import { bigcommerce, cacheDir, component, options, store } from './emulator.js';
+import { bigcommerce, cacheDir, component, options, store, type Store } from './emulator.js';
 
 const RECORDS = 20_000;
 /** Longest delay of the event loop at p99, in milliseconds. */
@@ -50,16 +50,20 @@ test('the event loop stays free during a query of 20,000 records', async (contex
   assert.ok(p99 < Math.max(MOST, 1.5 * machine), `p99 ${p99} ms, of a thread that only cuts lines ${machine} ms`);
 });
 
+/** Waits until the server has seen every other socket close; the test's time limit ends it. */
+async function onlyTheOneThatAsks(shop: Store): Promise<void> {
+  while ((await shop.state()).connections_open > 1);
+}
+
 test('no more sockets are open than requests are in flight, and none after the activity', async () => {
   const shop = await store('--products', '3000', '--latency-ms', '20');
   await using connection = await (await bigcommerce()).connect(shop.options({ requests_in_flight: 3 }));
   for await (const _ of connection.query({ object: 'products', pageSize: 50 }));
   const state = await shop.state();
   assert.ok(state.requests > 30);
-  assert.ok(state.connections_peak <= 3, `${state.connections_peak} sockets`);
+  // Three, and the one that asks: which may come before the server has seen the others close, so the peak tells less.
   assert.ok(state.connections_accepted <= 4, `${state.connections_accepted} sockets were opened`);
-  // The one that asks.
-  assert.equal(state.connections_open, 1);
+  await onlyTheOneThatAsks(shop);
 });
 
 test('kept sockets serve the next activity, and close with the connection', async () => {
@@ -70,9 +74,7 @@ test('kept sockets serve the next activity, and close with the connection', asyn
   const state = await shop.state();
   assert.equal(state.connections_accepted, 2, 'one, and the one that asks');
   await connection.close();
-  let open: number;
-  do ({ connections_open: open } = await shop.state());
-  while (open > 1);
+  await onlyTheOneThatAsks(shop);
 });
 
 test('activities of one connection run side by side', async () => {
