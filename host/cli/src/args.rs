@@ -161,12 +161,25 @@ pub(crate) enum Command {
 }
 
 /// An activity of an object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Activity {
     Query,
     Create,
     Update,
     Delete,
+}
+
+impl Activity {
+    /// For people: one such activity.
+    pub(crate) fn article(self) -> &'static str {
+        match self {
+            Self::Query => "a query",
+            Self::Create => "a create",
+            Self::Update => "an update",
+            Self::Delete => "a delete",
+        }
+    }
 }
 
 /// An activity that changes records.

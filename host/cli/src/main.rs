@@ -8,6 +8,8 @@ use std::time::Duration;
 use clap::Parser as _;
 use clap::error::ErrorKind;
 
+#[allow(dead_code, reason = "its routes and commands come next")]
+mod activity;
 mod args;
 mod commands;
 mod condition;
@@ -24,6 +26,7 @@ mod progress;
 mod project;
 mod proxy;
 mod remote;
+mod request;
 mod schema;
 mod serve;
 mod session;

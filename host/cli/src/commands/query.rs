@@ -1,17 +1,18 @@
 //! `query`: pages of records go to the output as they come, so memory stays flat however many there are.
 
-use connector_host::contract::{Comparison, Condition, Order, QueryRequest};
+use connector_host::contract::QueryRequest;
 use connector_host::{CallError, Connection};
 use serde_json::json;
 
 use super::{print, print_json};
 use crate::args::Query;
-use crate::condition::{self, Op};
+use crate::condition;
 use crate::error::{Failure, Failures, Result, nearest};
 use crate::output::{Format, Output, WriteError};
 use crate::progress::{Progress, counted};
 use crate::remote;
-use crate::session::{Session, describe, parse_schema};
+use crate::request::{filter, order, read_all};
+use crate::session::{Session, describe};
 use crate::since::StateFile;
 
 /// Records that a table shows unless more are asked for: it is for the eye, and it is kept in memory.
@@ -306,75 +307,6 @@ fn cut(records: &[u8], count: u64, room: u64) -> (&[u8], u64) {
     (end.and_then(|end| records.get(..=end)).unwrap_or(records), room)
 }
 
-/// All of them, or everything that is wrong with them.
-fn read_all<T>(results: impl Iterator<Item = Result<T, Failure>>) -> Result<Vec<T>> {
-    let (mut good, mut bad) = (Vec::new(), Vec::new());
-    for result in results {
-        match result {
-            Ok(value) => good.push(value),
-            Err(failure) => bad.push(failure),
-        }
-    }
-    Failures::check(bad)?;
-    Ok(good)
-}
-
-fn order(text: &str) -> Result<Order, Failure> {
-    let words: Vec<&str> = text.split_whitespace().collect();
-    let (field, descending) = match words.as_slice() {
-        [field] => (field, false),
-        [field, word] if word.eq_ignore_ascii_case("asc") => (field, false),
-        [field, word] if word.eq_ignore_ascii_case("desc") => (field, true),
-        _ => {
-            return Err(Failure::new(format!("cannot read the order `{text}`"))
-                .hint("an order is FIELD, FIELD asc or FIELD desc"));
-        }
-    };
-    Ok(Order { field: (*field).to_owned(), descending })
-}
-
-/// The conditions as the contract has them. What was typed without quotes is a text where the field holds texts.
-async fn filter(
-    connection: &Connection,
-    object: &str,
-    conditions: Vec<condition::Condition>,
-) -> Result<Vec<Condition>> {
-    let doubtful = |c: &condition::Condition| c.values.iter().any(|v| v.bare.as_ref() == Some(&v.json));
-    let schema = if conditions.iter().any(doubtful) {
-        describe(connection, object).await?.query.map(|q| parse_schema(&q.request)).transpose()?
-    } else {
-        None
-    };
-    let convert = |condition: condition::Condition| {
-        let types = schema.as_ref().and_then(|s| Some(s.types(s.property(s.root(), &condition.field)?)));
-        let text_wanted = types.is_some_and(crate::schema::Types::only_text) || condition.op == Op::Contains;
-        let mut values = condition.values.into_iter().map(|value| match value.bare {
-            Some(bare) if text_wanted && bare != "null" => crate::json::quote(&bare),
-            _ => value.json,
-        });
-        let value = if condition.op == Op::OneOf {
-            format!("[{}]", values.collect::<Vec<_>>().join(","))
-        } else {
-            values.next().unwrap_or_default()
-        };
-        Condition { field: condition.field, op: comparison(condition.op), value }
-    };
-    Ok(conditions.into_iter().map(convert).collect())
-}
-
-fn comparison(op: Op) -> Comparison {
-    match op {
-        Op::Equal => Comparison::Equal,
-        Op::NotEqual => Comparison::NotEqual,
-        Op::Less => Comparison::Less,
-        Op::LessOrEqual => Comparison::LessOrEqual,
-        Op::Greater => Comparison::Greater,
-        Op::GreaterOrEqual => Comparison::GreaterOrEqual,
-        Op::OneOf => Comparison::OneOf,
-        Op::Contains => Comparison::Contains,
-    }
-}
-
 async fn explain(session: &Session, connection: &Connection, request: &QueryRequest) -> Result<()> {
     let plan = match connection.explain(request).await {
         Ok(plan) => plan,
@@ -412,14 +344,5 @@ mod tests {
         assert_eq!(cut(page, 3, 3), (&page[..], 3));
         assert_eq!(cut(page, 3, u64::MAX), (&page[..], 3));
         assert_eq!(cut(b"", 0, 5), (&b""[..], 0));
-    }
-
-    #[test]
-    fn an_order_is_a_field_and_a_direction() {
-        assert!(order("name desc").unwrap().descending);
-        assert!(!order(" name ASC").unwrap().descending);
-        assert!(!order("name").unwrap().descending);
-        assert!(order("name down").is_err());
-        assert!(order("").is_err());
     }
 }
