@@ -128,11 +128,31 @@ fn page() -> String {
     for object in OBJECTS {
         row(&mut out, object, incremental);
     }
+    scopes(&mut out);
     out.push_str("\n## Operations that are left out\n\n| Operation | Reason |\n|--|--|\n");
     for (method, path, reason) in overrides::EXCLUDED {
         writeln!(out, "| `{method} {path}` | {reason} |").unwrap();
     }
     out
+}
+
+/// Which scopes a token needs for what. Objects with the same scopes share a line.
+fn scopes(out: &mut String) {
+    out.push_str(
+        "\n## Scopes\n\nThe scopes that the API's documents name for an object. Where a line has several, the documents name them for all of these objects\n\
+         together, and a name tells which it is for. One that ends in `_read_only` allows queries alone.\n\n\
+         | Scopes | Objects |\n|--|--|\n",
+    );
+    let mut lines: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for object in OBJECTS {
+        let mut scopes: Vec<String> = object.scopes.iter().map(|scope| format!("`{scope}`")).collect();
+        scopes.sort();
+        lines.entry(scopes.join("<br>")).or_default().push(format!("`{}`", object.name));
+    }
+    for (scopes, objects) in lines {
+        let scopes = if scopes.is_empty() { "not documented, or none" } else { &scopes };
+        writeln!(out, "| {scopes} | {} |", objects.join(", ")).unwrap();
+    }
 }
 
 fn row(out: &mut String, object: &'static Object, incremental: bool) {
