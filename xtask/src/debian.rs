@@ -4,6 +4,7 @@
 //! folder appears under its name only when it is complete, with a stamp that says what is in it.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -219,19 +220,34 @@ fn package_names(text: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// Library folders below `root`, relative to it: `usr/lib/x86_64-linux-gnu` and the like.
+/// Library folders below `root`, relative to it: `usr/lib/x86_64-linux-gnu` and the like, and those in them in which a package keeps
+/// libraries to itself (`pulseaudio`). Programs know the latter by names that do not lead below `root`.
 fn library_folders(root: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    for base in ["usr/lib", "lib"] {
-        for entry in std::fs::read_dir(root.join(base)).into_iter().flatten().flatten() {
-            let name = entry.file_name();
-            if name.to_string_lossy().contains("-linux-") && entry.path().is_dir() {
-                found.push(Path::new(base).join(name));
-            }
+    for base in ["usr/lib", "lib"].map(Path::new) {
+        for name in folders_in(&root.join(base)).filter(|name| name.to_string_lossy().contains("-linux-")) {
+            let folder = base.join(name);
+            let own = folders_in(&root.join(&folder)).map(|name| folder.join(name));
+            found.extend(own.filter(|own| holds_libraries(&root.join(own))));
+            found.push(folder);
         }
     }
     found.sort();
     found
+}
+
+/// The names of the folders in a folder.
+fn folders_in(folder: &Path) -> impl Iterator<Item = OsString> + use<> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter(|entry| entry.path().is_dir()).map(|entry| entry.file_name())
+}
+
+fn holds_libraries(folder: &Path) -> bool {
+    let library = |name: OsString| {
+        let name = name.to_string_lossy();
+        name.starts_with("lib") && name.contains(".so")
+    };
+    std::fs::read_dir(folder).into_iter().flatten().flatten().any(|entry| library(entry.file_name()))
 }
 
 /// A script that runs a program with its libraries, wherever the folder is.
@@ -265,7 +281,8 @@ fn not_found(ldd: &str) -> BTreeSet<String> {
     ldd.lines().filter_map(|line| Some(line.split_once("=> not found")?.0.trim().to_owned())).collect()
 }
 
-/// The package that holds a library: Debian names it after the library and its version (`libz3.so.4` is in `libz3-4`).
+/// The package that holds a library: Debian names it after the library and its version (`libz3.so.4` is in `libz3-4`), with a letter
+/// behind where the library changed without one (`libvorbis0a`).
 fn package_of<'a>(library: &str, known: &'a BTreeSet<String>) -> Option<&'a str> {
     let (stem, version) = library.split_once(".so").unwrap_or((library, ""));
     let stem = stem.to_lowercase().replace('_', "-");
@@ -273,7 +290,7 @@ fn package_of<'a>(library: &str, known: &'a BTreeSet<String>) -> Option<&'a str>
     let dash = if stem.ends_with(|last: char| last.is_ascii_digit()) { "-" } else { "" };
     let full = format!("{stem}{dash}{version}");
     let major = format!("{stem}{dash}{}", version.split('.').next().unwrap_or_default());
-    [format!("{full}t64"), full, format!("{major}t64"), major, stem]
+    [format!("{full}t64"), full, format!("{major}t64"), format!("{major}a"), major, stem]
         .iter()
         .find_map(|name| known.get(name))
         .map(String::as_str)
@@ -303,7 +320,8 @@ mod tests {
 
     #[test]
     fn a_missing_library_is_found_in_its_package() {
-        let known = known(&["libedit2", "libffi8", "libxml2", "libz3-4", "libllvm22", "libtinfo6", "libfoo1t64"]);
+        let known =
+            known(&["libedit2", "libffi8", "libxml2", "libz3-4", "libllvm22", "libtinfo6", "libfoo1t64", "libogg0a"]);
         for (library, package) in [
             ("libedit.so.2", Some("libedit2")),
             ("libffi.so.8", Some("libffi8")),
@@ -311,6 +329,7 @@ mod tests {
             ("libz3.so.4", Some("libz3-4")),
             ("libLLVM.so.22.1", Some("libllvm22")),
             ("libfoo.so.1", Some("libfoo1t64")),
+            ("libogg.so.0", Some("libogg0a")),
             ("libbar.so.1", None),
         ] {
             assert_eq!(package_of(library, &known), package, "{library}");
@@ -321,6 +340,18 @@ mod tests {
     fn libraries_that_the_loader_misses_are_listed() {
         let ldd = "\tlinux-vdso.so.1 (0x1)\n\tlibedit.so.2 => not found\n\tlibc.so.6 => /lib/libc.so.6 (0x2)\n\tlibffi.so.8 => not found\n";
         assert_eq!(not_found(ldd), known(&["libedit.so.2", "libffi.so.8"]));
+    }
+
+    #[test]
+    fn libraries_that_a_package_keeps_to_itself_are_found_too() {
+        let root = tempfile::tempdir().unwrap();
+        let libraries = root.path().join("usr/lib/x86_64-linux-gnu");
+        for (folder, file) in [("sound", "libsoundcommon-16.1.so"), ("icons", "icon.png")] {
+            std::fs::create_dir_all(libraries.join(folder)).unwrap();
+            std::fs::write(libraries.join(folder).join(file), "").unwrap();
+        }
+        let found = ["usr/lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu/sound"];
+        assert_eq!(library_folders(root.path()), found.map(PathBuf::from));
     }
 
     #[test]

@@ -64,17 +64,21 @@ pub(crate) fn node(root: &Path) -> Result<Ran> {
 
 /// Installs jco, a runtime for components on Node, into `target/runtimes/jco`.
 pub(crate) fn jco(root: &Path) -> Result<Ran> {
+    install_from_npm(&root.join("tests/stock/jco"), &root.join("target/runtimes/jco"))
+}
+
+/// Installs into `folder` what the package in `sources` lists.
+pub(crate) fn install_from_npm(sources: &Path, folder: &Path) -> Result<Ran> {
     if let Some(reason) = missing(&[&["node", "--version"], &["npm", "--version"]]) {
         return Ok(Ran::Skipped(reason));
     }
     if let Some(reason) = too_old(&process::capture(Command::new("node").arg("--version"), ASK_LIMIT)?) {
         return Ok(Ran::Skipped(reason));
     }
-    let (sources, folder) = (root.join("tests/stock/jco"), root.join("target/runtimes/jco"));
     for name in ["package.json", "package-lock.json", ".npmrc"] {
         copy(&sources.join(name), &folder.join(name))?;
     }
-    Ok(match install(&folder, &folder.join("package-lock.json"), || npm(&folder, &["--no-save"]))? {
+    Ok(match install(folder, &folder.join("package-lock.json"), || npm(folder, &["--no-save"]))? {
         Installed::Yes => Ran::Yes,
         Installed::No(why) => Ran::Skipped(format!("npm cannot install it: {why}")),
     })
@@ -106,7 +110,7 @@ fn copy_package(sources: &Path, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-fn copy_folder(from: &Path, to: &Path) -> Result<()> {
+pub(crate) fn copy_folder(from: &Path, to: &Path) -> Result<()> {
     for entry in std::fs::read_dir(from).with_context(|| format!("cannot read {}", from.display()))? {
         let entry = entry?;
         let (from, to) = (entry.path(), to.join(entry.file_name()));
@@ -126,7 +130,7 @@ fn test_package(root: &Path, folder: &Path, node: &Path) -> Result<()> {
 }
 
 /// What the packages' tests need: builds the emulator, and answers the folder of the components, which must be there.
-fn ingredients(root: &Path) -> Result<PathBuf> {
+pub(crate) fn ingredients(root: &Path) -> Result<PathBuf> {
     let components = root.join("target/components");
     for component in ["bigcommerce.wasm", "fixed.wasm"].map(|name| components.join(name)) {
         if !component.is_file() {

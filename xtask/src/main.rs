@@ -15,6 +15,7 @@ mod files;
 mod foreign;
 mod fuzz;
 mod hosts;
+mod page;
 mod process;
 #[cfg(test)]
 mod readme;
@@ -77,6 +78,8 @@ enum Task {
     Runtimes,
     /// Make a connector in Python, and run it in the host.
     Guests,
+    /// Check the page's types, and run its tests in Chromium, which is fetched first.
+    Page,
     /// Do the main job on an emulated store.
     Demo,
     /// Run what CI runs.
@@ -143,6 +146,12 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         }
         Task::Guests => {
             if let Ran::Skipped(reason) = foreign::run(&root)? {
+                eprintln!("skipped: {reason}");
+            }
+            Ok(())
+        }
+        Task::Page => {
+            if let Ran::Skipped(reason) = page::test(&root)? {
                 eprintln!("skipped: {reason}");
             }
             Ok(())

@@ -13,7 +13,7 @@ use crate::demo::Store;
 use crate::hosts::Ran;
 use crate::vendor_wit::Checked;
 use crate::wasm_std::Route;
-use crate::{book, dependencies, dist, foreign, hosts, process, runtimes, scenarios, servers, vendor_wit};
+use crate::{book, dependencies, dist, foreign, hosts, page, process, runtimes, scenarios, servers, vendor_wit};
 
 /// What the steps need to know.
 struct Context<'a> {
@@ -27,7 +27,7 @@ struct Step {
     run: fn(&Context<'_>) -> Result<Ran>,
 }
 
-const STEPS: [Step; 19] = [
+const STEPS: [Step; 20] = [
     Step { name: "fmt", run: |context| cargo(context, &["fmt", "--all", "--check"]) },
     // A workspace of its own. Compiling it takes a nightly compiler and one for C++; `cargo xtask soak` does.
     Step { name: "fmt of fuzz targets", run: |context| cargo(context, FUZZ_FMT) },
@@ -46,6 +46,7 @@ const STEPS: [Step; 19] = [
     Step { name: "stock runtimes", run: |context| runtimes::test(context.root) },
     Step { name: "Python guest", run: |context| foreign::run(context.root) },
     Step { name: "a connector by the book", run: |context| book::write_a_connector(context.root, context.route) },
+    Step { name: "page", run: |context| page::test(context.root) },
     Step { name: "unused dependencies", run: |context| dependencies::unused(context.root) },
     Step { name: "deny", run: |context| dependencies::deny_if_installed(context.root) },
 ];

@@ -7,6 +7,7 @@ mod arguments;
 mod closing;
 mod listening;
 mod operations;
+mod page;
 mod records;
 mod upkeep;
 
@@ -120,7 +121,11 @@ fn routes(server: &Arc<Server>) -> Router {
         .route("/v1/connections/{name}/resolve/{by}", post(records::resolve))
         .layer(axum::extract::DefaultBodyLimit::max(LARGEST_BODY))
         .layer(axum::middleware::from_fn_with_state(Arc::clone(server), access::guard));
-    Router::new().route("/healthz", get(|| async { "ok\n" })).merge(guarded).with_state(Arc::clone(server))
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .merge(page::routes())
+        .merge(guarded)
+        .with_state(Arc::clone(server))
 }
 
 impl Server {

@@ -1,0 +1,139 @@
+/**
+ * The connection screen: name and settings, with *Test*, *Save Changes*, *Discard Changes* and *Delete*.
+ *
+ * @import {Connection, Connector} from "./types.js"
+ * @import {Screen} from "./router.js"
+ */
+import * as api from "./api.js";
+import { testPanel } from "./connection-test.js";
+import { deleteConnection } from "./connection-menu.js";
+import { confirm } from "./dialogs.js";
+import { button, fill, h, say } from "./dom.js";
+import { settingsForm } from "./form.js";
+import { choice, errorsOf, field, screen, troubles } from "./parts.js";
+import { again, go } from "./router.js";
+
+const HOME = "#/connections";
+
+/** @param {string} name */
+export function nameProblem(name) {
+  if (name.trim() === "") return "A connection needs a name.";
+  if (/[/:]/.test(name)) return "A name has no / and no :";
+  return null;
+}
+
+/** @param {string} text */
+const lines = (text) => text.split("\n").map((line) => line.trim()).filter(Boolean);
+
+/**
+ * @param {Connection | null} saved
+ * @param {Connector[]} connectors
+ * @param {string} chosen Name of the connector.
+ * @returns {Promise<Screen>}
+ */
+async function form(saved, connectors, chosen) {
+  const [variables, proxy] = await Promise.all([api.list("/v1/variables"), api.get("/v1/proxy")]);
+  const connector = connectors.find((one) => one.name === chosen);
+  if (!connector) throw new Error(`there is no connector ${chosen} here`);
+  const title = connector.settings_schema.title ?? connector.title ?? connector.name;
+
+  const name = field("Connection Name", h("input", { type: "text", value: saved?.name ?? "", autocomplete: "off", "aria-required": "true" }),
+    { help: "Unique among the connections of its connector. It names the endpoint: the connection with its activities." });
+  const nameInput = /** @type {HTMLInputElement} */ (name.input);
+  const grants = h("textarea", { rows: "2", value: (saved?.grants ?? []).join("\n"), spellcheck: "false" });
+  const authorities = h("input", { type: "text", value: saved?.ca_file ?? "", autocomplete: "off", spellcheck: "false" });
+  const origins = (connector.origins ?? []).join(", ");
+  const made = settingsForm(connector.settings_schema, saved?.settings ?? {}, { variables, hidden: saved?.hidden ?? [], proxy }, [
+    field("More Addresses That It May Reach", grants, {
+      note: "(optional)", help: `One per line. It may reach ${origins || "nothing"} without being named here.`,
+    }).element,
+    field("Certificate Authorities", authorities, { note: "(optional)", help: "A PEM file on the server, trusted besides the system's." }).element,
+  ]);
+
+  const content = () => ({
+    settings: made.value(), grants: lines(grants.value), ...(authorities.value.trim() ? { ca_file: authorities.value.trim() } : {}),
+  });
+  const snapshot = () => JSON.stringify([nameInput.value, content()]);
+  let before = snapshot();
+  const changed = () => snapshot() !== before;
+
+  const problems = h("div", {});
+  const test = testPanel((errors) => {
+    const rest = made.mark(errors);
+    if (errors.length > rest.length) made.focusWrong();
+    return rest;
+  });
+
+  /** Whether what is on the screen can be sent; marks what is wrong. @param {boolean} named */
+  function complete(named) {
+    const wrong = named ? nameProblem(nameInput.value) : null;
+    name.mark(wrong);
+    const first = made.check();
+    (wrong ? nameInput : first)?.focus();
+    return wrong === null && first === null;
+  }
+
+  async function save() {
+    fill(problems);
+    if (!complete(true)) return;
+    const body = { ...content(), name: nameInput.value.trim() };
+    try {
+      const kept = saved
+        ? await api.put(`/v1/connections/${api.part(saved.name)}`, { ...body, revision: saved.revision })
+        : await api.post("/v1/connections", { ...body, connector: connector?.name });
+      say(`${kept.name} is saved.`);
+      go(HOME);
+    } catch (error) {
+      const errors = errorsOf(error);
+      const named = errors.filter((one) => one.pointer === "/name");
+      name.mark(named[0]?.message ?? null);
+      const rest = made.mark(errors.filter((one) => one.pointer !== "/name"));
+      fill(problems, rest.length > 0 ? troubles(rest) : null);
+      if (named.length > 0) nameInput.focus();
+      else made.focusWrong();
+    }
+  }
+
+  async function discard() {
+    const question = { text: "What you have changed here is not saved.", yes: "Discard Changes", no: "Go On Editing", danger: true };
+    if (!changed() || await confirm("Discard the changes?", question)) go(HOME);
+  }
+
+  const picked = choice("Connector", connectors.map((one) => [one.name, one.title ?? one.name]), connector.name);
+  picked.select.addEventListener("change", () => {
+    before = snapshot();
+    go(`#/new-connection?connector=${api.part(picked.select.value)}`);
+    again();
+  });
+
+  const element = screen(saved ? `Edit ${saved.name}` : `New ${title} Connection`, { back: ["Connections", HOME] },
+    h("form", {
+      class: "card fields", novalidate: true, "aria-label": "Connection", onsubmit: (/** @type {Event} */ event) => {
+        event.preventDefault();
+        void save();
+      },
+    },
+    !saved && connectors.length > 1 ? picked.element : null, name.element, made.element, problems,
+    h("div", { class: "actions" },
+      button("Test", () => {
+        if (complete(false)) return test.run({ connector: connector.name, ...(saved ? { name: saved.name } : {}), ...content() });
+      }),
+      h("button", { type: "submit", class: "primary" }, "Save Changes"),
+      button("Discard Changes", discard),
+      saved ? button("Delete", () => deleteConnection(saved.name), { class: "danger" }) : null)),
+    test.element);
+  return { title: saved ? saved.name : "New connection", element, changed, close: () => test.stop() };
+}
+
+/** @param {Record<string, string>} _ @param {URLSearchParams} query */
+export async function newConnection(_, query) {
+  const connectors = await api.list("/v1/connectors");
+  if (connectors.length === 0) throw new Error("no connector is installed");
+  return form(null, connectors, query.get("connector") ?? connectors[0].name);
+}
+
+/** @param {Record<string, string>} parts */
+export async function editConnection({ name = "" }) {
+  const [saved, connectors] = await Promise.all([api.get(`/v1/connections/${api.part(name)}`), api.list("/v1/connectors")]);
+  return form(saved, connectors, saved.connector);
+}

@@ -1,0 +1,117 @@
+/**
+ * Pieces that several screens are made of.
+ *
+ * @import {Trouble} from "./types.js"
+ * @import {Child} from "./dom.js"
+ */
+import { Problem } from "./api.js";
+import { h, newId } from "./dom.js";
+
+/** What went wrong, and what to do about it. @param {Trouble[]} errors */
+export function troubles(errors) {
+  return h("div", { class: "problem", role: "alert" }, errors.map((error) => h("div", {},
+    h("p", {}, sentence(error.message)),
+    (error.causes ?? []).map((cause) => h("p", { class: "cause" }, cause)),
+    error.hint ? h("p", { class: "hint" }, h("strong", {}, "What to do: "), sentence(error.hint)) : null)));
+}
+
+/** @param {unknown} error */
+export function errorsOf(error) {
+  if (error instanceof Problem) return error.errors;
+  return [{ message: error instanceof Error ? error.message : String(error) }];
+}
+
+/** @param {unknown} error */
+export function problem(error) {
+  return troubles(errorsOf(error));
+}
+
+/** @param {string} text */
+export function sentence(text) {
+  const trimmed = text.trim();
+  const end = /[.!?:…]$/.test(trimmed) ? "" : ".";
+  return trimmed === "" ? "" : trimmed.charAt(0).toUpperCase() + trimmed.slice(1) + end;
+}
+
+/** Where there is nothing yet. @param {string} text @param {...Child} children */
+export function empty(text, ...children) {
+  return h("div", { class: "empty" }, h("p", {}, text), ...children);
+}
+
+/**
+ * A screen.
+ *
+ * @param {string} title
+ * @param {{back?: [string, string], actions?: Child[], about?: string}} top
+ * @param {...Child} children
+ */
+export function screen(title, { back, actions = [], about }, ...children) {
+  return h("div", { class: "screen" },
+    back ? h("p", { class: "back" }, h("a", { href: back[1] }, `← ${back[0]}`)) : null,
+    h("div", { class: "heading" }, h("h1", {}, title), h("div", { class: "actions" }, actions)),
+    about ? h("p", { class: "about" }, about) : null,
+    ...children);
+}
+
+/** @param {string} title @param {...Child} children */
+export function section(title, ...children) {
+  const id = newId("section");
+  return h("section", { "aria-labelledby": id, class: "card" }, h("h2", { id }, title), ...children);
+}
+
+/**
+ * @param {string} label What the table holds.
+ * @param {string[]} columns
+ * @param {Child[][]} rows The first cell of a row names it.
+ */
+export function table(label, columns, rows) {
+  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": label },
+    h("table", {},
+      h("thead", {}, h("tr", {}, columns.map((column) => h("th", { scope: "col" }, column || h("span", { class: "unseen" }, "Actions"))))),
+      h("tbody", {}, rows.map((cells) => h("tr", {}, cells.map((cell, at) =>
+        (at === 0 ? h("th", { scope: "row" }, cell) : h("td", {}, cell))))))));
+}
+
+/** A field with its label, its explanation and what is wrong with it.
+ * @param {string} label @param {HTMLElement} input @param {{help?: string, around?: HTMLElement, note?: string}} [more] */
+export function field(label, input, { help, around, note } = {}) {
+  const id = input.id || newId("field");
+  input.id = id;
+  const [helpId, wrongId] = [`${id}-help`, `${id}-wrong`];
+  const wrong = h("p", { id: wrongId, class: "wrong" });
+  input.setAttribute("aria-describedby", help ? `${helpId} ${wrongId}` : wrongId);
+  const element = h("div", { class: "field" },
+    h("label", { for: id }, label, note ? h("span", { class: "note" }, ` ${note}`) : null),
+    around ?? input,
+    help ? h("p", { id: helpId, class: "help" }, help) : null,
+    wrong);
+  /** @param {string | null} text */
+  const mark = (text) => {
+    wrong.textContent = text ?? "";
+    if (text === null) input.removeAttribute("aria-invalid");
+    else input.setAttribute("aria-invalid", "true");
+  };
+  return { element, input, mark };
+}
+
+/** A switch with its label. @param {string} label @param {boolean} on @param {{help?: string, disabled?: boolean}} [more] */
+export function toggle(label, on, { help, disabled = false } = {}) {
+  const id = newId("switch");
+  const input = h("input", { type: "checkbox", id, checked: on, disabled, "aria-describedby": help ? `${id}-help` : null });
+  const element = h("div", { class: "field toggle" },
+    input, h("label", { for: id }, label), help ? h("p", { id: `${id}-help`, class: "help" }, help) : null);
+  return { element, input };
+}
+
+/** @param {string} label @param {[string, string][]} options Value and text. @param {string} chosen */
+export function choice(label, options, chosen) {
+  const select = h("select", {}, options.map(([value, text]) => h("option", { value, selected: value === chosen }, text)));
+  return { select, ...field(label, select) };
+}
+
+/** @param {string} name @param {string} text @param {string} kind */
+export function save(name, text, kind) {
+  const url = URL.createObjectURL(new Blob([text], { type: kind }));
+  h("a", { href: url, download: name }).click();
+  URL.revokeObjectURL(url);
+}
