@@ -4,17 +4,15 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::Value;
-use sha2::{Digest, Sha256};
-use wasmtime::component::{Component, types};
+use wasmtime::component::types;
 
 use crate::activity::Canceller;
-use crate::cache::hex;
 use crate::contract::Info;
 use crate::contract::worlds::{self, World};
 use crate::egress::Origin;
 use crate::engine::Runtime;
 use crate::error::{Effect, LoadError};
-use crate::instance::{Live, Program, in_short};
+use crate::instance::{Live, Program};
 use crate::sealed::SEALED;
 use crate::state::Context;
 
@@ -93,10 +91,7 @@ impl Connector {
 
     pub(crate) async fn load(runtime: &Arc<Runtime>, wasm: &[u8]) -> Result<Self, LoadError> {
         check_header(wasm)?;
-        let (compiler, bytes) = (Arc::clone(runtime), wasm.to_vec());
-        let (component, digest) = tokio::task::spawn_blocking(move || compile(&compiler, &bytes))
-            .await
-            .map_err(|error| LoadError::Corrupt(error.to_string()))??;
+        let (component, digest) = runtime.compiler.component(wasm).await?;
         let (world, imports, exports) = check_interfaces(runtime, &component.component_type())?;
         let prepared = world.prepare(runtime.linker.instantiate_pre(&component), &imports)?;
         let nameless = Program {
@@ -139,18 +134,6 @@ fn check_header(wasm: &[u8]) -> Result<(), LoadError> {
         [0, b'a', b's', b'm', ..] => Err(LoadError::Corrupt("the header makes no sense".to_owned())),
         _ => Err(LoadError::NotWasm),
     }
-}
-
-/// The slow part: digest, cache, compiler.
-fn compile(runtime: &Runtime, wasm: &[u8]) -> Result<(Component, String), LoadError> {
-    let digest = format!("sha256:{}", hex(&Sha256::digest(wasm)));
-    if let Some(component) = runtime.cache.load(&runtime.engine, &digest) {
-        return Ok((component, digest));
-    }
-    let component =
-        Component::from_binary(&runtime.engine, wasm).map_err(|error| LoadError::Corrupt(in_short(&error)))?;
-    runtime.cache.store(&runtime.engine, &digest, &component);
-    Ok((component, digest))
 }
 
 /// Exports that make a connector, imports that can be served. Answers the world that they are of, imports and exports.

@@ -9,6 +9,7 @@ use wasmtime::component::Linker;
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use crate::cache::Cache;
+use crate::compile::Compiler;
 use crate::connection::{Connection, ConnectionConfig};
 use crate::connector::Connector;
 use crate::deployment::Deployment;
@@ -34,13 +35,29 @@ pub struct HostConfig {
     pub pooling: bool,
     /// Stack of one instance, in bytes. Default 512 KiB.
     pub stack: usize,
+    /// Size of one component, in bytes. Default 64 MiB.
+    pub component_bytes: usize,
+    /// Components that are compiled at once; more of them wait. What is in the cache is not compiled. Default 2.
+    pub compilations: u32,
+    /// How long [`Host::load`] waits for the compiler, its place included. It works on meanwhile and keeps the place: nothing can stop
+    /// it. Default 5 minutes.
+    pub compile_time: Duration,
     /// Is told of every call, request and swap. Default: nobody.
     pub observer: Option<Arc<dyn Observer>>,
 }
 
 impl Default for HostConfig {
     fn default() -> Self {
-        Self { cache_dir: None, activities: 512, pooling: true, stack: 512 << 10, observer: None }
+        Self {
+            cache_dir: None,
+            activities: 512,
+            pooling: true,
+            stack: 512 << 10,
+            component_bytes: 64 << 20,
+            compilations: 2,
+            compile_time: Duration::from_secs(300),
+            observer: None,
+        }
     }
 }
 
@@ -60,7 +77,7 @@ pub(crate) struct Runtime {
     pub(crate) engine: Engine,
     pub(crate) linker: Linker<State>,
     pub(crate) ticker: Ticker,
-    pub(crate) cache: Cache,
+    pub(crate) compiler: Arc<Compiler>,
     pub(crate) stack: usize,
     pub(crate) watch: Arc<Watch>,
     places: Arc<Semaphore>,
@@ -116,12 +133,14 @@ impl Host {
         let mut linker = Linker::new(&engine);
         link(&mut linker).map_err(|error| HostError::Engine(format!("{error:#}")))?;
         let ticker = Ticker::start(&engine).map_err(|error| HostError::Engine(error.to_string()))?;
+        let HostConfig { compilations, compile_time, component_bytes, .. } = config;
         let cache = Cache::new(config.cache_dir);
+        let compiler = Compiler::new(&engine, cache, compilations, compile_time, component_bytes);
         let places =
             Arc::new(Semaphore::new(usize::try_from(activities).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS)));
         let watch = Arc::new(Watch { observer: config.observer, ..Watch::default() });
         let stack = config.stack;
-        let runtime = Runtime { engine, linker, ticker, cache, watch, stack, places, activities };
+        let runtime = Runtime { engine, linker, ticker, compiler, watch, stack, places, activities };
         Ok(Self { runtime: Arc::new(runtime), quotas: Arc::default() })
     }
 

@@ -25,6 +25,23 @@ pub enum LoadError {
     /// more memories than this host has room for.
     #[error("this WebAssembly file is damaged or cut off, or asks for more than this host has: {0}")]
     Corrupt(String),
+    /// [`crate::HostConfig::component_bytes`].
+    #[error("this component has {bytes} bytes, more than {} (`component_bytes` of the host's configuration)", size(*.most))]
+    TooLarge {
+        /// Bytes of the component.
+        bytes: usize,
+        /// Bytes that it may have.
+        most: usize,
+    },
+    /// [`crate::HostConfig::compile_time`]. The compiler works on: with a cache, the component may be there later.
+    #[error(
+        "this component was not compiled within {} s (`compile_time` of the host's configuration): it is too large or hard to compile, or others are compiled",
+        .0.as_secs_f64()
+    )]
+    CompileTime(Duration),
+    /// This machine could not compile it: what was in the way.
+    #[error("this component cannot be compiled here: {0}")]
+    NotCompiled(String),
     /// A core module, not a component.
     #[error(
         "this is a WebAssembly module, not a component: encode it with `wasm-tools component new` or wit-component"
@@ -164,6 +181,9 @@ pub enum Cause {
     /// [`crate::Limits::resources`].
     #[error("held more than {0} requests, streams, pollables and the like at once (limit `resources`)")]
     Resources(usize),
+    /// [`crate::Limits::held_bytes`], in bytes.
+    #[error("made the host hold more than {} of header fields, addresses and request bodies (limit `held_bytes`)", size(*.0))]
+    Held(usize),
     /// [`crate::HostConfig::stack`], in bytes.
     #[error("called itself too deeply for its {} of stack (`stack` of the host's configuration)", size(*.0))]
     Stack(usize),
@@ -239,6 +259,7 @@ impl Cause {
             Self::Memory(_) => "memory",
             Self::Tables(_) => "tables",
             Self::Resources(_) => "resources",
+            Self::Held(_) => "held",
             Self::Stack(_) => "stack",
             Self::Answer(_) => "answer",
             Self::Headers(_) => "headers",
@@ -267,6 +288,7 @@ impl Cause {
             | Self::Memory(_)
             | Self::Tables(_)
             | Self::Resources(_)
+            | Self::Held(_)
             | Self::Stack(_)
             | Self::Answer(_)
             | Self::Headers(_)

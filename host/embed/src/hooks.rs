@@ -19,7 +19,7 @@ const DEFAULTS: Timeouts = Timeouts {
 };
 
 /// Largest piece of a request's body that the host takes at once, in bytes. It may hold two for every body that is open.
-const PIECE: usize = 64 << 10;
+pub(crate) const PIECE: usize = 64 << 10;
 
 /// The network of one instance.
 pub(crate) struct Network {

@@ -76,6 +76,7 @@
 mod activity;
 mod answer;
 mod cache;
+mod compile;
 mod connection;
 mod connector;
 pub mod contract;
@@ -83,6 +84,7 @@ mod deployment;
 mod egress;
 mod engine;
 mod error;
+mod held;
 mod hooks;
 mod instance;
 mod limits;

@@ -10,9 +10,11 @@ pub struct Limits {
     pub memory: usize,
     /// Entries of the tables of functions of one activity, all together; no more than 100000 in one table. Default 100000.
     pub table_entries: usize,
-    /// Resources (requests, answers, streams, pollables, permits) that one activity may hold at once. With the largest body or
-    /// header fields in each, they take as much memory as the activity itself. Default 2000.
+    /// Resources (requests, answers, streams, pollables, permits) that one activity may hold at once. Default 2000.
     pub resources: usize,
+    /// What the host holds for one activity in its own memory: header fields, addresses and pieces of request bodies, in bytes,
+    /// measured while it computes, in steps of 10 ms. Default 64 MiB.
+    pub held_bytes: usize,
     /// Wall time of one call (one page, one batch of records, one test). Then the call is cancelled and has `cancel_grace` to come
     /// to an orderly end: a write answers the outcomes that it has. Default 10 minutes.
     pub call_time: Duration,
@@ -62,6 +64,7 @@ impl Default for Limits {
             memory: 256 << 20,
             table_entries: 100_000,
             resources: 2000,
+            held_bytes: 64 << 20,
             call_time: Duration::from_secs(600),
             compute_time: Duration::from_secs(30),
             cancel_grace: Duration::from_secs(30),
@@ -108,6 +111,7 @@ mod tests {
             bytes(limits.memory as u64),
             limits.table_entries.to_string(),
             limits.resources.to_string(),
+            bytes(limits.held_bytes as u64),
             seconds(limits.call_time),
             seconds(limits.compute_time),
             seconds(limits.cancel_grace),

@@ -19,6 +19,7 @@ use wasmtime_wasi_io::poll::{DynPollable, Pollable, subscribe};
 use crate::activity::Signal;
 use crate::contract::{control, logging, quota, transport, variables, worlds};
 use crate::error::Cause;
+use crate::held;
 use crate::hooks::Network;
 use crate::limits::Limits;
 use crate::logging::Log;
@@ -224,6 +225,10 @@ impl State {
         let most = state.context.limits.compute_time;
         if state.meter.spent() > most {
             return Err(state.exceed(Cause::ComputeTime(most)));
+        }
+        let most = state.context.limits.held_bytes;
+        if held::bytes(&mut state.table, most) > most {
+            return Err(state.exceed(Cause::Held(most)));
         }
         // Lets other activities run, and lets deadline and cancellation be seen.
         Ok(UpdateDeadline::Yield(1))

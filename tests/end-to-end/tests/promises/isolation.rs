@@ -21,7 +21,7 @@ const MOST: u32 = 5;
 const FLOOR: Duration = Duration::from_millis(20);
 
 /// What is attacked, how, and in which function. Those that end are made again and again.
-const ATTACKS: [(&str, &str); 17] = [
+const ATTACKS: [(&str, &str); 18] = [
     ("loop", "query"),
     ("busy", "query"),
     ("busy-polling", "query"),
@@ -38,6 +38,7 @@ const ATTACKS: [(&str, &str); 17] = [
     ("million-outcomes", "create"),
     ("unread", "query"),
     ("requests", "query"),
+    ("held-addresses", "query"),
     ("permits", "query"),
 ];
 

@@ -58,6 +58,34 @@ pub(crate) fn attack(how: &str, url: &str) -> Option<String> {
             }
             format!("held {}", held.len())
         }
+        "held-fields" => {
+            let one = || fields(vec![("x-a", vec![b'a'; 60_000])]);
+            let held: Vec<_> = (0..1900).map(|_| one()).collect();
+            format!("held {}", held.len())
+        }
+        "held-addresses" => {
+            let host = "a".repeat(1 << 20);
+            let held: Vec<_> = (0..1900)
+                .map(|_| {
+                    let request = OutgoingRequest::new(Fields::new());
+                    let taken = request.set_authority(Some(&host)).is_ok();
+                    (request, taken)
+                })
+                .collect();
+            format!("held {}", held.iter().filter(|(_, taken)| *taken).count())
+        }
+        "held-bodies" => {
+            let held: Vec<_> = (0..950)
+                .map(|_| {
+                    let request = OutgoingRequest::new(Fields::new());
+                    (request.body(), request)
+                })
+                .collect();
+            // Opening them takes less than one step of the clock.
+            let begun = monotonic_clock::now();
+            while monotonic_clock::now() - begun < 1_000_000_000 {}
+            format!("held {}", held.len())
+        }
         "permits" => {
             let held: Vec<_> = (0..100).map(|_| quota::reserve("everything", Some(1))).collect();
             monotonic_clock::subscribe_duration(HOUR).block();

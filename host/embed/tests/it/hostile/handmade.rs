@@ -8,6 +8,7 @@ use wit_parser::{LiftLowerAbi, ManglingAndAbi, Resolve};
 /// Sections of a core module.
 pub(super) const TABLES: u8 = 4;
 pub(super) const MEMORIES: u8 = 5;
+const CODE: u8 = 10;
 
 /// A component of the contract as these changes leave it: pairs of a text and what stands in its place.
 pub(super) fn component(changes: &[(&str, &str)], module: impl FnOnce(Vec<u8>) -> Vec<u8>) -> Vec<u8> {
@@ -64,6 +65,20 @@ pub(super) fn with_section(module: &[u8], section: u8, body: &[u8]) -> Vec<u8> {
     }
     put(&mut out);
     out
+}
+
+/// The module with these bytes of instructions, time after time, at the beginning of every function.
+pub(super) fn padded(module: &[u8], instructions: &[u8], times: usize) -> Vec<u8> {
+    const NO_LOCALS: u8 = 0;
+    const UNREACHABLE_END: [u8; 2] = [0x00, 0x0b];
+    let functions = wasmparser::Parser::new(0).parse_all(module).find_map(|payload| match payload.unwrap() {
+        wasmparser::Payload::CodeSectionStart { count, .. } => usize::try_from(count).ok(),
+        _ => None,
+    });
+    let functions = functions.unwrap();
+    let body = [&[NO_LOCALS][..], &instructions.repeat(times), &UNREACHABLE_END].concat();
+    let one = [leb(body.len()), body].concat();
+    with_section(module, CODE, &[leb(functions), one.repeat(functions)].concat())
 }
 
 /// A number as WebAssembly writes it.

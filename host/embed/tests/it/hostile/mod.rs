@@ -2,6 +2,7 @@
 //! nobody else anything. `docs/security.md` is the list of attacks; it names these tests.
 
 mod answers;
+mod compiling;
 mod computing;
 pub(crate) mod handmade;
 mod logs;

@@ -155,6 +155,19 @@ async fn requests_that_are_never_finished_end_with_the_call() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_the_host_holds_for_requests_is_bounded_in_bytes() {
+    let server = Server::answering("").await;
+    let limits = Limits { held_bytes: 8 << 20, ..Limits::default() };
+    for how in ["held-fields", "held-addresses", "held-bodies"] {
+        let finding = Attack { limits: limits.clone(), ..attack(how, &server.url) }.ended().await;
+        let told = "made the host hold more than 8 MiB of header fields, addresses and request bodies";
+        assert_eq!(finding.cause, Cause::Held(8 << 20), "{how}");
+        assert_eq!(finding.to_string(), format!("hostile 0.1.0: query {told} (limit `held_bytes`)"));
+    }
+    assert_eq!(server.accepted(), 0, "nothing was sent");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn requests_without_number_end_with_the_resources() {
     let server = Server::answering("").await;
     let finding = attack("requests", &server.url).ended().await;
