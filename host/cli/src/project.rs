@@ -104,9 +104,11 @@ impl Project {
         }
         if let Some(connector) = connector {
             return Failure::new(format!("the connector `{connector}` has no connection `{name}`"))
-                .hint("`connector connection list` lists them");
+                .hint("`connector connection list` lists them")
+                .with("kind", "not-found");
         }
-        let failure = Failure::new(format!("there is no connection `{name}` in {}", self.store_file().display()));
+        let failure = Failure::new(format!("there is no connection `{name}` in {}", self.store_file().display()))
+            .with("kind", "not-found");
         let names = store.and_then(|store| store.names().ok()).unwrap_or_default();
         let hint = suggest(&name, names.iter().map(String::as_str)).or_else(|| self.old_file());
         failure.hint(hint.unwrap_or_else(|| "`connector connection add` makes one".to_owned()))
@@ -130,10 +132,14 @@ pub(crate) fn failed(error: &StoreError) -> Failure {
     let failure = Failure::new(error.to_string());
     match error {
         StoreError::Name { name, reason } => bad_name(name, reason),
-        StoreError::Ambiguous { .. } => failure.hint("say which with connector:name"),
-        StoreError::Exists { .. } => failure.hint("choose another name"),
-        StoreError::NoConnection(_) => failure.hint("somebody has just deleted or renamed it"),
-        StoreError::ChangedMeanwhile(_) => failure.hint("look at it, and change it again"),
+        StoreError::Ambiguous { .. } => failure.hint("say which with connector:name").with("kind", "conflict"),
+        StoreError::Exists { .. } => {
+            failure.hint("choose another name").with("kind", "conflict").with("pointer", "/name")
+        }
+        StoreError::NoConnection(_) => {
+            failure.hint("somebody has just deleted or renamed it").with("kind", "not-found")
+        }
+        StoreError::ChangedMeanwhile(_) => failure.hint("look at it, and change it again").with("kind", "conflict"),
         StoreError::Damaged { .. } => failure.hint("set it again, or take the file from a copy"),
         StoreError::Database(DatabaseError::Foreign { .. }) => failure
             .hint("it is left as it is; take it out of the project's folder, or name another folder with --project"),
@@ -170,5 +176,8 @@ fn no_key(error: &KeyError) -> Failure {
 
 /// The failure for a name that no connection can have.
 pub(crate) fn bad_name(name: &str, reason: &str) -> Failure {
-    Failure::new(format!("a connection cannot be named `{}`", name.escape_debug())).cause(reason)
+    Failure::new(format!("a connection cannot be named `{}`", name.escape_debug()))
+        .cause(reason)
+        .with("kind", "invalid-request")
+        .with("pointer", "/name")
 }

@@ -1,11 +1,12 @@
 //! What commands work with: the host, the connector, the project with its variables, and connections opened from it.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use connector_host::contract::ObjectSchema;
 use connector_host::{
-    Connection, ConnectionConfig, Connector, Deployment, Grant, Host, HostConfig, Observer, OpenError, Origin, Secret,
+    Connection, ConnectionConfig, Connector, Deployment, Grant, Host, HostConfig, Observer, OpenError, Origin,
+    ProxyConfig, Secret,
 };
 use connector_store::{KeySources, Saved};
 use connector_versions::{Versions, VersionsError};
@@ -38,6 +39,7 @@ pub(crate) struct Session {
     pub observer: Option<Arc<dyn Observer>>,
     /// Activities at once, of a process that stays.
     pub activities: Option<u32>,
+    host: OnceLock<Host>,
     run: Run,
 }
 
@@ -64,7 +66,7 @@ impl Loaded {
 impl Session {
     pub(crate) fn new(global: Global, interrupt: Interrupt) -> Self {
         let project = Project::new(&global.project, key_sources(&global));
-        Self { project, global, interrupt, observer: None, activities: None, run: Run::begin() }
+        Self { project, global, interrupt, observer: None, activities: None, host: OnceLock::new(), run: Run::begin() }
     }
 
     /// Whether notes for people may go to stderr.
@@ -121,8 +123,11 @@ impl Session {
         }
     }
 
-    /// A host of its own for this command.
+    /// The host of this process, made when somebody needs it.
     pub(crate) fn host(&self) -> Result<Host> {
+        if let Some(host) = self.host.get() {
+            return Ok(host.clone());
+        }
         let config = HostConfig {
             cache_dir: self.cache_dir(),
             activities: self.activities.unwrap_or(ACTIVITIES),
@@ -131,7 +136,8 @@ impl Session {
             observer: self.observer.clone(),
             ..HostConfig::default()
         };
-        Host::new(config).map_err(|e| Failure::defect("cannot start").causes_of(&e).into())
+        let host = Host::new(config).map_err(|e| Failure::defect("cannot start").causes_of(&e))?;
+        Ok(self.host.get_or_init(|| host).clone())
     }
 
     /// The connector that this program brings along.
@@ -199,7 +205,8 @@ impl Session {
 
     /// Opens a connection. Tells everything that is wrong with it at once. Makes no request.
     pub(crate) async fn open(&self, loaded: &Loaded, saved: &Saved, variables: Variables) -> Result<Connection> {
-        let info = loaded.connector.info();
+        let connector = loaded.deployment.connector();
+        let info = connector.info();
         let variables = variables.of(saved);
         let place = format!("connection `{}`: ", saved.name);
         if saved.connector != info.name {
@@ -214,9 +221,8 @@ impl Session {
 
         let mut config = ConnectionConfig::new(&saved.name, settings.to_string());
         config.variables = Arc::new(variables);
-        config.grants = grants(loaded, saved);
-        let (proxy, bypass) = (self.global.proxy.as_deref(), self.global.proxy_bypass.as_deref());
-        config.proxy = proxy::configured(proxy, bypass, |name| std::env::var(name).ok())?;
+        config.grants = grants(&connector, loaded, saved);
+        config.proxy = self.proxy()?;
         if let Some(path) = &saved.ca_file {
             let path = self.project.resolve(path);
             match std::fs::read_to_string(&path) {
@@ -248,6 +254,12 @@ impl Session {
             failures.push(Failure::defect(format!("{place}the settings are refused without a reason")));
         }
         Err(Failures(failures))
+    }
+
+    /// The operator's proxy.
+    pub(crate) fn proxy(&self) -> Result<Option<ProxyConfig>> {
+        let (proxy, bypass) = (self.global.proxy.as_deref(), self.global.proxy_bypass.as_deref());
+        proxy::configured(proxy, bypass, |name| std::env::var(name).ok())
     }
 
     /// The settings that cannot be had because a variable has no value, or none that can be read, with what to do about each.
@@ -301,8 +313,8 @@ fn asked(connector: &Connector) -> Vec<Origin> {
 }
 
 /// What a connection may reach: what the operator grants in the file, and what is granted out of the box.
-fn grants(loaded: &Loaded, saved: &Saved) -> Vec<Grant> {
-    let asked = asked(&loaded.connector);
+fn grants(connector: &Connector, loaded: &Loaded, saved: &Saved) -> Vec<Grant> {
+    let asked = asked(connector);
     let by_operator = saved.grants.iter().map(|origin| {
         // An origin that the connector asks for is a public service: granting it opens no way into the local network.
         if asked.contains(origin) { Grant::asked(origin.clone()) } else { Grant::extra(origin.clone()) }

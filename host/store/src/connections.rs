@@ -6,6 +6,7 @@ use connector_host::{Origin, Secret, mentions};
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 use serde_json::{Map, Value};
 
+use crate::activities;
 use crate::database::Changed;
 use crate::error::StoreError;
 use crate::seal::Owner;
@@ -21,6 +22,13 @@ pub const MADE_HERE: &str = "secret.";
 pub struct Kept {
     pub(crate) id: i64,
     revision: i64,
+}
+
+impl Kept {
+    /// Counts the changes of the connection: whoever changes it says on which revision.
+    pub fn revision(self) -> i64 {
+        self.revision
+    }
 }
 
 /// A connection's description.
@@ -74,7 +82,7 @@ impl From<&str> for Name {
 /// Something that is lost or stops working with a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dependent {
-    /// What it is (`hidden variable`).
+    /// What it is (`activity`, `hidden variable`).
     pub kind: &'static str,
     /// Its name.
     pub name: String,
@@ -172,7 +180,7 @@ impl Store {
     }
 
     /// Saves connections, each with the values of its own hidden variables that are new, all of them or none. What has no
-    /// [`Saved::kept`] is new; the others are replaced.
+    /// [`Saved::kept`] is new; the others are replaced, their names too.
     ///
     /// # Errors
     /// [`StoreError::Exists`], [`StoreError::ChangedMeanwhile`], [`StoreError::Name`], [`StoreError::Key`].
@@ -219,13 +227,13 @@ impl Store {
     pub fn rename(&self, saved: &Saved, name: &str) -> Result<(), StoreError> {
         named(name)?;
         self.change(|transaction| {
-            taken(transaction, &saved.connector, name)?;
+            taken(transaction, &saved.connector, name, None)?;
             let sql = "UPDATE connection SET name = ?1, revision = revision + 1 WHERE id = ?2";
             there(transaction.execute(sql, params![name, saved.kept.map(|kept| kept.id)])?, saved)
         })
     }
 
-    /// Makes a second connection like this one, with copies of its own variables.
+    /// Makes a second connection like this one, with copies of its own variables and its activities.
     ///
     /// # Errors
     /// As [`Store::rename`]; [`StoreError::Key`] if it has hidden variables and the key is not there.
@@ -234,7 +242,7 @@ impl Store {
         let from = saved.kept.map(|kept| kept.id);
         let hidden = self.database.read(|connection| read_of_connection(connection, from))?.iter().any(Stored::hidden);
         self.change_hidden(hidden, |transaction, present| {
-            taken(transaction, &saved.connector, name)?;
+            taken(transaction, &saved.connector, name, None)?;
             let sql = "INSERT INTO connection (connector, name, grants, ca_file, settings)
                        SELECT connector, ?1, grants, ca_file, settings FROM connection WHERE id = ?2";
             there(transaction.execute(sql, params![name, from])?, saved)?;
@@ -244,11 +252,11 @@ impl Store {
                 variable.connection = Some(id);
                 self.put(transaction, present, &variable, &value)?;
             }
-            Ok(())
+            Ok(activities::copy(transaction, from, id)?)
         })
     }
 
-    /// Forgets a connection and its own variables.
+    /// Forgets a connection, its own variables and its activities.
     ///
     /// # Errors
     /// [`StoreError::NoConnection`].
@@ -264,12 +272,15 @@ impl Store {
     /// # Errors
     /// [`StoreError::Database`].
     pub fn dependents(&self, saved: &Saved) -> Result<Vec<Dependent>, StoreError> {
-        let own = self.database.read(|connection| read_of_connection(connection, saved.kept.map(|kept| kept.id)))?;
+        let id = saved.kept.map(|kept| kept.id);
+        let own = self.database.read(|connection| read_of_connection(connection, id))?;
+        let activities = self.database.read(|connection| activities::names(connection, id))?;
         let dependent = |variable: &crate::variables::Stored| Dependent {
             kind: if variable.hidden() { "hidden variable" } else { "variable" },
             name: variable.name.clone(),
         };
-        Ok(own.iter().map(dependent).collect())
+        let activities = activities.into_iter().map(|name| Dependent { kind: "activity", name });
+        Ok(activities.chain(own.iter().map(dependent)).collect())
     }
 }
 
@@ -277,9 +288,10 @@ fn named(name: &str) -> Result<(), StoreError> {
     check_name(name).map_err(|reason| StoreError::Name { name: name.to_owned(), reason })
 }
 
-fn taken(connection: &Connection, connector: &str, name: &str) -> Result<(), Changed<StoreError>> {
-    let sql = "SELECT 1 FROM connection WHERE name = ?1 AND connector = ?2";
-    match connection.query_row(sql, [name, connector], |_| Ok(())).optional()? {
+/// Refuses a name that another connection than `own` has.
+fn taken(connection: &Connection, connector: &str, name: &str, own: Option<Kept>) -> Result<(), Changed<StoreError>> {
+    let sql = "SELECT 1 FROM connection WHERE name = ?1 AND connector = ?2 AND id IS NOT ?3";
+    match connection.query_row(sql, params![name, connector, own.map(|kept| kept.id)], |_| Ok(())).optional()? {
         Some(()) => Err(StoreError::Exists { connector: connector.to_owned(), name: name.to_owned() }.into()),
         None => Ok(()),
     }
@@ -295,8 +307,8 @@ fn write(transaction: &Transaction<'_>, saved: &Saved) -> Result<i64, Changed<St
     let grants = Value::from(grants).to_string();
     let ca_file = saved.ca_file.as_ref().map(|path| path.to_string_lossy());
     let settings = Value::Object(saved.settings.clone()).to_string();
+    taken(transaction, &saved.connector, &saved.name, saved.kept)?;
     let Some(kept) = saved.kept else {
-        taken(transaction, &saved.connector, &saved.name)?;
         transaction.execute(
             "INSERT INTO connection (connector, name, grants, ca_file, settings) VALUES (?1, ?2, ?3, ?4, ?5)",
             params![saved.connector, saved.name, grants, ca_file, settings],
@@ -304,9 +316,9 @@ fn write(transaction: &Transaction<'_>, saved: &Saved) -> Result<i64, Changed<St
         return Ok(transaction.last_insert_rowid());
     };
     let rows = transaction.execute(
-        "UPDATE connection SET grants = ?1, ca_file = ?2, settings = ?3, revision = revision + 1
-         WHERE id = ?4 AND revision = ?5",
-        params![grants, ca_file, settings, kept.id, kept.revision],
+        "UPDATE connection SET name = ?1, grants = ?2, ca_file = ?3, settings = ?4, revision = revision + 1
+         WHERE id = ?5 AND revision = ?6",
+        params![saved.name, grants, ca_file, settings, kept.id, kept.revision],
     )?;
     if rows == 0 { Err(StoreError::ChangedMeanwhile(saved.name.clone()).into()) } else { Ok(kept.id) }
 }

@@ -45,6 +45,33 @@ pub enum StoreError {
     /// Another process has changed or removed the connection since it was read.
     #[error("the connection `{0}` was changed by somebody else in the meantime")]
     ChangedMeanwhile(String),
+    /// There is no such activity.
+    #[error("the connection `{connection}` has no activity `{name}`")]
+    NoActivity {
+        /// The connection.
+        connection: String,
+        /// The name.
+        name: String,
+    },
+    /// The name of an activity is taken.
+    #[error("the connection `{connection}` has an activity `{name}` already")]
+    ActivityExists {
+        /// The connection.
+        connection: String,
+        /// The name.
+        name: String,
+    },
+    /// No activity can have this name.
+    #[error("an activity cannot be named `{}`: {reason}", .name.escape_debug())]
+    ActivityName {
+        /// The name.
+        name: String,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// Somebody else has changed or removed the activity since it was read.
+    #[error("the activity `{0}` was changed by somebody else in the meantime")]
+    ActivityChanged(String),
     /// A row does not hold what this program writes.
     #[error("{what} in {} is damaged: {reason}", .path.display())]
     Damaged {

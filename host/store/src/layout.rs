@@ -4,7 +4,7 @@ use crate::database::Layout;
 
 /// A store of connections and variables.
 pub(crate) const LAYOUT: Layout =
-    Layout { title: "store of connections", application_id: 0x636f_6e6e, migrations: &[FIRST] };
+    Layout { title: "store of connections", application_id: 0x636f_6e6e, migrations: &[FIRST, ACTIVITIES] };
 
 // Ids are never used again (AUTOINCREMENT): a hidden value is bound to that of its connection, and must not fit a later one.
 // A variable without a connection is the project's; one without an environment holds in all of them.
@@ -42,3 +42,42 @@ CREATE TABLE variable (
 CREATE UNIQUE INDEX variable_by_name ON variable (name, ifnull(connection, 0), environment);
 CREATE INDEX variable_by_connection ON variable (connection);
 ";
+
+// What an activity does is JSON: it has the members of its verb, and a new one needs no new column.
+const ACTIVITIES: &str = "
+CREATE TABLE activity (
+    id INTEGER PRIMARY KEY,
+    connection INTEGER NOT NULL REFERENCES connection (id) ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    settings TEXT NOT NULL,
+    revision INTEGER NOT NULL DEFAULT 1,
+    UNIQUE (connection, name)
+) STRICT;
+";
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::{KeySources, Name, Store};
+
+    #[test]
+    fn a_store_of_the_first_layout_keeps_its_connections_and_gets_activities() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("connector.db");
+        let first = Layout { migrations: &[FIRST], ..LAYOUT };
+        let old = crate::Database::open(&path, &first).unwrap();
+        old.change::<_, crate::DatabaseError>(|transaction| {
+            let sql =
+                "INSERT INTO connection (connector, name, grants, settings) VALUES ('fixed', 'a', '[]', '{\"n\":1}')";
+            Ok(transaction.execute(sql, [])?)
+        })
+        .unwrap();
+        drop(old);
+        let store = Store::open(&path, KeySources::default()).unwrap();
+        let saved = store.connection(&Name::from("a")).unwrap();
+        assert_eq!(saved.settings["n"], 1);
+        store.add_activity(&saved, "all", &serde_json::Map::new()).unwrap();
+        assert_eq!(store.activities(&saved).unwrap().len(), 1);
+    }
+}

@@ -1,4 +1,4 @@
-//! Keeps connections and variables in one file that several processes use at once and that survives a crash at any moment. The
+//! Keeps connections, their activities, and variables in one file that several processes use at once and that survives a crash at any moment. The
 //! values of hidden variables are encrypted; the key lies elsewhere.
 //!
 //! ```
@@ -18,6 +18,7 @@
 //! # Ok::<(), connector_store::StoreError>(())
 //! ```
 
+mod activities;
 mod connections;
 mod database;
 mod error;
@@ -28,6 +29,7 @@ mod seal;
 mod store;
 mod variables;
 
+pub use activities::SavedActivity;
 pub use connections::{Dependent, Kept, MADE_HERE, Name, Saved, check_name};
 pub use database::{Changed, Database, DatabaseError, Layout};
 pub use error::StoreError;

@@ -92,7 +92,8 @@ fn comparisons(of: Comparisons) -> Vec<&'static str> {
     COMPARISONS.iter().filter(|(_, flag)| of.contains(*flag)).map(|(symbol, _)| *symbol).collect()
 }
 
-fn as_json(described: &ObjectSchema, object: &str) -> Result<Value> {
+/// The object for programs.
+pub(crate) fn as_json(described: &ObjectSchema, object: &str) -> Result<Value> {
     let mut activities = serde_json::Map::new();
     for activity in ALL {
         if let Some(schema) = activity_schema(described, activity) {

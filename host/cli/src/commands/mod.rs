@@ -12,15 +12,15 @@ use crate::telemetry::Telemetry;
 
 mod build;
 mod compose;
-mod connection;
-mod describe;
+pub(crate) mod connection;
+pub(crate) mod describe;
 mod new;
 pub(crate) mod objects;
 mod query;
 mod resolve;
 mod test;
-mod variables;
-mod versions;
+pub(crate) mod variables;
+pub(crate) mod versions;
 mod write;
 
 /// Runs the command.

@@ -1,22 +1,27 @@
-//! Who may ask: this machine, or who has the token. A page in a browser may not, even one of this machine: it would act with the
-//! rights of whoever opened it.
+//! Who may ask: this machine, or who has the token. A page in a browser may only if it is this server's own: another one would act
+//! with the rights of whoever opened it.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
-use axum::extract::{Request, State};
+use axum::extract::{Extension, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use connector_host::Secret;
 
-use super::Server;
-use super::answer::refusal;
+use super::answer::{Refusal, refusal};
+use super::limits::Client;
+use super::state::Server;
 use crate::error::{Failure, Result};
 
 /// Shortest token that is taken, in bytes: one that cannot be guessed.
 const SHORTEST_TOKEN: usize = 16;
+
+/// Where a browser says a request comes from.
+const FETCH_SITE: header::HeaderName = header::HeaderName::from_static("sec-fetch-site");
 
 /// The rules.
 #[derive(Debug)]
@@ -46,12 +51,16 @@ impl Access {
 
     /// Whether these headers let a request pass; if not, its status and why.
     fn check(&self, headers: &HeaderMap) -> Result<(), (StatusCode, &'static str)> {
-        if headers.contains_key(header::ORIGIN) {
-            return Err((StatusCode::FORBIDDEN, "pages in a browser are not answered"));
+        let text = |name: &header::HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+        let host = text(&header::HOST).unwrap_or_default();
+        let own = |origin: &str| origin.split_once("://").is_some_and(|(_, rest)| rest == host && !host.is_empty());
+        if text(&header::ORIGIN).is_some_and(|origin| !own(origin))
+            || text(&FETCH_SITE).is_some_and(|site| !matches!(site, "same-origin" | "none"))
+        {
+            return Err((StatusCode::FORBIDDEN, "pages of other origins are not answered"));
         }
         let Some(token) = &self.token else {
             // A name that leads to this machine may be anybody's (DNS rebinding).
-            let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
             return if is_this_machine(host) {
                 Ok(())
             } else {
@@ -83,11 +92,33 @@ fn same(given: &[u8], token: &[u8]) -> bool {
 }
 
 /// Lets a request pass, or says why not.
-pub(super) async fn guard(State(server): State<Arc<Server>>, request: Request, next: Next) -> Response {
-    match server.access.check(request.headers()) {
+pub(super) async fn guard(
+    State(server): State<Arc<Server>>,
+    Extension(Client(client)): Extension<Client>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let mut answer = match pass(&server, client, request.headers()) {
         Ok(()) => next.run(request).await,
-        Err((status, reason)) => refusal(status, "denied", reason).into_response(),
+        Err(refusal) => refusal.into_response(),
+    };
+    let headers = answer.headers_mut();
+    for (name, value) in [
+        (header::CACHE_CONTROL, "no-store"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ] {
+        headers.insert(name, header::HeaderValue::from_static(value));
     }
+    answer
+}
+
+fn pass(server: &Server, client: IpAddr, headers: &HeaderMap) -> Result<(), Refusal> {
+    server.limits.take(client, Instant::now()).map_err(|wait| {
+        let message = "this client asks for more than the server's --rate allows";
+        refusal(StatusCode::TOO_MANY_REQUESTS, "rate-limited", message).after(wait.as_secs() + 1)
+    })?;
+    server.access.check(headers).map_err(|(status, reason)| refusal(status, "denied", reason))
 }
 
 #[cfg(test)]
@@ -108,8 +139,25 @@ mod tests {
         for host in ["evil.example", "127.0.0.1.evil.example:80", "10.0.0.1", ""] {
             assert_eq!(status(&access, &[(header::HOST, host)]), Some(StatusCode::FORBIDDEN), "{host}");
         }
-        let page = [(header::HOST, "localhost"), (header::ORIGIN, "http://localhost")];
-        assert_eq!(status(&access, &page), Some(StatusCode::FORBIDDEN));
+    }
+
+    #[test]
+    fn only_the_servers_own_page_may_ask_from_a_browser() {
+        let token = Access { token: Some(Secret::new("0123456789abcdef")) };
+        for access in [Access { token: None }, token] {
+            let from = |origin: &'static str, site: &'static str| {
+                let headers = [(header::HOST, "localhost:80"), (header::ORIGIN, origin), (FETCH_SITE, site)];
+                let given = (header::AUTHORIZATION, "Bearer 0123456789abcdef");
+                status(&access, &[&headers[..], &[given]].concat())
+            };
+            assert_eq!(from("http://localhost:80", "same-origin"), None);
+            for origin in ["http://localhost", "http://evil.example", "http://localhost:80.evil.example", "null", ""] {
+                assert_eq!(from(origin, "same-origin"), Some(StatusCode::FORBIDDEN), "{origin}");
+            }
+            for site in ["cross-site", "same-site", ""] {
+                assert_eq!(from("http://localhost:80", site), Some(StatusCode::FORBIDDEN), "{site}");
+            }
+        }
     }
 
     #[test]

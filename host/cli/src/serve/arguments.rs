@@ -19,7 +19,10 @@ pub(crate) struct Arguments {
     /// Activities at once, of all connections.
     #[arg(long, value_name = "N", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..))]
     pub activities: u32,
-    /// How often to look whether another version of the connector is in use; 0s: never.
+    /// Requests per second that one client may make, by its address, and twice as many at once; 0: any number.
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub rate: u32,
+    /// How often to look whether another version of a connector is in use, and whether connections were changed; 0s: never.
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = time)]
     pub look: Duration,
     /// Give another version a share of the activities first, for a time (`10%:60s`), and go back if it does worse than the old one.

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use axum::Router;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
+use super::limits::Client;
 use crate::interrupt::Interrupt;
 
 /// Connections of clients at once; further ones wait to be taken.
@@ -30,11 +32,11 @@ pub(super) async fn answer(listener: TcpListener, routes: Router, interrupt: &In
             taken = take(&listener, &places) => taken,
             () = interrupt.wait() => break,
         };
-        let Some((stream, place)) = taken else { continue };
+        let Some((stream, client, place)) = taken else { continue };
         let (routes, interrupt) = (routes.clone(), interrupt.clone());
         clients.spawn(async move {
             let _place = place;
-            serve(stream, routes, &interrupt).await;
+            serve(stream, client, routes, &interrupt).await;
         });
         while clients.try_join_next().is_some() {}
     }
@@ -43,10 +45,10 @@ pub(super) async fn answer(listener: TcpListener, routes: Router, interrupt: &In
 }
 
 /// The next connection, once there is a place for it.
-async fn take(listener: &TcpListener, places: &Arc<Semaphore>) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+async fn take(listener: &TcpListener, places: &Arc<Semaphore>) -> Option<(TcpStream, Client, OwnedSemaphorePermit)> {
     let place = Arc::clone(places).acquire_owned().await.ok()?;
     match listener.accept().await {
-        Ok((stream, _)) => Some((stream, place)),
+        Ok((stream, address)) => Some((stream, Client(address.ip()), place)),
         Err(_gone_or_no_room) => {
             tokio::time::sleep(NO_ROOM).await;
             None
@@ -54,12 +56,17 @@ async fn take(listener: &TcpListener, places: &Arc<Semaphore>) -> Option<(TcpStr
     }
 }
 
-async fn serve(stream: TcpStream, routes: Router, interrupt: &Interrupt) {
+async fn serve(stream: TcpStream, client: Client, routes: Router, interrupt: &Interrupt) {
     // An answer is written at once; waiting for more would only add latency. Without it, it is only late.
     let _ = stream.set_nodelay(true);
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD);
-    let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));
+    let routes = TowerToHyperService::new(routes);
+    let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+        request.extensions_mut().insert(client);
+        routes.call(request)
+    });
+    let connection = http.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     tokio::select! {
         _ended = connection.as_mut() => return,

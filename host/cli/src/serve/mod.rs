@@ -1,125 +1,130 @@
 //! `serve`: a process that stays. Its connections stay open, another version of their connector takes over while calls run, and
-//! operators see what it does. It listens on this machine only, unless a token guards it.
+//! people and operators see what it does. It listens on this machine only, unless a token guards it.
 
 mod access;
 mod answer;
 mod arguments;
+mod catalogue;
 mod closing;
+mod connections;
+mod given;
+mod limits;
 mod listening;
-mod operations;
+mod objects;
 mod page;
 mod records;
+mod state;
+mod testing;
 mod upkeep;
+mod variables;
+mod watching;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::http::StatusCode;
 use axum::routing::{get, post};
-use connector_host::Connection;
 
-use crate::error::{Failure, Result, suggest};
+use crate::error::{Failure, Result};
 use crate::progress::counted;
-use crate::session::{Loaded, Session};
+use crate::session::Session;
 use crate::telemetry::{Telemetry, Watched};
 
 pub(crate) use arguments::Arguments;
 
 use access::Access;
-use answer::{Answer, refusal};
-use closing::Closing;
-use upkeep::Upkeep;
-
-/// Largest body of a request, in bytes: records of one write.
-const LARGEST_BODY: usize = 16 << 20;
-
-/// What all requests share.
-struct Server {
-    loaded: Loaded,
-    /// Connections by name.
-    connections: BTreeMap<String, Connection>,
-    upkeep: Upkeep,
-    telemetry: Arc<Telemetry>,
-    access: Access,
-    closing: Closing,
-}
+use answer::{Refusal, refusal};
+use state::Server;
 
 /// Runs until it is told to stop.
 pub(crate) async fn run(mut session: Session, arguments: Arguments, telemetry: Arc<Telemetry>) -> Result<()> {
     let access = Access::new(arguments.listen, arguments.token_file.as_deref())?;
     session.activities = Some(arguments.activities);
-    let file = upkeep::mark_of_file(&session);
-    let loaded = session.connector(only_connector(&session)?.as_deref()).await?;
-    let upkeep = Upkeep::new(&session, &loaded, file, &arguments);
-    let connections = open_all(&session, &loaded).await?;
-    upkeep.check_names(&connections)?;
-    telemetry.watch(&loaded.host, Watched::new(&loaded.deployment, connections.values()));
-    let cannot = |e: std::io::Error| Failure::new(format!("cannot listen on {}", arguments.listen)).causes_of(&e);
-    let listener = tokio::net::TcpListener::bind(arguments.listen).await.map_err(cannot)?;
+    let listen = arguments.listen;
+    let server = Arc::new(Server::new(session, arguments, telemetry, access));
+    let watched: Arc<dyn Watched> = Arc::new(Arc::downgrade(&server));
+    server.telemetry.watch(&server.session.host()?, &watched);
+    let open = open_all(&server).await?;
+    let cannot = |e: std::io::Error| Failure::new(format!("cannot listen on {listen}")).causes_of(&e);
+    let listener = tokio::net::TcpListener::bind(listen).await.map_err(cannot)?;
     let address = listener.local_addr().map_err(cannot)?;
     // From here on, a signal is for the requests under way to heed.
-    let _working = session.interrupt.working();
-    let closing = Closing::new(&session.interrupt, arguments.grace);
-    let server = Arc::new(Server { loaded, connections, upkeep, telemetry, access, closing });
+    let _working = server.session.interrupt.working();
     // A program that starts this one reads the address from here; the port may be one that the system chose.
     crate::commands::print(&format!("listening on http://{address}\n"))?;
-    session.note(format!("{} open; Ctrl-C ends it", counted(server.connections.len() as u64, "connection")));
-    server.tell_objects().await;
-    let looking = tokio::spawn(upkeep::keep_up(Arc::clone(&server)));
-    let serving = listening::answer(listener, routes(&server), &session.interrupt);
+    server.session.note(format!("{} open; Ctrl-C ends it", counted(open, "connection")));
+    let serving = listening::answer(listener, routes(&server), &server.session.interrupt);
     tokio::select! {
         () = serving => {}
         () = server.closing.over() => {}
     }
-    looking.abort();
+    server.stop_looking();
     server.closing.calls_ended().await;
     Ok(())
 }
 
-/// The connector that all connections of the project use, if it is one.
-fn only_connector(session: &Session) -> Result<Option<String>> {
-    let mut names: Vec<String> = session.project.connections()?.into_iter().map(|saved| saved.connector).collect();
-    names.sort();
-    names.dedup();
-    Ok(names.pop().filter(|_| names.is_empty()))
-}
-
-/// Opens every connection of this connector. One that does not open is told and left out: the others are not to blame.
-async fn open_all(session: &Session, loaded: &Loaded) -> Result<BTreeMap<String, Connection>> {
-    let mut open = BTreeMap::new();
-    let variables = session.variables()?;
-    for saved in session.project.connections()? {
-        if saved.connector != loaded.connector.info().name {
+/// Brings in the connectors and opens their connections. What does not open is told and left for later: the others are not to blame.
+/// Answers how many are open.
+async fn open_all(server: &Arc<Server>) -> Result<u64> {
+    let session = &server.session;
+    let all = session.project.connections()?;
+    let names: BTreeSet<&str> = all.iter().map(|saved| saved.connector.as_str()).collect();
+    let mut failed = None;
+    for name in &names {
+        failed = server.serving(Some(name)).await.err().or(failed);
+    }
+    if server.connectors().is_empty() {
+        // A project without a connection begins with the connector that is there.
+        match failed {
+            Some(failures) => return Err(failures),
+            None => drop(server.serving(None).await?),
+        }
+    }
+    let mut open = Vec::new();
+    for saved in &all {
+        if session.global.connector.is_some() && server.connectors().iter().all(|one| one.name != saved.connector) {
             session
                 .note(format!("connection `{}` is left out: it uses the connector `{}`", saved.name, saved.connector));
             continue;
         }
-        match session.open(loaded, &saved, variables.clone()).await {
-            Ok(connection) => {
-                open.insert(saved.name, connection);
-            }
+        match server.opened(saved).await {
+            Ok(connection) => open.push(connection),
             Err(failures) => failures.tell(session.global.json),
         }
     }
-    Ok(open)
+    server.check_self_test(&open)?;
+    Ok(open.len() as u64)
 }
 
 fn routes(server: &Arc<Server>) -> Router {
     let guarded = Router::new()
-        .route("/metrics", get(operations::metrics))
-        .route("/v1/deployments", get(operations::deployments))
-        .route("/v1/deployments/{connector}/swap", post(operations::swap))
-        .route("/v1/deployments/{connector}/rollback", post(operations::rollback))
-        .route("/v1/connections", get(operations::connections))
-        .route("/v1/connections/{name}/status", get(operations::status))
+        .route("/metrics", get(watching::metrics))
+        .route("/v1/deployments", get(watching::deployments))
+        .route("/v1/deployments/{connector}/swap", post(watching::swap))
+        .route("/v1/deployments/{connector}/rollback", post(watching::rollback))
+        .route("/v1/connectors", get(catalogue::connectors))
+        .route("/v1/proxy", get(catalogue::proxy))
+        .route("/v1/environments", get(variables::environments))
+        .route("/v1/variables", get(variables::list))
+        .route("/v1/variables/{name}", axum::routing::put(variables::set).delete(variables::unset))
+        .route("/v1/tests", post(testing::run))
+        .route("/v1/connections", get(connections::list).post(connections::add))
+        .route("/v1/connections/{name}", get(connections::show).put(connections::change).delete(connections::delete))
+        .route("/v1/connections/{name}/dependents", get(connections::dependents))
+        .route("/v1/connections/{name}/copy", post(connections::copy))
+        .route("/v1/connections/{name}/export", get(connections::export))
+        .route("/v1/connections/{name}/status", get(watching::status))
         .route("/v1/connections/{name}/test", post(records::test))
-        .route("/v1/connections/{name}/objects", get(records::objects))
+        .route("/v1/connections/{name}/objects", get(objects::list))
+        .route("/v1/connections/{name}/schema", get(objects::schema))
         .route("/v1/connections/{name}/query", post(records::query))
         .route("/v1/connections/{name}/create", post(records::create))
         .route("/v1/connections/{name}/update", post(records::update))
         .route("/v1/connections/{name}/delete", post(records::delete))
         .route("/v1/connections/{name}/resolve/{by}", post(records::resolve))
-        .layer(axum::extract::DefaultBodyLimit::max(LARGEST_BODY))
+        .fallback(|| async { no_route() })
+        .method_not_allowed_fallback(|| async { no_method() })
         .layer(axum::middleware::from_fn_with_state(Arc::clone(server), access::guard));
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
@@ -128,24 +133,15 @@ fn routes(server: &Arc<Server>) -> Router {
         .with_state(Arc::clone(server))
 }
 
-impl Server {
-    /// Tells the metrics which objects there are: those of any connection, because all have the same connector.
-    async fn tell_objects(&self) {
-        let Some(connection) = self.connections.values().next() else { return };
-        let listed = connection.list_objects().await.unwrap_or_default();
-        self.telemetry.know_objects(listed.into_iter().map(|object| object.name).collect());
-    }
+fn no_route() -> Refusal {
+    refusal(
+        StatusCode::NOT_FOUND,
+        "not-found",
+        "there is nothing under this path: /v1/openapi.json lists what there is",
+    )
+}
 
-    /// The connection of this name.
-    fn connection(&self, name: &str) -> Answer<&Connection> {
-        self.connections.get(name).ok_or_else(|| {
-            let hint = suggest(name, self.connections.keys().map(String::as_str));
-            let hint = hint.map(|hint| format!(": {hint}")).unwrap_or_default();
-            refusal(
-                axum::http::StatusCode::NOT_FOUND,
-                "not-found",
-                &format!("no connection `{name}` is open here{hint}"),
-            )
-        })
-    }
+fn no_method() -> Refusal {
+    let message = "this path has other methods: /v1/openapi.json lists them";
+    refusal(StatusCode::METHOD_NOT_ALLOWED, "invalid-request", message)
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -17,20 +17,16 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::Server;
 use super::answer::{Answer, Refusal, refusal};
-use super::operations::raw_json;
+use super::given::{Given, Lines};
+use super::state::Server;
+use super::watching::raw_json;
 use crate::args::Verb;
 
 pub(super) async fn test(State(server): State<Arc<Server>>, Path(name): Path<String>) -> Answer<Json<Value>> {
     let mut activity = server.activity(&name).await?;
     let identity = server.closing.call(activity.canceller(), activity.test()).await.map_err(|e| Refusal::from(&e))?;
     Ok(Json(json!({ "account": identity.account, "warnings": identity.warnings })))
-}
-
-pub(super) async fn objects(State(server): State<Arc<Server>>, Path(name): Path<String>) -> Answer<Json<Value>> {
-    let objects = server.activity(&name).await?.list_objects().await.map_err(|e| Refusal::from(&e))?;
-    Ok(Json(crate::commands::objects::to_json(&objects)))
 }
 
 /// A query as it is asked for.
@@ -123,9 +119,8 @@ impl From<Asked> for QueryRequest {
 pub(super) async fn query(
     State(server): State<Arc<Server>>,
     Path(name): Path<String>,
-    asked: Result<Json<Asked>, JsonRejection>,
+    Given(asked): Given<Asked>,
 ) -> Answer {
-    let Json(asked) = asked.map_err(|e| refusal(e.status(), "invalid-request", &e.body_text()))?;
     let mut activity = server.activity(&name).await?;
     let (canceller, request) = (activity.canceller(), QueryRequest::from(asked));
     let page = server.closing.call(canceller, activity.query(&request)).await.map_err(|e| Refusal::from(&e))?;
@@ -164,7 +159,7 @@ macro_rules! writes {
             State(server): State<Arc<Server>>,
             Path(name): Path<String>,
             how: Result<Query<How>, QueryRejection>,
-            body: Bytes,
+            Lines(body): Lines,
         ) -> Answer {
             write(Verb::$verb, (State(server), Path(name), how, body)).await
         }
@@ -177,7 +172,7 @@ pub(super) async fn resolve(
     State(server): State<Arc<Server>>,
     Path((name, by)): Path<(String, String)>,
     how: Result<Query<How>, QueryRejection>,
-    body: Bytes,
+    Lines(body): Lines,
 ) -> Answer {
     let by = match by.as_str() {
         "create" => WrittenBy::Create,
@@ -243,7 +238,7 @@ fn answered(outcomes: &[Outcome]) -> Response {
 
 impl Server {
     /// A new activity of the connection of this name.
-    async fn activity(&self, name: &str) -> Answer<Activity> {
-        self.connection(name)?.activity().await.map_err(|e| Refusal::from(&e))
+    async fn activity(self: &Arc<Self>, name: &str) -> Answer<Activity> {
+        self.connection(name).await?.activity().await.map_err(|e| Refusal::from(&e))
     }
 }

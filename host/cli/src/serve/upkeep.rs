@@ -4,16 +4,16 @@
 //! something else is put in use, or somebody asks for it. Where it was not its fault (no room, no network, a file that cannot be read),
 //! it is tried again, after waits that grow.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
 use connector_host::{Canary, Connection, Connector, Host, SwapError, SwapOptions, Switched};
 use connector_versions::{Digest, Versions, VersionsError};
 use tokio::sync::Mutex;
 
-use super::{Arguments, Server};
+use super::Arguments;
+use super::state::{Server, Serving};
 use crate::error::{Failure, Failures, Result, suggest};
 use crate::remote;
 use crate::session::{COMPONENT, Loaded, Session};
@@ -98,11 +98,12 @@ impl Upkeep {
 
     /// # Errors
     /// A name among those to be tested that is no connection.
-    pub(super) fn check_names(&self, connections: &BTreeMap<String, Connection>) -> Result<()> {
-        let unknown = self.self_test.iter().filter(|name| *name != "all" && !connections.contains_key(*name));
+    pub(super) fn check_names(arguments: &Arguments, open: &[Connection]) -> Result<()> {
+        let names: Vec<&str> = open.iter().map(Connection::name).collect();
+        let unknown = arguments.self_test.iter().filter(|name| *name != "all" && !names.contains(&name.as_str()));
         let failures = unknown.map(|name| {
             let failure = Failure::new(format!("--self-test: no connection `{name}` is open here"));
-            match suggest(name, connections.keys().map(String::as_str)) {
+            match suggest(name, names.iter().copied()) {
                 Some(hint) => failure.hint(hint),
                 None => failure,
             }
@@ -110,31 +111,26 @@ impl Upkeep {
         Failures::check(failures.collect())
     }
 
-    fn options(&self, connections: &BTreeMap<String, Connection>) -> SwapOptions {
+    fn options(&self, mut connections: Vec<Connection>) -> SwapOptions {
         let all = self.self_test.iter().any(|name| name == "all");
-        let chosen = connections.iter().filter(|(name, _)| all || self.self_test.contains(name));
-        SwapOptions {
-            tests: chosen.map(|(_, connection)| connection.clone()).collect(),
-            canary: self.canary,
-            drain: self.drain,
-            ..SwapOptions::default()
-        }
+        connections.retain(|connection| all || self.self_test.iter().any(|name| name == connection.name()));
+        SwapOptions { tests: connections, canary: self.canary, drain: self.drain, ..SwapOptions::default() }
     }
 
     /// Swaps to what is in use now.
     ///
     /// # Errors
     /// Why the version that serves goes on.
-    pub(super) async fn swap(&self, server: &Server) -> Result<Switched> {
-        let unswapped = match self.try_swap(server).await {
+    pub(super) async fn swap(&self, server: &Server, serving: &Serving) -> Result<Switched> {
+        let unswapped = match self.try_swap(server, serving).await {
             Ok(Some(switched)) => {
                 *self.refusal() = None;
-                server.tell_objects().await;
+                server.tell_objects(&serving.name).await;
                 return Ok(switched);
             }
             Ok(None) => {
                 *self.refusal() = None;
-                let version = &server.loaded.deployment.connector().info().version.clone();
+                let version = &serving.loaded.deployment.connector().info().version.clone();
                 return Err(Failure::new(format!("version {version}, which is in use, serves already")).into());
             }
             Err(unswapped) => unswapped,
@@ -150,15 +146,15 @@ impl Upkeep {
     }
 
     /// None if what is in use serves.
-    async fn try_swap(&self, server: &Server) -> Result<Option<Switched>, Unswapped> {
+    async fn try_swap(&self, server: &Server, serving: &Serving) -> Result<Option<Switched>, Unswapped> {
         *self.seen.lock().await = Some(self.source.mark()?);
-        let (connector, source, mark) = self.source.load(&server.loaded.host).await?;
+        let (connector, source, mark) = self.source.load(&serving.loaded.host).await?;
         *self.seen.lock().await = Some(mark);
-        let deployment = &server.loaded.deployment;
+        let deployment = &serving.loaded.deployment;
         if deployment.connector().digest() == connector.digest() {
             return Ok(None);
         }
-        match deployment.switch(&connector, self.options(&server.connections)).await {
+        match deployment.switch(&connector, self.options(server.open_of(&serving.name))).await {
             Ok(switched) => Ok(Some(switched)),
             Err(error) => {
                 let transient = error.is_transient();
@@ -273,19 +269,21 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
     Failure::new(format!("cannot read the component `{}`", path.display())).causes_of(error)
 }
 
-/// Looks for another version as long as the process serves.
-pub(super) async fn keep_up(server: Arc<Server>) {
-    let upkeep = &server.upkeep;
+/// Looks for another version of a connector as long as the process serves.
+pub(super) async fn keep_up(server: Weak<Server>, serving: Arc<Serving>) {
+    let upkeep = &serving.upkeep;
     if upkeep.every.is_zero() {
         return;
     }
     loop {
         tokio::time::sleep(upkeep.every).await;
+        let Some(server) = server.upgrade() else { return };
+        server.close_changed(&serving.name);
         if !upkeep.is_due().await {
             continue;
         }
         // What goes wrong is told where it is tried. The next version need not wait for the end of this one's predecessor.
-        if let Ok(switched) = upkeep.swap(&server).await {
+        if let Ok(switched) = upkeep.swap(&server, &serving).await {
             tokio::spawn(switched.drained());
         }
     }

@@ -97,7 +97,7 @@ impl Metrics {
     }
 
     /// See [`super::Telemetry::watch`].
-    pub(super) fn watch(&self, host: &Host, watched: &Arc<Watched>) {
+    pub(super) fn watch(&self, host: &Host, watched: &Arc<dyn Watched>) {
         let gauge =
             |(name, unit, what): Named| self.meter.u64_observable_gauge(name).with_unit(unit).with_description(what);
         for (named, read) in OF_HOST {
@@ -110,7 +110,7 @@ impl Metrics {
             gauge(named).with_callback(told).build();
         }
         let counted = Arc::clone(watched);
-        let sockets = move || counted.connections.iter().map(|one| u64::from(one.status().sockets)).sum();
+        let sockets = move || counted.connections().iter().map(|one| u64::from(one.status().sockets)).sum();
         gauge(SOCKETS).with_callback(move |gauge| gauge.observe(sockets(), &[])).build();
         let watched = Arc::clone(watched);
         gauge(ON_VERSION).with_callback(move |gauge| watched.tell_versions(gauge)).build();
@@ -118,23 +118,20 @@ impl Metrics {
 }
 
 /// What is looked at whenever somebody reads the metrics.
-#[derive(Debug)]
-pub(crate) struct Watched {
-    deployment: Deployment,
-    connections: Vec<Connection>,
+pub(crate) trait Watched: Send + Sync {
+    /// One for each connector.
+    fn deployments(&self) -> Vec<Deployment>;
+    /// Those that are open.
+    fn connections(&self) -> Vec<Connection>;
 }
 
-impl Watched {
-    pub(crate) fn new<'a>(deployment: &Deployment, connections: impl Iterator<Item = &'a Connection>) -> Self {
-        Self { deployment: deployment.clone(), connections: connections.cloned().collect() }
-    }
-
+impl dyn Watched {
     fn tell_quotas(
         &self,
         gauge: &dyn opentelemetry::metrics::AsyncInstrument<u64>,
         read: fn(&QuotaStatus) -> Option<u64>,
     ) {
-        for connection in &self.connections {
+        for connection in self.connections() {
             for quota in connection.status().quotas {
                 if let Some(value) = read(&quota) {
                     let connection = KeyValue::new("connector.connection", connection.name().to_owned());
@@ -145,10 +142,12 @@ impl Watched {
     }
 
     fn tell_versions(&self, gauge: &dyn opentelemetry::metrics::AsyncInstrument<u64>) {
-        let state = self.deployment.state();
-        for version in state.versions {
+        let states = self.deployments().into_iter().map(|deployment| deployment.state());
+        let all =
+            states.flat_map(|state| state.versions.into_iter().map(move |version| (state.connector.clone(), version)));
+        for (connector, version) in all {
             let attributes = [
-                KeyValue::new("connector.name", state.connector.clone()),
+                KeyValue::new("connector.name", connector),
                 KeyValue::new("connector.version", version.version),
                 KeyValue::new("connector.digest", version.digest),
                 KeyValue::new("connector.role", version.role.name()),

@@ -92,9 +92,9 @@ impl Telemetry {
     }
 
     /// From now on, tells what this host uses, which versions serve, and what is left of the allowances of these connections.
-    pub(crate) fn watch(&self, host: &Host, watched: Watched) {
+    pub(crate) fn watch(&self, host: &Host, watched: &Arc<dyn Watched>) {
         if let Some((_, metrics)) = &self.meter {
-            metrics.watch(host, &Arc::new(watched));
+            metrics.watch(host, watched);
         }
     }
 

@@ -1,14 +1,16 @@
 //! Reads the sources of variables that are texts, and tells everything that is wrong with them at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use connector_host::{Secret, is_variable_name};
+use connector_store::Store;
 use toml_edit::{Item, TableLike, Value};
 
 use super::file::{VariablesFile, Wanted};
 use super::{Held, Origin, PREFIX, Sources, Variable, Variables, is_predefined, predefined};
 use crate::error::{Failure, suggest};
+use crate::project::failed;
 use crate::toml_file::{Entry, TomlFile};
 
 /// What a file of variables says.
@@ -89,6 +91,27 @@ pub(crate) fn read_secrets(path: &Path) -> Result<BTreeMap<String, Secret>, Vec<
         }
     }
     if loader.failures.is_empty() { Ok(secrets) } else { Err(loader.failures) }
+}
+
+/// The environments that somebody has a value for, each with the names of its variables.
+pub(crate) fn environments(file: &Path, store: Option<&Store>) -> Result<BTreeMap<String, BTreeSet<String>>, Failure> {
+    let mut all: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    if let Some(file) = TomlFile::read(file)? {
+        let sections = file.entries(file.root()).into_iter().filter(|entry| entry.key == "environments");
+        for section in sections.filter_map(|entry| entry.item.as_table_like()).flat_map(|table| file.entries(table)) {
+            let names = all.entry(section.key.to_owned()).or_default();
+            let variables = section.item.as_table_like().and_then(|table| table.get("variables")?.as_table_like());
+            names.extend(variables.into_iter().flat_map(|table| table.iter().map(|(name, _)| name.to_owned())));
+        }
+    }
+    for stored in
+        store.map(|store| store.variables()).transpose().map_err(|error| failed(&error))?.into_iter().flatten()
+    {
+        if let Some(environment) = stored.environment() {
+            all.entry(environment.to_owned()).or_default().insert(stored.name.clone());
+        }
+    }
+    Ok(all)
 }
 
 #[derive(Default)]

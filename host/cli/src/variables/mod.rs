@@ -26,7 +26,7 @@ mod predefined;
 mod tests;
 
 use file::VariablesFile;
-pub(crate) use load::{check_name, read_secrets};
+pub(crate) use load::{check_name, environments, read_secrets};
 use predefined::is_predefined;
 
 pub(crate) use predefined::Run;
@@ -64,6 +64,14 @@ impl Origin {
             Self::Environment(name) => format!("environment variable {name}"),
             Self::CommandLine => "command line".to_owned(),
             Self::Predefined => "this program".to_owned(),
+        }
+    }
+
+    /// The environment for which the value is, if not for all.
+    pub(crate) fn environment(&self) -> Option<&str> {
+        match self {
+            Self::Section(name, ..) | Self::Store(Some(name)) => Some(name),
+            _ => None,
         }
     }
 

@@ -3,10 +3,12 @@
 //! Needs `target/components/fixed.wasm` (`cargo xtask components`).
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod api;
 mod bad_input;
 mod connections;
 mod query;
 mod serve;
+mod serving;
 mod support;
 mod variables;
 mod version_crashes;

@@ -1,100 +1,15 @@
 //! `serve`: answers while it stays, says what it does, and comes to an orderly end.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Command};
+use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::{Project, Ran, finish, fixed};
-
-/// A process that serves.
-struct Serving {
-    child: Child,
-    address: SocketAddr,
-}
-
-impl Serving {
-    fn start(project: &Project, arguments: &[&str]) -> Self {
-        Self::run(project.command(&[&["serve", "--listen", "127.0.0.1:0"], arguments].concat()))
-    }
-
-    /// Serves with the component in this file, looks at it often.
-    fn start_with(project: &Project, component: &str, arguments: &[&str]) -> Self {
-        let often = ["serve", "--listen", "127.0.0.1:0", "--connector", component, "--look", "50ms"];
-        Self::run(project.bare(&[&often, arguments].concat()))
-    }
-
-    fn run(mut command: Command) -> Self {
-        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-        let address = line.trim().strip_prefix("listening on http://").unwrap_or_else(|| panic!("{line:?}"));
-        Self { address: address.parse().unwrap(), child }
-    }
-
-    /// One request on a connection of its own: status and body.
-    fn ask(&self, method: &str, path: &str, headers: &[&str], body: &str) -> (u16, String) {
-        let mut stream = TcpStream::connect(self.address).unwrap();
-        let host = if headers.iter().any(|line| line.starts_with("host:")) { "" } else { "host: 127.0.0.1\r\n" };
-        let headers: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
-        let length = body.len();
-        write!(
-            stream,
-            "{method} {path} HTTP/1.1\r\n{host}{headers}content-length: {length}\r\nconnection: close\r\n\r\n{body}"
-        )
-        .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
-    }
-
-    fn get(&self, path: &str) -> (u16, String) {
-        self.ask("GET", path, &[], "")
-    }
-
-    fn query(&self, query: &Value) -> (u16, Value) {
-        let (status, body) =
-            self.ask("POST", "/v1/connections/people/query", &["content-type: application/json"], &query.to_string());
-        (status, serde_json::from_str(&body).unwrap_or_else(|e| panic!("{e}: {body}")))
-    }
-
-    fn post(&self, path: &str) -> (u16, String) {
-        self.ask("POST", path, &[], "")
-    }
-
-    /// The versions of the deployment, as it tells them.
-    fn versions(&self) -> Vec<Value> {
-        let state: Value = serde_json::from_str(&self.get("/v1/deployments").1).unwrap();
-        state[0]["versions"].as_array().unwrap().clone()
-    }
-
-    /// Waits until the version that serves has this digest.
-    fn until_serves(&self, digest: &str) {
-        let waited = Instant::now();
-        while self.versions()[0]["digest"] != digest {
-            assert!(waited.elapsed() < Duration::from_secs(60), "{:?}", self.versions());
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-
-    /// Asks it to end.
-    fn terminate(&self) {
-        let killed = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
-        assert!(killed.success());
-    }
-
-    /// The same, and answers what it left.
-    fn stop(self) -> Ran {
-        self.terminate();
-        finish(self.child)
-    }
-}
+use crate::serving::{NDJSON, Serving};
+use crate::support::{Project, finish, fixed};
 
 #[test]
 fn records_are_read_and_written_over_http_and_the_process_ends_in_good_order() {
@@ -109,7 +24,7 @@ fn records_are_read_and_written_over_http_and_the_process_ends_in_good_order() {
         "filter": [{ "field": "id", "op": "greater", "value": 3 }] }));
     assert!(more["records"][0]["id"].as_u64() > page["records"][1]["id"].as_u64(), "{more}");
     let path = "/v1/connections/people/create?object=people&dry_run=true";
-    let (status, outcomes) = serving.ask("POST", path, &[], "{\"name\":\"Ada\"}\n");
+    let (status, outcomes) = serving.ask("POST", path, &[NDJSON], "{\"name\":\"Ada\"}\n");
     assert_eq!((status, outcomes.trim()), (200, "{\"outcomes\":[{\"row\":1,\"outcome\":\"skipped\"}\n]}"));
     let (status, state) = serving.get("/v1/deployments");
     let state: Value = serde_json::from_str(&state).unwrap();
@@ -128,7 +43,8 @@ fn what_is_wrong_is_told_with_the_status_that_fits() {
     let (status, error) = serving.get("/v1/connections/poeple/status");
     assert!(status == 404 && error.contains("did you mean `people`"), "{status} {error}");
     assert_eq!(serving.ask("GET", "/v1/connections", &["host: evil.example"], "").0, 403);
-    assert_eq!(serving.ask("GET", "/v1/connections", &["origin: http://127.0.0.1"], "").0, 403);
+    assert_eq!(serving.ask("GET", "/v1/connections", &["origin: http://evil.example"], "").0, 403);
+    assert_eq!(serving.ask("GET", "/v1/connections", &["origin: http://127.0.0.1"], "").0, 200, "its own page");
     assert_eq!(serving.ask("POST", "/v1/deployments/fixed/rollback", &[], "").0, 409);
     serving.stop().good();
 }
@@ -237,7 +153,7 @@ fn a_call_under_way_answers_when_the_process_is_asked_to_end() {
         // Waits until it is cancelled, and then answers that nothing was sent.
         let writing = scope.spawn(|| {
             let path = "/v1/connections/people/create?object=trials";
-            serving.ask("POST", path, &[], "{\"how\":\"skip\"}\n")
+            serving.ask("POST", path, &[NDJSON], "{\"how\":\"skip\"}\n")
         });
         let waited = Instant::now();
         while serving.versions()[0]["calls_in_flight"] != 1 {
@@ -256,7 +172,7 @@ fn a_client_that_has_sent_half_a_request_does_not_hold_up_the_end() {
     let project = Project::with_people();
     let mut serving = Serving::start(&project, &["--grace", "100ms"]);
     let mut half = TcpStream::connect(serving.address).unwrap();
-    half.write_all(b"POST /v1/connections/people/query HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 9\r\n\r\n{")
+    half.write_all(b"POST /v1/connections/people/query HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{")
         .unwrap();
     // Answered after the half was taken: what is accepted first is served first.
     assert_eq!(serving.get("/healthz").0, 200);

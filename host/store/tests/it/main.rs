@@ -1,6 +1,7 @@
 //! What a store promises, over files on a disk.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod activities;
 mod connections;
 mod keys;
 mod many;

@@ -6,12 +6,14 @@ use connector_versions::Versions;
 use serde_json::json;
 
 use super::super::{print, print_json};
-use super::settings::{self, Typed};
+use super::typed::{self, Typed};
 use crate::args::Changes;
+use crate::draft::Draft;
 use crate::error::{Failure, Failures, Result, suggest};
 use crate::project::{bad_name, failed};
 use crate::schema::Schema;
 use crate::session::{Loaded, Session, parse_schema};
+use crate::settings;
 
 /// How often a change is made anew because others were faster.
 const ATTEMPTS: u32 = 50;
@@ -59,11 +61,12 @@ pub(super) async fn add(
         }
     }
     let schema = parse_schema(&info.settings_schema)?;
-    let typed = settings::typed_all(&changes.set, &schema)?;
+    let typed = typed::typed_all(&changes.set, &schema)?;
     let secrets = apply(session, &mut saved, changes, &typed, &schema)?;
-    open(session, &loaded, &saved, &secrets).await?;
+    let draft = Draft { saved, secrets };
+    draft.open(session, &loaded).await?;
     let store = session.project.made_store()?;
-    let kept = [(saved, secrets)];
+    let kept = [(draft.saved, draft.secrets)];
     store.save(&kept).map_err(|error| failed(&error))?;
     let [(saved, secrets)] = kept;
     tell(session, &store, &saved, &secrets)?;
@@ -84,14 +87,15 @@ pub(super) async fn edit(session: &Session, name: &str, edit: &Edit) -> Result<(
     let present = session.project.connection(name)?;
     let loaded = session.connector(Some(&present.connector)).await?;
     let schema = parse_schema(&loaded.connector.info().settings_schema)?;
-    let typed = settings::typed_all(&edit.changes.set, &schema)?;
+    let typed = typed::typed_all(&edit.changes.set, &schema)?;
     let store = session.project.made_store()?;
     for _ in 0..ATTEMPTS {
         let mut saved = session.project.connection(name)?;
         take_away(&mut saved, edit)?;
         let secrets = apply(session, &mut saved, &edit.changes, &typed, &schema)?;
-        open(session, &loaded, &saved, &secrets).await?;
-        let kept = [(saved, secrets)];
+        let draft = Draft { saved, secrets };
+        draft.open(session, &loaded).await?;
+        let kept = [(draft.saved, draft.secrets)];
         match store.save(&kept) {
             Ok(()) => {
                 let [(saved, secrets)] = kept;
@@ -154,12 +158,6 @@ fn apply(
     }
     Failures::check(failures)?;
     Ok(secrets)
-}
-
-/// Opens the connection as it would be.
-async fn open(session: &Session, loaded: &Loaded, saved: &Saved, secrets: &[(String, Secret)]) -> Result<()> {
-    let variables = session.variables()?.with_pending(secrets);
-    session.open(loaded, saved, variables).await.map(drop)
 }
 
 fn tell(session: &Session, store: &Store, saved: &Saved, secrets: &[(String, Secret)]) -> Result<()> {

@@ -1,21 +1,23 @@
 //! `connection`: the project's connections, one file per group of commands. Here: what only looks at them.
 
 use connector_store::Saved;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{print, print_json};
 use crate::args;
 use crate::error::{Failure, Failures, Result};
 use crate::output::table::{base, terminal_width};
 use crate::session::{Session, parse_schema};
+use crate::settings::shown;
 
 mod change;
 mod connectors;
-mod settings;
 mod transfer;
+mod typed;
 mod whole;
 
 use connectors::Connectors;
+pub(crate) use transfer::described;
 
 pub(super) async fn run(session: &Session, command: args::Connection) -> Result<()> {
     use args::Connection as Typed;
@@ -73,13 +75,7 @@ async fn show(session: &Session, name: &str) -> Result<()> {
         }
         _ => None,
     };
-    let shown = |key: &str, value: &Value| match value {
-        Value::String(text) if settings::is_reference(text) => value.clone(),
-        Value::String(_) | Value::Array(_) | Value::Object(_) if schema.is_none() => json!("****"),
-        _ if schema.as_ref().is_some_and(|s| s.is_secret(key)) => json!("****"),
-        _ => value.clone(),
-    };
-    let settings: Map<String, Value> = saved.settings.iter().map(|(k, v)| (k.clone(), shown(k, v))).collect();
+    let settings = shown(&saved, schema.as_ref());
     let grants = grants(&saved);
     if session.global.json {
         return print_json(&json!({

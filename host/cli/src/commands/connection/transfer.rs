@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 
 use super::super::{print, print_json, print_raw};
 use super::connectors::{Connectors, Known};
-use super::settings;
 use super::whole::confirm;
 use crate::connections_file::{self, Listed};
 use crate::error::{Failure, Failures, Result, suggest};
@@ -17,6 +16,7 @@ use crate::files::{Access, folder_of, replace as replace_file};
 use crate::project::failed;
 use crate::schema::Schema;
 use crate::session::Session;
+use crate::settings;
 use crate::toml_file::TomlFile;
 use crate::variables::{Variables, read_secrets};
 
@@ -26,17 +26,23 @@ pub(super) async fn export(session: &Session, names: &[String], output: Option<&
     } else {
         names.iter().map(|name| session.project.connection(name)).collect::<Result<_>>()?
     };
+    let count = all.len();
+    let text = described(session, all)?;
+    let Some(path) = output else { return print_raw(&text) };
+    replace_file(path, text.as_bytes(), Access::Usual)?;
+    if session.global.json {
+        return print_json(&json!({ "exported": count, "file": path.display().to_string() }));
+    }
+    print(&format!("{} connections are written to {}.\n", count, path.display()))
+}
+
+/// Connections as a file, with notes of the variables that they need.
+pub(crate) fn described(session: &Session, all: Vec<Saved>) -> Result<String> {
     let variables = session.variables()?;
     let list = all.into_iter().map(|saved| Ok((notes(&saved, &variables)?, saved)));
     let list: Vec<(Saved, Vec<String>)> =
         list.map(|one| one.map(|(notes, saved)| (saved, notes))).collect::<Result<_>>()?;
-    let text = connections_file::write(&list);
-    let Some(path) = output else { return print_raw(&text) };
-    replace_file(path, text.as_bytes(), Access::Usual)?;
-    if session.global.json {
-        return print_json(&json!({ "exported": list.len(), "file": path.display().to_string() }));
-    }
-    print(&format!("{} connections are written to {}.\n", list.len(), path.display()))
+    Ok(connections_file::write(&list))
 }
 
 /// Which variables a connection needs, and where they are now.

@@ -41,6 +41,12 @@ struct Row {
     connections: Vec<String>,
 }
 
+impl Row {
+    fn is_hidden(&self) -> bool {
+        self.variable.as_ref().is_some_and(|variable| variable.hidden)
+    }
+}
+
 /// Who mentions a variable, and with which defaults.
 #[derive(Default)]
 struct Users {
@@ -48,7 +54,19 @@ struct Users {
     defaults: Vec<String>,
 }
 
-fn list(session: &Session) -> Result<()> {
+/// All of them for programs that may be anybody's: without the values of hidden ones.
+pub(crate) fn listed(session: &Session) -> Result<Vec<Value>> {
+    let without = |row: &Row| {
+        let mut told = to_json(row);
+        if let (Some(told), true) = (told.as_object_mut(), row.is_hidden()) {
+            told.remove("value");
+        }
+        told
+    };
+    Ok(all(session)?.iter().map(without).collect())
+}
+
+fn all(session: &Session) -> Result<Vec<Row>> {
     let variables = session.variables()?;
     let mut users: BTreeMap<String, Users> = BTreeMap::new();
     for saved in session.project.connections()? {
@@ -62,6 +80,11 @@ fn list(session: &Session) -> Result<()> {
     }
     let mut rows = rows(session, &variables, &mut users)?;
     rows.sort_by(|a, b| (&a.name, &a.owner).cmp(&(&b.name, &b.owner)));
+    Ok(rows)
+}
+
+fn list(session: &Session) -> Result<()> {
+    let rows = all(session)?;
     if session.global.json {
         return print_json(&rows.iter().map(to_json).collect());
     }
@@ -89,7 +112,8 @@ fn to_json(row: &Row) -> Value {
     let variable = row.variable.as_ref();
     json!({
         "name": row.name, "scope": variable.map(|v| v.origin.scope()), "connection": row.owner,
-        "set": row.shown.is_some(), "value": row.shown, "hidden": variable.is_some_and(|v| v.hidden),
+        "set": row.shown.is_some(), "value": row.shown, "hidden": row.is_hidden(),
+        "environment": variable.and_then(|v| v.origin.environment()),
         "default": row.defaults.first(), "source": variable.map(|v| v.origin.words()),
         "description": variable.and_then(|v| v.description.as_ref()), "connections": row.connections,
     })

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use connector_host::Host;
 use connector_versions::{Access, Installed, Place, Source, Versions};
 
-pub(super) use update::{Told, look_for_newer};
+pub(crate) use update::look_for_newer;
 
 use crate::args::versions as args;
 use crate::error::{Failure, Result, suggest};

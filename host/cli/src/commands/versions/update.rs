@@ -10,21 +10,14 @@ use super::self_test::Tried;
 use crate::error::{Failure, Failures, Result};
 use crate::remote::version_failed;
 use crate::session::Session;
-
-/// Who is told what happens.
-pub(in crate::commands) trait Told {
-    /// Something was done.
-    fn step(&mut self, text: String) -> Result<()>;
-    /// Something was not, and why.
-    fn note(&mut self, text: String) -> Result<()>;
-}
+use crate::testing::Told;
 
 /// Looks for a newer version of what serves `connector`, and switches to it if it passes its self-test, which includes the test
-/// of `connection`. Each step is told, and why one was not taken.
-pub(in crate::commands) async fn look_for_newer(
+/// of `connection`, if one is named. Each step is told, and why one was not taken.
+pub(crate) async fn look_for_newer(
     session: &Session,
     connector: &str,
-    connection: &str,
+    connection: Option<&str>,
     tell: &mut impl Told,
 ) -> Result<()> {
     // Whoever names a file wants that file.
@@ -46,7 +39,7 @@ async fn update(
     session: &Session,
     versions: &Versions,
     connector: &str,
-    connection: &str,
+    connection: Option<&str>,
     tell: &mut impl Told,
 ) -> Result<()> {
     let failed = |error: VersionsError| Failures::from(version_failed(&error));
@@ -89,8 +82,8 @@ async fn update(
         // What was not looked at was told.
         return match answered {
             0 => Ok(()),
-            1 => tell.step(format!("no newer version of {connector} in one source")),
-            _ => tell.step(format!("no newer version of {connector} in {answered} sources")),
+            1 => tell.step(format!("no newer version of {connector} in one source"), true),
+            _ => tell.step(format!("no newer version of {connector} in {answered} sources"), true),
         };
     };
     // Whoever went back from it or removed it had a reason.
@@ -101,7 +94,7 @@ async fn update(
             "{connector} {version} is newer, and {reason}: `connector versions install {place} --use` takes it all the same"
         ));
     }
-    tell.step(format!("found {connector} {} at {}", offer.version, offer.place))?;
+    tell.step(format!("found {connector} {} at {}", offer.version, offer.place), true)?;
 
     let source = offers.iter().find(|(_, one)| one == offer).map(|(source, _)| source);
     let access = match source {
@@ -109,7 +102,7 @@ async fn update(
         None => connector_versions::Access::default(),
     };
     let fetched = offer.place.fetch(&access).await.map_err(failed)?;
-    tell.step(format!("downloaded {} KiB from {}", fetched.wasm.len() / 1024, fetched.source))?;
+    tell.step(format!("downloaded {} KiB from {}", fetched.wasm.len() / 1024, fetched.source), true)?;
     let expected = Expected { connector: Some(connector.to_owned()), version: Some(offer.version.clone()) };
     let checked = versions.check(&host, fetched, &expected).await.map_err(failed)?;
     if let Err(error) = versions.check_unasked(&checked) {
@@ -121,11 +114,11 @@ async fn update(
         ));
     }
     let installed = versions.install(&checked).map_err(failed)?;
-    tell.step(format!("installed {}, {}", installed.digest.short(), checked.verdict()))?;
+    tell.step(format!("installed {}, {}", installed.digest.short(), checked.verdict()), true)?;
     let how = Switch { since: Some(since), unasked: true, ..Switch::default() };
-    let trial = Trial { test: Some(connection), how };
+    let trial = Trial { test: connection, how };
     let Tried { opened, all } = try_and_switch(session, &host, versions, &installed, trial).await?;
-    tell.step(format!("{} passed its self-test ({opened} of {all} connections) and is in use", installed.title()))
+    tell.step(format!("{} passed its self-test ({opened} of {all} connections) and is in use", installed.title()), true)
 }
 
 async fn bundled_version(session: &Session, host: &Host, connector: &str) -> Result<Option<Version>> {

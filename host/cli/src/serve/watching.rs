@@ -7,11 +7,11 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use connector_host::{Deployment, DeploymentState, SwapError};
+use connector_host::{DeploymentState, SwapError};
 use serde_json::{Value, json};
 
-use super::Server;
 use super::answer::{Answer, refusal};
+use super::state::{Server, Serving};
 use crate::error::Failures;
 
 pub(super) async fn metrics(State(server): State<Arc<Server>>) -> Answer {
@@ -21,7 +21,8 @@ pub(super) async fn metrics(State(server): State<Arc<Server>>) -> Answer {
 }
 
 pub(super) async fn deployments(State(server): State<Arc<Server>>) -> Json<Value> {
-    Json(json!([state(&server.loaded.deployment.state(), server.upkeep.refused())]))
+    let connectors = server.connectors();
+    Json(connectors.iter().map(|one| state(&one.loaded.deployment.state(), one.upkeep.refused())).collect())
 }
 
 fn state(state: &DeploymentState, refused: Option<String>) -> Value {
@@ -47,11 +48,11 @@ fn state(state: &DeploymentState, refused: Option<String>) -> Value {
 
 /// Now, and whatever was tried before, to the version that is in use in the project. Answers when the old one has come to its end.
 pub(super) async fn swap(State(server): State<Arc<Server>>, Path(connector): Path<String>) -> Answer<Json<Value>> {
-    server.deployment(&connector)?;
+    let serving = server.deployment(&connector)?;
     let conflict = |message: String| refusal(StatusCode::CONFLICT, "conflict", &message);
     // In a task of its own: a swap does not stop because whoever asked for it has gone.
     let swapped = tokio::spawn(async move {
-        let switched = server.upkeep.swap(&server).await?;
+        let switched = serving.upkeep.swap(&server, &serving).await?;
         Ok(switched.drained().await)
     })
     .await;
@@ -68,20 +69,14 @@ pub(super) async fn swap(State(server): State<Arc<Server>>, Path(connector): Pat
 /// Back to the version that served before, at once; and in the project too, so that the next process begins with it.
 pub(super) async fn rollback(State(server): State<Arc<Server>>, Path(connector): Path<String>) -> Answer<Json<Value>> {
     let conflict = |error: SwapError| refusal(StatusCode::CONFLICT, "conflict", &error.to_string());
-    let serving = server.deployment(&connector)?.rollback().map_err(conflict)?;
-    let not_kept = server.upkeep.went_back(&serving).await.err().map(|failures| failures.in_one_line());
+    let deployed = server.deployment(&connector)?;
+    let serving = deployed.loaded.deployment.rollback().map_err(conflict)?;
+    let not_kept = deployed.upkeep.went_back(&serving).await.err().map(|failures| failures.in_one_line());
     Ok(Json(json!({ "serving": serving.info().version, "digest": serving.digest(), "not_kept": not_kept })))
 }
 
-pub(super) async fn connections(State(server): State<Arc<Server>>) -> Json<Value> {
-    let connector = server.loaded.deployment.connector();
-    let list = server.connections.keys();
-    let one = |name| json!({ "name": name, "connector": connector.info().name, "version": connector.info().version });
-    Json(list.map(one).collect())
-}
-
 pub(super) async fn status(State(server): State<Arc<Server>>, Path(name): Path<String>) -> Answer<Json<Value>> {
-    let status = server.connection(&name)?.status();
+    let status = server.connection(&name).await?.status();
     let quotas: Vec<Value> = status
         .quotas
         .iter()
@@ -106,13 +101,12 @@ pub(super) async fn status(State(server): State<Arc<Server>>, Path(name): Path<S
 }
 
 impl Server {
-    /// The deployment of this connector.
-    fn deployment(&self, connector: &str) -> Answer<&Deployment> {
-        let deployment = &self.loaded.deployment;
-        if deployment.connector().info().name == connector {
-            return Ok(deployment);
-        }
-        Err(refusal(StatusCode::NOT_FOUND, "not-found", &format!("no connector `{connector}` serves here")))
+    /// The connector of this name, if it serves.
+    fn deployment(&self, connector: &str) -> Answer<Arc<Serving>> {
+        let serving = self.connectors().into_iter().find(|serving| serving.name == connector);
+        let missing =
+            || refusal(StatusCode::NOT_FOUND, "not-found", &format!("no connector `{connector}` serves here"));
+        serving.ok_or_else(missing)
     }
 }
 

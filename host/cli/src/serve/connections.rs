@@ -1,0 +1,214 @@
+//! Connections over HTTP: what the project has, changed as a whole and checked by the connector before it is kept. A secret comes
+//! in and never goes out.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use connector_store::{Dependent, Saved, StoreError, check_name};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::answer::{Answer, Refusal, refusal};
+use super::given::Given;
+use super::state::{Condition, Server};
+use crate::commands::connection::described;
+use crate::draft::Draft;
+use crate::error::Result;
+use crate::project::{bad_name, failed};
+use crate::settings::{pointer, shown};
+
+pub(super) async fn list(State(server): State<Arc<Server>>) -> Answer<Json<Value>> {
+    let mut items = Vec::new();
+    for saved in server.session.project.connections()? {
+        let (state, problem) = match server.condition(&saved) {
+            Condition::NotOpened => ("not-opened", None),
+            Condition::Open => ("open", None),
+            Condition::Failed(problem) => ("failed", Some(problem)),
+        };
+        let revision = saved.kept.map(|kept| kept.revision());
+        items.push(json!({
+            "name": saved.name, "connector": saved.connector, "revision": revision, "state": state, "problem": problem,
+        }));
+    }
+    Ok(Json(json!({ "items": items })))
+}
+
+/// A new connection.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct New {
+    name: String,
+    connector: Option<String>,
+    #[serde(default)]
+    settings: Map<String, Value>,
+    #[serde(default)]
+    grants: Vec<String>,
+    ca_file: Option<PathBuf>,
+}
+
+pub(super) async fn add(State(server): State<Arc<Server>>, Given(new): Given<New>) -> Answer {
+    check_name(&new.name).map_err(|reason| bad_name(&new.name, reason))?;
+    let serving = server.serving_named(new.connector.as_deref()).await?;
+    let mut draft = Draft::from(Saved::new(&serving.name, &new.name));
+    draft.saved.ca_file = new.ca_file;
+    draft.grant(&new.grants)?;
+    draft.set(new.settings, &serving.schema()?)?;
+    let name = draft.saved.full_name();
+    keep(&server, draft).await?;
+    let location = format!("/v1/connections/{}", percent(&new.name));
+    let body = told(&server, &server.session.project.connection(&name)?).await?;
+    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(body)).into_response())
+}
+
+/// A name as it stands in a path.
+fn percent(name: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let one = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    name.bytes().map(one).collect()
+}
+
+/// Checks a connection as it would be, and saves it.
+async fn keep(server: &Arc<Server>, draft: Draft) -> Answer<()> {
+    let serving = server.serving(Some(&draft.saved.connector)).await?;
+    draft.open(&server.session, &serving.loaded).await?;
+    Ok(draft.save(&server.session)?)
+}
+
+/// A connection as it is told.
+async fn told(server: &Arc<Server>, saved: &Saved) -> Result<Value> {
+    let schema = match server.serving(Some(&saved.connector)).await {
+        Ok(serving) if serving.name == saved.connector => Some(serving.schema()?),
+        _ => None,
+    };
+    let hidden = |key: &&String| schema.as_ref().is_none_or(|schema| schema.is_secret(key));
+    let hidden: Vec<String> = saved.settings.keys().filter(hidden).map(|key| pointer(key)).collect();
+    Ok(json!({
+        "name": saved.name,
+        "connector": saved.connector,
+        "revision": saved.kept.map(|kept| kept.revision()),
+        "settings": shown(saved, schema.as_ref()),
+        "grants": saved.grants.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "ca_file": saved.ca_file.as_ref().map(|path| path.display().to_string()),
+        "hidden": hidden,
+    }))
+}
+
+pub(super) async fn show(State(server): State<Arc<Server>>, Path(name): Path<String>) -> Answer<Json<Value>> {
+    Ok(Json(told(&server, &server.session.project.connection(&name)?).await?))
+}
+
+/// A connection as it shall be from now on.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Changed {
+    revision: i64,
+    name: Option<String>,
+    settings: Map<String, Value>,
+    grants: Option<Vec<String>>,
+    /// Left out: as it is. Null: none.
+    #[serde(default, deserialize_with = "present")]
+    ca_file: Option<Option<PathBuf>>,
+}
+
+/// Tells null from a member that is missing.
+fn present<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(from: D) -> std::result::Result<Option<T>, D::Error> {
+    T::deserialize(from).map(Some)
+}
+
+pub(super) async fn change(
+    State(server): State<Arc<Server>>,
+    Path(name): Path<String>,
+    Given(changed): Given<Changed>,
+) -> Answer<Json<Value>> {
+    let saved = server.session.project.connection(&name)?;
+    if saved.kept.map(|kept| kept.revision()) != Some(changed.revision) {
+        return Err(failed(&StoreError::ChangedMeanwhile(saved.name)).into());
+    }
+    let serving = server.serving(Some(&saved.connector)).await?;
+    let mut draft = Draft::from(saved);
+    if let Some(name) = changed.name {
+        draft.saved.name = name;
+    }
+    if let Some(grants) = changed.grants {
+        draft.grant(&grants)?;
+    }
+    if let Some(ca_file) = changed.ca_file {
+        draft.saved.ca_file = ca_file;
+    }
+    draft.set(changed.settings, &serving.schema()?)?;
+    check_name(&draft.saved.name).map_err(|reason| bad_name(&draft.saved.name, reason))?;
+    let name = draft.saved.full_name();
+    keep(&server, draft).await?;
+    Ok(Json(told(&server, &server.session.project.connection(&name)?).await?))
+}
+
+/// What a delete may take along.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Deleting {
+    dependents: Option<Dependents>,
+}
+
+#[derive(Deserialize, PartialEq)]
+#[serde(rename_all = "lowercase")]
+enum Dependents {
+    Delete,
+}
+
+pub(super) async fn delete(
+    State(server): State<Arc<Server>>,
+    Path(name): Path<String>,
+    how: std::result::Result<Query<Deleting>, QueryRejection>,
+) -> Answer<StatusCode> {
+    let Query(how) = how.map_err(|e| refusal(e.status(), "invalid-request", &e.body_text()))?;
+    let saved = server.session.project.connection(&name)?;
+    let dependents = depending(&server, &saved)?;
+    if !dependents.is_empty() && how.dependents.is_none() {
+        let message =
+            format!("other things depend on the connection `{}`: ?dependents=delete deletes them too", saved.name);
+        return Err(refusal(StatusCode::CONFLICT, "conflict", &message).with("dependents", dependents));
+    }
+    server.session.project.made_store()?.delete(&saved).map_err(|error| Refusal::from(failed(&error)))?;
+    server.close_changed(&saved.connector);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn depending(server: &Server, saved: &Saved) -> Result<Vec<Value>> {
+    let all = server.session.project.made_store()?.dependents(saved).map_err(|error| failed(&error))?;
+    Ok(all.iter().map(|Dependent { kind, name }| json!({ "kind": kind, "name": name })).collect())
+}
+
+pub(super) async fn dependents(State(server): State<Arc<Server>>, Path(name): Path<String>) -> Answer<Json<Value>> {
+    let saved = server.session.project.connection(&name)?;
+    Ok(Json(json!({ "items": depending(&server, &saved)? })))
+}
+
+/// The name of something new.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Named {
+    pub(super) name: String,
+}
+
+pub(super) async fn copy(
+    State(server): State<Arc<Server>>,
+    Path(name): Path<String>,
+    Given(new): Given<Named>,
+) -> Answer {
+    let saved = server.session.project.connection(&name)?;
+    let store = server.session.project.made_store()?;
+    store.copy(&saved, &new.name).map_err(|error| Refusal::from(failed(&error)))?;
+    let copy = server.session.project.connection(&format!("{}:{}", saved.connector, new.name))?;
+    Ok((StatusCode::CREATED, Json(told(&server, &copy).await?)).into_response())
+}
+
+pub(super) async fn export(State(server): State<Arc<Server>>, Path(name): Path<String>) -> Answer<Response> {
+    let saved = server.session.project.connection(&name)?;
+    let text = described(&server.session, vec![saved])?;
+    Ok(([(header::CONTENT_TYPE, "application/toml")], text).into_response())
+}

@@ -1,0 +1,103 @@
+//! The test of what is on a screen, saved or not, step by step as it happens.
+
+use std::convert::Infallible;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::sse::{Event, Sse};
+use connector_store::Saved;
+use futures_util::{Stream, stream};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use tokio::sync::mpsc;
+
+use super::answer::Answer;
+use super::given::Given;
+use super::state::Server;
+use crate::draft::Draft;
+use crate::error::{Failure, Result};
+use crate::testing::{self, Told};
+
+/// What is on the screen.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Screen {
+    connector: Option<String>,
+    /// Of the connection that is edited; none of a new one, or a name that is not taken.
+    name: Option<String>,
+    /// As they are saved, if this is left out.
+    settings: Option<Map<String, Value>>,
+    grants: Option<Vec<String>>,
+    ca_file: Option<PathBuf>,
+}
+
+/// What whoever watches is told, as events.
+struct Watching(mpsc::UnboundedSender<(&'static str, Value)>);
+
+impl Watching {
+    fn tell(&self, event: &'static str, data: Value) -> Result<()> {
+        self.0.send((event, data)).map_err(|_| Failure::new("nobody watches any more").with("kind", "cancelled").into())
+    }
+}
+
+impl Told for Watching {
+    fn step(&mut self, text: String, good: bool) -> Result<()> {
+        self.tell("step", json!({ "text": text, "ok": good }))
+    }
+
+    fn note(&mut self, text: String) -> Result<()> {
+        self.tell("note", json!({ "text": text }))
+    }
+}
+
+pub(super) async fn run(
+    State(server): State<Arc<Server>>,
+    Given(screen): Given<Screen>,
+) -> Answer<Sse<impl Stream<Item = std::result::Result<Event, Infallible>>>> {
+    let saved = match &screen.name {
+        Some(name) => server.session.project.connection(name).ok(),
+        None => None,
+    };
+    let connector = saved.as_ref().map(|saved| saved.connector.clone()).or(screen.connector);
+    let serving = server.serving_named(connector.as_deref()).await?;
+    let name = screen.name.unwrap_or_else(|| "(new)".to_owned());
+    let mut draft = Draft::from(saved.unwrap_or_else(|| Saved::new(&serving.name, name)));
+    if let Some(path) = screen.ca_file {
+        draft.saved.ca_file = Some(path);
+    }
+    let mut wrong = Vec::new();
+    if let Some(grants) = screen.grants {
+        wrong.extend(draft.grant(&grants).err());
+    }
+    if let Some(settings) = screen.settings {
+        wrong.extend(draft.set(settings, &serving.schema()?).err());
+    }
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let counted = server.closing.begins();
+    // In a task of its own: a version that is just being put in use is not left half way because whoever watched has gone. The test
+    // itself ends at its next step then.
+    tokio::spawn(async move {
+        let _counted = counted;
+        let mut watching = Watching(sender);
+        let tested = match wrong.into_iter().next() {
+            Some(failures) => watching.step("settings".to_owned(), false).and(Err(failures)),
+            None => testing::run(&server.session, &draft, &mut watching).await,
+        };
+        let verdict = match tested {
+            Ok(identity) => {
+                json!({ "ok": true, "account": identity.account, "warnings": identity.warnings, "errors": [] })
+            }
+            Err(failures) => {
+                let errors: Vec<Value> = failures.0.iter().map(Failure::to_json).collect();
+                json!({ "ok": false, "warnings": [], "errors": errors })
+            }
+        };
+        // Nobody may be there to hear it.
+        let _ = watching.tell("verdict", verdict);
+    });
+    Ok(Sse::new(stream::unfold(receiver, |mut receiver| async {
+        let (event, data) = receiver.recv().await?;
+        Some((Ok(Event::default().event(event).data(data.to_string())), receiver))
+    })))
+}

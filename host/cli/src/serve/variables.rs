@@ -1,0 +1,110 @@
+//! Variables and environments over HTTP. The value of a hidden one comes in and never goes out.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use connector_host::Secret;
+use connector_store::{Kept, NewVariable};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::answer::{Answer, Refusal, refusal};
+use super::given::Given;
+use super::state::Server;
+use crate::commands::variables::listed;
+use crate::error::Result;
+use crate::project::failed;
+use crate::variables::{check_name, environments as known_environments};
+
+pub(super) async fn list(State(server): State<Arc<Server>>) -> Answer<Json<Value>> {
+    Ok(Json(json!({ "items": listed(&server.session)? })))
+}
+
+pub(super) async fn environments(State(server): State<Arc<Server>>) -> Answer<Json<Value>> {
+    let session = &server.session;
+    let own = session.project.variables_file();
+    let file = session.global.variables.as_deref().unwrap_or(&own);
+    let all = known_environments(file, session.project.store()?.as_deref())?;
+    let items: Vec<Value> =
+        all.iter().map(|(name, variables)| json!({ "name": name, "variables": variables.len() })).collect();
+    Ok(Json(json!({ "items": items, "active": session.global.environment })))
+}
+
+/// A variable as it shall be kept.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wanted {
+    value: String,
+    #[serde(default)]
+    hidden: bool,
+    description: Option<String>,
+    environment: Option<String>,
+    /// Whose it is alone.
+    connection: Option<String>,
+    scope: Option<Scope>,
+}
+
+/// For whom a variable holds. Others are not kept, so they cannot be set here.
+#[derive(Clone, Copy, Deserialize, PartialEq)]
+#[serde(rename_all = "lowercase")]
+enum Scope {
+    Project,
+    Connection,
+}
+
+pub(super) async fn set(
+    State(server): State<Arc<Server>>,
+    Path(name): Path<String>,
+    Given(new): Given<Wanted>,
+) -> Answer<StatusCode> {
+    check_name(&name).map_err(|failure| failure.with("kind", "invalid-request").with("pointer", "/name"))?;
+    if new.scope.is_some_and(|scope| (scope == Scope::Connection) != new.connection.is_some()) {
+        let message = "the scope `connection` goes with the member `connection`, and no other does";
+        return Err(refusal(StatusCode::BAD_REQUEST, "invalid-request", message));
+    }
+    let variable = NewVariable {
+        name: &name,
+        connection: kept(&server, new.connection.as_deref())?,
+        environment: new.environment.as_deref(),
+        hidden: new.hidden,
+        description: new.description.as_deref(),
+        value: Secret::new(new.value),
+    };
+    let store = server.session.project.made_store()?;
+    store.set(&variable).map_err(|error| Refusal::from(failed(&error)))?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Whose value is meant.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Whose {
+    environment: Option<String>,
+    connection: Option<String>,
+}
+
+pub(super) async fn unset(
+    State(server): State<Arc<Server>>,
+    Path(name): Path<String>,
+    whose: std::result::Result<Query<Whose>, QueryRejection>,
+) -> Answer<StatusCode> {
+    let Query(whose) = whose.map_err(|e| refusal(e.status(), "invalid-request", &e.body_text()))?;
+    let of = kept(&server, whose.connection.as_deref())?;
+    let gone = match server.session.project.store()? {
+        Some(store) => {
+            store.unset(&name, of, whose.environment.as_deref()).map_err(|error| Refusal::from(failed(&error)))?
+        }
+        None => false,
+    };
+    if gone {
+        return Ok(StatusCode::NO_CONTENT);
+    }
+    Err(refusal(StatusCode::NOT_FOUND, "not-found", &format!("the store has no such value of the variable `{name}`")))
+}
+
+fn kept(server: &Server, connection: Option<&str>) -> Result<Option<Kept>> {
+    Ok(connection.map(|name| server.session.project.connection(name)).transpose()?.and_then(|saved| saved.kept))
+}
