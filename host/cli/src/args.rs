@@ -8,9 +8,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::{input, output, serve, telemetry};
 
+mod activity;
 mod connection;
 mod variables;
 
+pub(crate) use activity::{Activities, Changes as ActivityChanges, How};
 pub(crate) use connection::{Changes, Connection};
 pub(crate) use variables::Variables;
 
@@ -79,6 +81,9 @@ pub(crate) enum Command {
     /// Add, change, look at, copy, delete, export and import connections.
     #[command(subcommand)]
     Connection(Connection),
+    /// Keep queries and writes under their connections, look at them, and run them.
+    #[command(subcommand)]
+    Activity(Activities),
     /// Prove that a connection works, or say why it does not.
     Test {
         /// Name of the connection, or connector:name.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Parser as _;
 use clap::error::ErrorKind;
 
-#[allow(dead_code, reason = "its routes and commands come next")]
+mod activities;
 mod activity;
 mod args;
 mod commands;

@@ -140,6 +140,12 @@ pub(crate) fn failed(error: &StoreError) -> Failure {
             failure.hint("somebody has just deleted or renamed it").with("kind", "not-found")
         }
         StoreError::ChangedMeanwhile(_) => failure.hint("look at it, and change it again").with("kind", "conflict"),
+        StoreError::NoActivity { .. } => failure.with("kind", "not-found"),
+        StoreError::ActivityExists { .. } => {
+            failure.hint("choose another name").with("kind", "conflict").with("pointer", "/name")
+        }
+        StoreError::ActivityName { .. } => failure.with("kind", "invalid-request").with("pointer", "/name"),
+        StoreError::ActivityChanged(_) => failure.hint("look at it, and change it again").with("kind", "conflict"),
         StoreError::Damaged { .. } => failure.hint("set it again, or take the file from a copy"),
         StoreError::Database(DatabaseError::Foreign { .. }) => failure
             .hint("it is left as it is; take it out of the project's folder, or name another folder with --project"),

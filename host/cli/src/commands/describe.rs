@@ -65,7 +65,7 @@ pub(super) fn not_offered(described: &ObjectSchema, object: &str, activity: Acti
 }
 
 /// A promise of consistency: its name, and what it means.
-pub(super) fn consistency(consistency: Consistency) -> (&'static str, &'static str) {
+pub(crate) fn consistency(consistency: Consistency) -> (&'static str, &'static str) {
     match consistency {
         Consistency::Stable => {
             ("stable", "a record that exists throughout is delivered exactly once, whatever others write meanwhile")

@@ -10,6 +10,7 @@ use crate::interrupt::Interrupt;
 use crate::session::Session;
 use crate::telemetry::Telemetry;
 
+mod activity;
 mod build;
 mod compose;
 pub(crate) mod connection;
@@ -30,6 +31,7 @@ pub(crate) async fn run(cli: Cli, telemetry: &Arc<Telemetry>) -> Result<()> {
     session.observer = telemetry.observer();
     match cli.command {
         Command::Connection(command) => connection::run(&session, command).await,
+        Command::Activity(command) => activity::run(&session, command).await,
         Command::Test { name } => test::run(&session, &name).await,
         Command::Objects { name, search } => objects::run(&session, &name, search.as_deref()).await,
         Command::Describe { name, object, schema } => describe::run(&session, &name, &object, schema).await,

@@ -42,7 +42,7 @@ impl Refusal {
     }
 
     /// The problem as it is told.
-    fn to_json(&self) -> Value {
+    pub(super) fn to_json(&self) -> Value {
         let text = |error: &Value, member: &str| error.get(member).and_then(Value::as_str).map(str::to_owned);
         let kind = self.errors.first().and_then(|error| text(error, "kind")).unwrap_or_else(|| "failed".to_owned());
         let detail: Vec<String> = self.errors.iter().filter_map(|error| text(error, "message")).collect();

@@ -1,17 +1,19 @@
-//! What there is to make connections with: connectors, and whether the operator has a proxy.
+//! What there is: connectors and their versions, whether the operator has a proxy, who serves.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use connector_host::Role;
 use connector_versions::Versions;
 use serde_json::{Value, json};
 
 use super::answer::Answer;
 use super::state::{Server, Serving};
-use crate::error::{Failure, Result};
+use crate::error::{Failure, Failures, Result};
 use crate::remote::version_failed;
+use crate::variables::host_name;
 
 pub(super) async fn connectors(State(server): State<Arc<Server>>) -> Answer<Json<Value>> {
     let mut items = Vec::new();
@@ -76,4 +78,51 @@ impl Server {
                 .into()),
         }
     }
+}
+
+/// The versions that serve or did, and those that the project has besides.
+pub(super) async fn versions(State(server): State<Arc<Server>>) -> Answer<Json<Value>> {
+    let found = Versions::existing(&server.session.global.project).map_err(|e| Failures::from(version_failed(&e)))?;
+    let mut items = Vec::new();
+    for serving in server.connectors() {
+        let pinned = match &found {
+            Some(versions) => versions.serving(&serving.name).map_err(|e| Failures::from(version_failed(&e)))?.pinned,
+            None => false,
+        };
+        for version in serving.loaded.deployment.state().versions {
+            items.push(json!({
+                "connector": serving.name, "version": version.version, "digest": version.digest,
+                "source": serving.loaded.source, "role": version.role.name(),
+                "pinned": pinned && version.role == Role::Serving,
+            }));
+        }
+    }
+    let kept = found.map(|versions| versions.list()).transpose().map_err(|e| Failures::from(version_failed(&e)))?;
+    for version in kept.into_iter().flatten() {
+        let digest = json!(version.digest.to_string());
+        match items.iter_mut().find(|item| item["digest"] == digest) {
+            Some(item) => item["source"] = json!(version.source),
+            None => items.push(json!({
+                "connector": version.connector, "version": version.version.to_string(), "digest": digest,
+                "source": version.source, "role": "installed", "pinned": false,
+            })),
+        }
+    }
+    Ok(Json(json!({ "items": items })))
+}
+
+/// Who serves this project: this process.
+pub(super) async fn agents(State(server): State<Arc<Server>>) -> Json<Value> {
+    let connectors: Vec<Value> = server
+        .connectors()
+        .iter()
+        .map(|serving| {
+            let connector = serving.loaded.deployment.connector();
+            json!({ "name": serving.name, "version": connector.info().version, "digest": connector.digest() })
+        })
+        .collect();
+    let this = json!({
+        "name": host_name(), "version": env!("CARGO_PKG_VERSION"), "connectors": connectors, "group": null, "self": true,
+    });
+    Json(json!({ "items": [this] }))
 }

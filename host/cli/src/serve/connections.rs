@@ -16,6 +16,7 @@ use serde_json::{Map, Value, json};
 use super::answer::{Answer, Refusal, refusal};
 use super::given::Given;
 use super::state::{Condition, Server};
+use crate::activities;
 use crate::commands::connection::described;
 use crate::draft::Draft;
 use crate::error::Result;
@@ -30,9 +31,11 @@ pub(super) async fn list(State(server): State<Arc<Server>>) -> Answer<Json<Value
             Condition::Open => ("open", None),
             Condition::Failed(problem) => ("failed", Some(problem)),
         };
+        let activities = activities::of(&server.session, &saved)?.len();
         let revision = saved.kept.map(|kept| kept.revision());
         items.push(json!({
             "name": saved.name, "connector": saved.connector, "revision": revision, "state": state, "problem": problem,
+            "activities": activities,
         }));
     }
     Ok(Json(json!({ "items": items })))

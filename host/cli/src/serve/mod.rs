@@ -2,6 +2,7 @@
 //! people and operators see what it does. It listens on this machine only, unless a token guards it.
 
 mod access;
+mod activities;
 mod answer;
 mod arguments;
 mod catalogue;
@@ -14,6 +15,7 @@ mod objects;
 mod page;
 mod records;
 mod state;
+mod streaming;
 mod testing;
 mod upkeep;
 mod variables;
@@ -104,6 +106,8 @@ fn routes(server: &Arc<Server>) -> Router {
         .route("/v1/deployments/{connector}/swap", post(watching::swap))
         .route("/v1/deployments/{connector}/rollback", post(watching::rollback))
         .route("/v1/connectors", get(catalogue::connectors))
+        .route("/v1/versions", get(catalogue::versions))
+        .route("/v1/agents", get(catalogue::agents))
         .route("/v1/proxy", get(catalogue::proxy))
         .route("/v1/environments", get(variables::environments))
         .route("/v1/variables", get(variables::list))
@@ -118,6 +122,14 @@ fn routes(server: &Arc<Server>) -> Router {
         .route("/v1/connections/{name}/test", post(records::test))
         .route("/v1/connections/{name}/objects", get(objects::list))
         .route("/v1/connections/{name}/schema", get(objects::schema))
+        .route("/v1/connections/{name}/activities", get(activities::list).post(activities::add))
+        .route(
+            "/v1/connections/{name}/activities/{activity}",
+            get(activities::show).put(activities::change).delete(activities::delete),
+        )
+        .route("/v1/connections/{name}/activities/{activity}/duplicate", post(activities::duplicate))
+        .route("/v1/connections/{name}/activities/{activity}/preview", post(activities::preview))
+        .route("/v1/connections/{name}/explain", post(activities::explain))
         .route("/v1/connections/{name}/query", post(records::query))
         .route("/v1/connections/{name}/create", post(records::create))
         .route("/v1/connections/{name}/update", post(records::update))

@@ -7,7 +7,7 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use connector_host::Activity;
 use connector_host::contract::{
@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use super::answer::{Answer, Refusal, refusal};
 use super::given::{Given, Lines};
 use super::state::Server;
+use super::streaming;
 use super::watching::raw_json;
 use crate::args::Verb;
 
@@ -119,20 +120,36 @@ impl From<Asked> for QueryRequest {
 pub(super) async fn query(
     State(server): State<Arc<Server>>,
     Path(name): Path<String>,
+    headers: HeaderMap,
     Given(asked): Given<Asked>,
 ) -> Answer {
+    let request = QueryRequest::from(asked);
+    if streaming::is_wanted(&headers) {
+        let pages = server.connection(&name).await?.query(request).await.map_err(|e| Refusal::from(&e))?;
+        return Ok(streaming::answer(&server, pages));
+    }
     let mut activity = server.activity(&name).await?;
-    let (canceller, request) = (activity.canceller(), QueryRequest::from(asked));
+    let canceller = activity.canceller();
     let page = server.closing.call(canceller, activity.query(&request)).await.map_err(|e| Refusal::from(&e))?;
     let mut text = b"{\"records\":[".to_vec();
-    let lines = page.records.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
-    for (index, line) in lines.enumerate() {
-        text.extend_from_slice(if index == 0 { b"" } else { b"," });
-        text.extend_from_slice(line);
-    }
+    list_into(&mut text, &page.records, usize::MAX, true);
     let rest = json!({ "count": page.count, "next": page.next, "total": page.total, "state": page.state }).to_string();
     text.extend_from_slice(format!("],{}", rest.trim_start_matches('{')).as_bytes());
     Ok(raw_json(text))
+}
+
+/// Appends the first `room` records of a page as members of a JSON list. Answers how many those are, and how many the page has.
+pub(super) fn list_into(text: &mut Vec<u8>, records: &[u8], room: usize, is_first: bool) -> (usize, usize) {
+    let lines = records.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
+    let mut all = 0;
+    for (index, line) in lines.enumerate() {
+        all += 1;
+        if index < room {
+            text.extend_from_slice(if index == 0 && is_first { b"" } else { b"," });
+            text.extend_from_slice(line);
+        }
+    }
+    (all.min(room), all)
 }
 
 /// How a write is made; its records are the body, NDJSON.

@@ -29,7 +29,7 @@ use file::VariablesFile;
 pub(crate) use load::{check_name, environments, read_secrets};
 use predefined::is_predefined;
 
-pub(crate) use predefined::Run;
+pub(crate) use predefined::{Run, host_name};
 
 /// How the names of variables begin in the process's environment.
 pub(crate) const PREFIX: &str = "CONNECTOR_VAR_";

@@ -34,6 +34,11 @@ fn a_connection_is_made_tested_changed_and_deleted_and_its_secret_never_comes_ba
     assert_eq!(connectors["items"][0]["name"], "fixed");
     assert!(connectors["items"][0]["settings_schema"]["properties"]["token"].is_object(), "{connectors}");
 
+    let version = &serving.read("/v1/versions")["items"][0];
+    assert_eq!((&version["role"], &version["digest"]), (&json!("serving"), &connectors["items"][0]["digest"]));
+    let agent = &serving.read("/v1/agents")["items"][0];
+    assert_eq!((&agent["self"], &agent["connectors"][0]["name"]), (&json!(true), &json!("fixed")));
+
     let settings = json!({ "greeting": "hi", "token": SECRET });
     let (status, verdict) = test(&serving, &json!({ "connector": "fixed", "name": "shop", "settings": settings }));
     let (last, before) = verdict.split_last().unwrap();

@@ -3,6 +3,7 @@
 //! Needs `target/components/fixed.wasm` (`cargo xtask components`).
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod activities;
 mod api;
 mod bad_input;
 mod connections;

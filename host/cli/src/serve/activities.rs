@@ -1,0 +1,135 @@
+//! Activities over HTTP, and a look at what a query brings.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use connector_host::contract::QueryRequest;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::answer::{Answer, Refusal, refusal};
+use super::connections::Named;
+use super::given::Given;
+use super::records::{Asked, list_into};
+use super::state::Server;
+use super::watching::raw_json;
+use crate::activities;
+use crate::activity::Activity;
+use crate::args::Activity as Kind;
+use crate::commands::describe::consistency;
+
+/// Records of a preview, unless more or fewer are asked for.
+const PREVIEW: u64 = 10;
+/// At most as many.
+const LARGEST_PREVIEW: u64 = 100;
+
+pub(super) async fn list(State(server): State<Arc<Server>>, Path(name): Path<String>) -> Answer<Json<Value>> {
+    let saved = server.session.project.connection(&name)?;
+    Ok(Json(json!({ "items": activities::of(&server.session, &saved)? })))
+}
+
+pub(super) async fn add(
+    State(server): State<Arc<Server>>,
+    Path(name): Path<String>,
+    Given(activity): Given<Activity>,
+) -> Answer {
+    let saved = server.session.project.connection(&name)?;
+    let added = activities::add(&server.session, &saved, &activity)?;
+    Ok((StatusCode::CREATED, Json(added)).into_response())
+}
+
+type Which = Path<(String, String)>;
+
+pub(super) async fn show(State(server): State<Arc<Server>>, Path((name, which)): Which) -> Answer<Json<Activity>> {
+    let saved = server.session.project.connection(&name)?;
+    Ok(Json(activities::one(&server.session, &saved, &which)?))
+}
+
+pub(super) async fn change(
+    State(server): State<Arc<Server>>,
+    Path((name, which)): Which,
+    Given(activity): Given<Activity>,
+) -> Answer<Json<Activity>> {
+    if activity.revision.is_none() {
+        let message = "say in `revision` which revision is changed";
+        return Err(refusal(StatusCode::UNPROCESSABLE_ENTITY, "invalid-request", message));
+    }
+    let saved = server.session.project.connection(&name)?;
+    Ok(Json(activities::change(&server.session, &saved, &which, &activity)?))
+}
+
+pub(super) async fn delete(State(server): State<Arc<Server>>, Path((name, which)): Which) -> Answer<StatusCode> {
+    let saved = server.session.project.connection(&name)?;
+    activities::delete(&server.session, &saved, &which)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn duplicate(
+    State(server): State<Arc<Server>>,
+    Path((name, which)): Which,
+    Given(new): Given<Named>,
+) -> Answer {
+    let saved = server.session.project.connection(&name)?;
+    let copy = activities::copy(&server.session, &saved, &which, &new.name)?;
+    Ok((StatusCode::CREATED, Json(copy)).into_response())
+}
+
+/// How much is looked at.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Look {
+    limit: Option<u64>,
+}
+
+/// The first records of a query.
+pub(super) async fn preview(
+    State(server): State<Arc<Server>>,
+    Path((name, which)): Which,
+    Given(look): Given<Look>,
+) -> Answer<Response> {
+    let limit = look.limit.unwrap_or(PREVIEW);
+    if !(1..=LARGEST_PREVIEW).contains(&limit) {
+        let message = format!("`limit` is 1 to {LARGEST_PREVIEW}");
+        return Err(refusal(StatusCode::BAD_REQUEST, "invalid-request", &message));
+    }
+    let saved = server.session.project.connection(&name)?;
+    let activity = activities::one(&server.session, &saved, &which)?;
+    if activity.verb != Kind::Query {
+        let message = format!("only a query can be looked at beforehand, and `{which}` is {}", activity.verb.article());
+        return Err(refusal(StatusCode::BAD_REQUEST, "unsupported", &message));
+    }
+    let connection = server.opened(&saved).await?;
+    let wanted = activity.max_records.map_or(limit, |most| most.min(limit));
+    let request = QueryRequest {
+        max_records: Some(wanted),
+        page_size: u32::try_from(wanted).ok(),
+        ..activity.query(&connection, None).await?
+    };
+    let mut pages = connection.query(request).await.map_err(|e| Refusal::from(&e))?;
+    let (mut text, mut count, mut more) = (b"{\"records\":[".to_vec(), 0, false);
+    while count < wanted {
+        let page = server.closing.call(pages.canceller(), pages.next()).await.map_err(|e| Refusal::from(&e))?;
+        let Some(page) = page else { break };
+        let room = usize::try_from(wanted - count).unwrap_or(usize::MAX);
+        let (taken, all) = list_into(&mut text, &page.records, room, count == 0);
+        count += taken as u64;
+        more = all > taken || page.next.is_some();
+    }
+    text.extend_from_slice(format!("],\"count\":{count},\"more\":{more}}}\n").as_bytes());
+    Ok(raw_json(text))
+}
+
+/// How a query would be run.
+pub(super) async fn explain(
+    State(server): State<Arc<Server>>,
+    Path(name): Path<String>,
+    Given(asked): Given<Asked>,
+) -> Answer<Json<Value>> {
+    let connection = server.connection(&name).await?;
+    let plan = connection.explain(&QueryRequest::from(asked)).await.map_err(|e| Refusal::from(&e))?;
+    let promise = consistency(plan.consistency).0;
+    Ok(Json(json!({ "requests": plan.requests, "consistency": promise, "steps": plan.steps })))
+}
