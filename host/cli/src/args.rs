@@ -10,10 +10,12 @@ use crate::{input, output, serve, telemetry};
 
 mod activity;
 mod connection;
+mod operation;
 mod variables;
 
 pub(crate) use activity::{Activities, Changes as ActivityChanges, How};
 pub(crate) use connection::{Changes, Connection};
+pub(crate) use operation::{Operation, Run, Runs};
 pub(crate) use variables::Variables;
 
 /// Query, create, update and delete the records of a store through a sandboxed connector.
@@ -126,6 +128,20 @@ pub(crate) enum Command {
         #[arg(value_name = "OUTCOMES-FILE")]
         outcomes: PathBuf,
     },
+    /// Run an operation: read its source, map the records, write them to its target. Prints a report.
+    ///
+    /// An operation is a file of the project, operations/NAME.toml. A run is kept in runs/ID: after a crash or Ctrl-C it goes on where
+    /// it was, with --resume.
+    Run(Run),
+    /// List, look at, check, try and delete operations.
+    #[command(subcommand)]
+    Operation(Operation),
+    /// List and look at runs of operations.
+    #[command(subcommand)]
+    Runs(Runs),
+    /// The process that runs the program of a mapping.
+    #[command(name = crate::operation::mapper::COMMAND, hide = true)]
+    MapRecords,
     /// List variables, and keep them in the store, hidden ones encrypted.
     #[command(subcommand)]
     Variables(Variables),

@@ -9,11 +9,10 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use connector_store::{Name, Saved, check_name};
-use serde_json::{Map, Value};
-use toml_edit::{DocumentMut, Item, Table, TableLike, value};
+use toml_edit::{DocumentMut, Item, Table, value};
 
 use crate::error::{Failure, Failures, Result};
-use crate::toml_file::{Entry, TomlFile};
+use crate::toml_file::{Entry, TomlFile, from_json};
 
 /// A connection of a file, and where it stands.
 #[derive(Debug)]
@@ -104,7 +103,7 @@ fn read_one(file: &TomlFile, entry: &Entry<'_>, failures: &mut Vec<Failure>) -> 
                 None => wrong("`grant` must be a list of origins, like [\"https://gateway.example.com\"]"),
             },
             "settings" => match part.item.as_table_like() {
-                Some(table) => saved.settings = read_settings(file, table, "", &mut lines.settings),
+                Some(table) => saved.settings = file.json(table, "", &mut lines.settings),
                 None => wrong("`settings` must be a table"),
             },
             _ => failures.push(file.unknown(&part, &here, &KEYS)),
@@ -121,38 +120,6 @@ fn read_one(file: &TomlFile, entry: &Entry<'_>, failures: &mut Vec<Failure>) -> 
         _ => {}
     }
     Some(Listed { saved, lines })
-}
-
-fn read_settings(
-    file: &TomlFile,
-    table: &dyn TableLike,
-    pointer: &str,
-    lines: &mut BTreeMap<String, usize>,
-) -> Map<String, Value> {
-    let mut map = Map::new();
-    for entry in file.entries(table) {
-        let pointer = format!("{pointer}/{}", entry.key.replace('~', "~0").replace('/', "~1"));
-        lines.insert(pointer.clone(), entry.line);
-        let value = match entry.item.as_table_like() {
-            Some(inner) => Value::Object(read_settings(file, inner, &pointer, lines)),
-            None => entry.item.as_value().map_or(Value::Null, to_json),
-        };
-        map.insert(entry.key.to_owned(), value);
-    }
-    map
-}
-
-fn to_json(value: &toml_edit::Value) -> Value {
-    use toml_edit::Value as Toml;
-    match value {
-        Toml::String(text) => Value::from(text.value().as_str()),
-        Toml::Integer(number) => Value::from(*number.value()),
-        Toml::Float(number) => Value::from(*number.value()),
-        Toml::Boolean(truth) => Value::from(*truth.value()),
-        Toml::Datetime(time) => Value::from(time.value().to_string()),
-        Toml::Array(items) => items.iter().map(to_json).collect(),
-        Toml::InlineTable(table) => table.iter().map(|(key, value)| (key.to_owned(), to_json(value))).collect(),
-    }
 }
 
 /// Connections as a file, each with a note above it that its caller gives (lines without `#`).
@@ -194,29 +161,12 @@ fn to_toml(saved: &Saved) -> Table {
     table
 }
 
-/// TOML has no null: such a setting is left out.
-fn from_json(json: &Value) -> Option<toml_edit::Value> {
-    Some(match json {
-        Value::Null => return None,
-        Value::Bool(truth) => (*truth).into(),
-        Value::Number(number) => match number.as_i64() {
-            Some(whole) => whole.into(),
-            None => number.as_f64()?.into(),
-        },
-        Value::String(text) => text.as_str().into(),
-        Value::Array(items) => items.iter().filter_map(from_json).collect::<toml_edit::Array>().into(),
-        Value::Object(map) => map
-            .iter()
-            .filter_map(|(key, value)| Some((key.as_str(), from_json(value)?)))
-            .collect::<toml_edit::InlineTable>()
-            .into(),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use std::path::Path;
+
+    use serde_json::Value;
 
     use super::*;
 

@@ -76,6 +76,21 @@ pub(crate) fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     bytes.split(|b| *b == b'\n').filter(|line| !line.is_empty())
 }
 
+/// The first `room` lines of a page, and how many they are.
+pub(crate) fn first_lines(records: &[u8], count: u64, room: u64) -> (&[u8], u64) {
+    if count <= room {
+        return (records, count);
+    }
+    let mut left = room;
+    let end = records.iter().position(|byte| {
+        if left > 0 && *byte == b'\n' {
+            left -= 1;
+        }
+        left == 0
+    });
+    (end.and_then(|end| records.get(..=end)).unwrap_or(records), room)
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -108,5 +123,14 @@ mod tests {
         for no in ["", "01", "+1", "1.", ".5", "0x10", "NaN", "1 ", "1,5", "-", "true"] {
             assert!(!is_number(no), "{no}");
         }
+    }
+
+    #[test]
+    fn a_page_is_cut_at_the_limit_and_never_within_a_record() {
+        let page = b"{\"a\":1}\n{\"a\":2}\n{\"a\":3}\n";
+        assert_eq!(first_lines(page, 3, 2), (&page[..16], 2));
+        assert_eq!(first_lines(page, 3, 3), (&page[..], 3));
+        assert_eq!(first_lines(page, 3, u64::MAX), (&page[..], 3));
+        assert_eq!(first_lines(b"", 0, 5), (&b""[..], 0));
     }
 }

@@ -21,6 +21,7 @@ mod folders;
 mod input;
 mod interrupt;
 mod json;
+mod operation;
 mod outcomes;
 mod output;
 mod progress;
@@ -29,6 +30,7 @@ mod proxy;
 mod remote;
 mod request;
 mod schema;
+mod sending;
 mod serve;
 mod session;
 mod settings;
@@ -52,6 +54,11 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
+    if matches!(cli.command, Command::MapRecords) {
+        // Its parent looks at what it answers, and at nothing else.
+        let served = operation::jq::serve(std::io::stdin().lock(), std::io::BufWriter::new(std::io::stdout().lock()));
+        return if served.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
     let as_json = cli.global.json;
     // A panic has told where it is by then; what is left is that it is nobody's mistake but ours.
     let result = std::panic::catch_unwind(|| run(cli)).unwrap_or_else(|_| {

@@ -28,7 +28,7 @@ use crate::unsent::{Rest, Unsent, were};
 use crate::unsettled::{Sending, Sent, Via, Write};
 
 /// How many records ended how.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize)]
 pub(crate) struct Tally {
     pub applied: u64,
     pub failed: u64,

@@ -11,6 +11,7 @@ use crate::json;
 #[derive(Debug)]
 pub(crate) struct Schema {
     root: Value,
+    forgiving: bool,
 }
 
 /// What a property may be.
@@ -33,7 +34,17 @@ const MAX_DEPTH: usize = 32;
 impl Schema {
     /// Reads a schema.
     pub(crate) fn parse(text: &str) -> serde_json::Result<Self> {
-        Ok(Self { root: serde_json::from_str(text)? })
+        Ok(Self { root: serde_json::from_str(text)?, forgiving: false })
+    }
+
+    /// The same for texts that are changed before they must fit: what it does not know, or cannot take, stays a text.
+    pub(crate) fn forgiving(self) -> Self {
+        Self { forgiving: true, ..self }
+    }
+
+    /// Whether what it does not know, or cannot take, stays a text.
+    pub(crate) fn is_forgiving(&self) -> bool {
+        self.forgiving
     }
 
     /// The schema of the whole.
@@ -151,6 +162,16 @@ impl Types {
             "object" => self.object = true,
             _ => {}
         }
+    }
+
+    /// Those of a text.
+    pub(crate) fn text() -> Self {
+        Self { string: true, ..Self::default() }
+    }
+
+    /// The same, or a text.
+    pub(crate) fn or_text(self) -> Self {
+        Self { string: true, ..self }
     }
 
     /// Whether only a text will do.

@@ -1,9 +1,11 @@
 //! TOML files that people write: read with the place of every mistake.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use serde_json::{Map, Value};
 use toml_edit::{Document, Item, Table, TableLike};
 
 use crate::error::{Failure, suggest};
@@ -69,6 +71,26 @@ impl TomlFile {
             .collect()
     }
 
+    /// A table as JSON; notes the line of every member by its JSON pointer, which begins with `pointer`.
+    pub(crate) fn json(
+        &self,
+        table: &dyn TableLike,
+        pointer: &str,
+        lines: &mut BTreeMap<String, usize>,
+    ) -> Map<String, Value> {
+        let mut map = Map::new();
+        for entry in self.entries(table) {
+            let pointer = format!("{pointer}/{}", entry.key.replace('~', "~0").replace('/', "~1"));
+            lines.insert(pointer.clone(), entry.line);
+            let value = match entry.item.as_table_like() {
+                Some(inner) => Value::Object(self.json(inner, &pointer, lines)),
+                None => entry.item.as_value().map_or(Value::Null, to_json),
+            };
+            map.insert(entry.key.to_owned(), value);
+        }
+        map
+    }
+
     /// A mistake in this file.
     pub(crate) fn mistake(&self, line: usize, what: impl std::fmt::Display) -> Failure {
         at(&self.path, line, what)
@@ -82,6 +104,38 @@ impl TomlFile {
             None => failure,
         }
     }
+}
+
+fn to_json(value: &toml_edit::Value) -> Value {
+    use toml_edit::Value as Toml;
+    match value {
+        Toml::String(text) => Value::from(text.value().as_str()),
+        Toml::Integer(number) => Value::from(*number.value()),
+        Toml::Float(number) => Value::from(*number.value()),
+        Toml::Boolean(truth) => Value::from(*truth.value()),
+        Toml::Datetime(time) => Value::from(time.value().to_string()),
+        Toml::Array(items) => items.iter().map(to_json).collect(),
+        Toml::InlineTable(table) => table.iter().map(|(key, value)| (key.to_owned(), to_json(value))).collect(),
+    }
+}
+
+/// TOML has no null: such a value is left out.
+pub(crate) fn from_json(json: &Value) -> Option<toml_edit::Value> {
+    Some(match json {
+        Value::Null => return None,
+        Value::Bool(truth) => (*truth).into(),
+        Value::Number(number) => match number.as_i64() {
+            Some(whole) => whole.into(),
+            None => number.as_f64()?.into(),
+        },
+        Value::String(text) => text.as_str().into(),
+        Value::Array(items) => items.iter().filter_map(from_json).collect::<toml_edit::Array>().into(),
+        Value::Object(map) => map
+            .iter()
+            .filter_map(|(key, value)| Some((key.as_str(), from_json(value)?)))
+            .collect::<toml_edit::InlineTable>()
+            .into(),
+    })
 }
 
 fn at(path: &Path, line: usize, what: impl std::fmt::Display) -> Failure {

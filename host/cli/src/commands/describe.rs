@@ -31,7 +31,7 @@ pub(super) async fn run(session: &Session, name: &str, object: &str, schema: Opt
 }
 
 /// The schemas of an activity.
-pub(super) fn activity_schema(described: &ObjectSchema, activity: Activity) -> Option<&ActivitySchema> {
+pub(crate) fn activity_schema(described: &ObjectSchema, activity: Activity) -> Option<&ActivitySchema> {
     match activity {
         Activity::Query => described.query.as_ref(),
         Activity::Create => described.create.as_ref(),
@@ -53,7 +53,7 @@ pub(super) fn word(activity: Activity) -> &'static str {
 const ALL: [Activity; 4] = [Activity::Query, Activity::Create, Activity::Update, Activity::Delete];
 
 /// The failure of an activity that an object does not have.
-pub(super) fn not_offered(described: &ObjectSchema, object: &str, activity: Activity) -> Failure {
+pub(crate) fn not_offered(described: &ObjectSchema, object: &str, activity: Activity) -> Failure {
     let offered: Vec<&str> = ALL.into_iter().filter(|a| activity_schema(described, *a).is_some()).map(word).collect();
     Failure::new(format!("the object `{object}` has no {}", word(activity)))
         .hint(if offered.is_empty() {

@@ -17,8 +17,10 @@ pub(crate) mod connection;
 pub(crate) mod describe;
 mod new;
 pub(crate) mod objects;
+mod operation;
 mod query;
 mod resolve;
+mod run;
 mod test;
 pub(crate) mod variables;
 pub(crate) mod versions;
@@ -40,6 +42,11 @@ pub(crate) async fn run(cli: Cli, telemetry: &Arc<Telemetry>) -> Result<()> {
         Command::Update(write) => write::create_or_update(&session, write, Verb::Update).await,
         Command::Delete(delete) => write::delete(&session, delete).await,
         Command::Resolve { name, outcomes } => resolve::run(&session, &name, &outcomes).await,
+        Command::Run(arguments) => run::run(&session, arguments).await,
+        Command::Operation(command) => operation::run(&session, command).await,
+        Command::Runs(command) => run::runs(&session, &command),
+        // `main` runs it without any of this.
+        Command::MapRecords => Ok(()),
         Command::Variables(command) => variables::run(&session, command),
         Command::Versions(command) => versions::run(&session, command).await,
         Command::Compose { output } => compose::run(&session, &output),

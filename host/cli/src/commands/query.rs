@@ -8,6 +8,7 @@ use super::{print, print_json};
 use crate::args::Query;
 use crate::condition;
 use crate::error::{Failure, Failures, Result, nearest};
+use crate::json::first_lines;
 use crate::output::{Format, Output, WriteError};
 use crate::progress::{Progress, counted};
 use crate::remote;
@@ -172,7 +173,7 @@ impl Run {
                 }
             };
             let room = self.limit.map_or(u64::MAX, |limit| limit.saturating_sub(before + self.records));
-            let (records, count) = cut(&page.records, u64::from(page.count), room);
+            let (records, count) = first_lines(&page.records, u64::from(page.count), room);
             match self.output.write(records) {
                 Ok(()) => {}
                 Err(WriteError::Closed) => return Err(Stop::Closed),
@@ -292,21 +293,6 @@ async fn name_neighbour(connection: &Connection, request: &QueryRequest, error: 
     }
 }
 
-/// The first `room` lines of a page, and how many they are.
-fn cut(records: &[u8], count: u64, room: u64) -> (&[u8], u64) {
-    if count <= room {
-        return (records, count);
-    }
-    let mut left = room;
-    let end = records.iter().position(|byte| {
-        if left > 0 && *byte == b'\n' {
-            left -= 1;
-        }
-        left == 0
-    });
-    (end.and_then(|end| records.get(..=end)).unwrap_or(records), room)
-}
-
 async fn explain(session: &Session, connection: &Connection, request: &QueryRequest) -> Result<()> {
     let plan = match connection.explain(request).await {
         Ok(plan) => plan,
@@ -330,19 +316,4 @@ async fn explain(session: &Session, connection: &Connection, request: &QueryRequ
     }
     text.push_str(&format!("Consistency: {} ({}).\n", consistency.0, consistency.1));
     print(&text)
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    #[test]
-    fn a_page_is_cut_at_the_limit_and_never_within_a_record() {
-        let page = b"{\"a\":1}\n{\"a\":2}\n{\"a\":3}\n";
-        assert_eq!(cut(page, 3, 2), (&page[..16], 2));
-        assert_eq!(cut(page, 3, 3), (&page[..], 3));
-        assert_eq!(cut(page, 3, u64::MAX), (&page[..], 3));
-        assert_eq!(cut(b"", 0, 5), (&b""[..], 0));
-    }
 }

@@ -4,8 +4,8 @@
 //! it before anything is sent. Then batches go out one after the other; before each, an outcomes file says which rows are about
 //! to be under way. When a call ends without an answer, all of its records are unknown, and nothing more is sent.
 
-use connector_host::contract::{Error, ErrorKind, Outcome, Retry, WriteMode, WriteRequest};
-use connector_host::{Activity as Instance, CallError, Connection, Effect};
+use connector_host::Connection;
+use connector_host::contract::{WriteMode, WriteRequest};
 use serde_json::json;
 
 use super::describe::{activity_schema, not_offered};
@@ -16,6 +16,7 @@ use crate::outcomes::{Outcomes, Tally, WITH_FILE, go_on};
 use crate::progress::{Progress, counted, grouped};
 use crate::remote;
 use crate::schema::Schema;
+use crate::sending::{self, Stop, call, complete};
 use crate::session::{Session, describe, parse_schema};
 use crate::unsent::{Unsent, were};
 use crate::unsettled::{self, Sent, Via};
@@ -75,16 +76,6 @@ struct Job<'a> {
     match_on: Vec<String>,
     key: Vec<String>,
     schema: Schema,
-}
-
-/// Why no more is sent.
-enum Stop {
-    /// A record failed, and the user wants to stop then.
-    Record,
-    /// The user asked for it.
-    Interrupt,
-    /// The call itself failed, or its outcomes cannot be kept.
-    Failed(Failures),
 }
 
 impl<'a> Job<'a> {
@@ -206,14 +197,6 @@ impl<'a> Job<'a> {
         }
     }
 
-    async fn call(&self, instance: &mut Instance, request: &WriteRequest) -> Result<Vec<Outcome>, CallError> {
-        match self.verb {
-            Verb::Create => instance.create(request).await,
-            Verb::Update => instance.update(request).await,
-            Verb::Delete => instance.delete(request).await,
-        }
-    }
-
     /// Lets the connector check all records. Sends nothing.
     async fn check(&self, records: &mut Records, rows: Rows, outcomes: &mut Outcomes) -> Result<()> {
         records.rewind_to(rows)?;
@@ -221,7 +204,7 @@ impl<'a> Job<'a> {
         let _guard = self.session.interrupt.cancels(instance.canceller());
         while let Some(batch) = records.next_batch(self.options.batch)? {
             let request = self.request(batch.ndjson, true);
-            let result = self.call(&mut instance, &request).await.map_err(|e| remote::call_failed(&e))?;
+            let result = call(&mut instance, self.verb, &request).await.map_err(|e| remote::call_failed(&e))?;
             let (result, stop) = complete(result, batch.count);
             if let Some(Stop::Failed(failures)) = stop {
                 return Err(failures);
@@ -282,23 +265,8 @@ impl<'a> Job<'a> {
             }
             let request = self.request(batch.ndjson, false);
             outcomes.sending(batch.first_row, batch.count, &sent, &request.records).map_err(failed)?;
-            let (result, stop) = match self.call(&mut instance, &request).await {
-                Ok(result) => complete(result, batch.count),
-                Err(error) => {
-                    let outcome = match &error {
-                        CallError::Ended(ended) if ended.effect == Effect::EveryRecordUnknown => {
-                            Outcome::Unknown(lost(&ended.to_string()))
-                        }
-                        _ => Outcome::Skipped,
-                    };
-                    let stop = if self.session.interrupt.asked() && error.is_cancelled() {
-                        Stop::Interrupt
-                    } else {
-                        Stop::Failed(remote::call_failed(&error))
-                    };
-                    (vec![outcome; usize::try_from(batch.count).unwrap_or(0)], Some(stop))
-                }
-            };
+            let (result, stop) =
+                sending::send(&mut instance, self.verb, &request, batch.count, &self.session.interrupt).await;
             let before = outcomes.tally;
             outcomes.write(batch.first_row, &result).map_err(failed)?;
             progress.add(outcomes.tally.applied - before.applied);
@@ -399,31 +367,6 @@ fn examples(mut failure: Failure, outcomes: &Outcomes, bad: u64) -> Failure {
     failure.with("rows", errors)
 }
 
-/// A call that ended without an answer.
-fn lost(message: &str) -> Error {
-    Error {
-        kind: ErrorKind::Internal,
-        retry: Retry::OutcomeUnknown,
-        message: message.to_owned(),
-        status: None,
-        code: None,
-        pointer: None,
-    }
-}
-
-/// Holds the connector to one outcome per record. If there are more or fewer, nobody knows which belongs to which: then all of
-/// them are unknown.
-fn complete(result: Vec<Outcome>, count: u64) -> (Vec<Outcome>, Option<Stop>) {
-    let count = usize::try_from(count).unwrap_or(usize::MAX);
-    if result.len() == count {
-        return (result, None);
-    }
-    let message = format!("the connector gave {} outcomes for {count} records", result.len());
-    let unknown = vec![Outcome::Unknown(lost(&message)); count];
-    let failure = Failure::defect(message).hint("this is a defect of the connector: please report it");
-    (unknown, Some(Stop::Failed(failure.into())))
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -439,18 +382,5 @@ mod tests {
         assert!(keys(&[String::new()], &key, &schema, "products").is_err());
         let two = ["customer_id".to_owned(), "id".to_owned()];
         assert!(keys(&ids, &two, &schema, "customers/addresses").is_err());
-    }
-
-    #[test]
-    fn a_wrong_number_of_outcomes_makes_every_record_unknown() {
-        for given in [1, 4] {
-            let (result, stop) = complete(vec![Outcome::Applied("{}".into()); given], 3);
-            assert!(
-                matches!(result.as_slice(), [Outcome::Unknown(_), Outcome::Unknown(_), Outcome::Unknown(_)]),
-                "{result:?}"
-            );
-            assert!(stop.is_some());
-        }
-        assert!(complete(vec![Outcome::Skipped], 1).1.is_none());
     }
 }

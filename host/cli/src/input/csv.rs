@@ -88,7 +88,12 @@ fn columns(headers: &csv::StringRecord, name: &str, schema: &Schema) -> Result<V
         if columns.iter().any(|c| c.header == header) {
             return Err(bad_input(name, line_one(), format!("the column `{header}` is there twice")));
         }
-        let (path, types) = locate(header, schema).ok_or_else(|| unknown(header, name, schema))?;
+        let (path, types) = match locate(header, schema) {
+            Some((path, types)) if schema.is_forgiving() => (path, types.or_text()),
+            Some(known) => known,
+            None if schema.is_forgiving() => (vec![header.to_owned()], Types::text()),
+            None => return Err(unknown(header, name, schema)),
+        };
         columns.push(Column { header: header.to_owned(), path, types });
     }
     Ok(columns)

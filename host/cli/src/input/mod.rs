@@ -30,6 +30,9 @@ pub(crate) enum Format {
 }
 
 impl Format {
+    /// As they are written.
+    pub(crate) const NAMES: [&str; 3] = ["ndjson", "json", "csv"];
+
     /// The format that a file's name tells.
     pub(crate) fn of_name(path: &Path) -> Option<Self> {
         match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
@@ -185,6 +188,11 @@ impl Sink {
 }
 
 impl Records {
+    /// The row that comes next, counted from one.
+    pub(crate) fn next_row(&self) -> u64 {
+        self.next_row
+    }
+
     /// Starts over, with these records.
     pub(crate) fn rewind_to(&mut self, rows: Rows) -> Result<(), Failure> {
         self.spool.rewind().map_err(|e| no_spool(&e))?;

@@ -40,11 +40,17 @@ pub(crate) enum Format {
 impl Format {
     /// The format that a file's name tells.
     pub(crate) fn of_name(path: &Path) -> Option<Self> {
-        input::Format::of_name(path).map(|format| match format {
+        input::Format::of_name(path).map(Self::from)
+    }
+}
+
+impl From<input::Format> for Format {
+    fn from(format: input::Format) -> Self {
+        match format {
             input::Format::Ndjson => Self::Ndjson,
             input::Format::Json => Self::Json,
             input::Format::Csv => Self::Csv,
-        })
+        }
     }
 }
 

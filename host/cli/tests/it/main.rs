@@ -7,6 +7,7 @@ mod activities;
 mod api;
 mod bad_input;
 mod connections;
+mod operations;
 mod query;
 mod serve;
 mod serving;

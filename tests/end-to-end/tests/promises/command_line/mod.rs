@@ -3,6 +3,7 @@
 mod bad_input;
 mod import;
 mod interrupted;
+mod operations;
 mod project;
 mod proxy;
 mod since;

@@ -1,0 +1,64 @@
+//! What can be typed of operations and their runs.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+#[derive(Args, Debug)]
+pub(crate) struct Run {
+    /// Name of the operation.
+    #[arg(required_unless_present = "resume")]
+    pub name: Option<String>,
+    /// Read, map and check the records, and write nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Go on with this run, as it was started.
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["name", "dry_run", "input"])]
+    pub resume: Option<String>,
+    /// Read this file instead of the source: rejected records that were mended, or any other records.
+    #[arg(long, short, value_name = "FILE")]
+    pub input: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Operation {
+    /// List the operations of the project.
+    List,
+    /// Show an operation as JSON.
+    Show {
+        /// Name of the operation.
+        name: String,
+    },
+    /// Tell everything that is wrong with an operation. Writes nothing.
+    Check {
+        /// Name of the operation; all if this is missing.
+        name: Option<String>,
+    },
+    /// Show what the mapping makes of the first rows. Writes nothing.
+    Preview {
+        /// Name of the operation.
+        name: String,
+        /// Rows to show.
+        #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=100))]
+        limit: u64,
+    },
+    /// Delete an operation. Its runs stay.
+    Delete {
+        /// Name of the operation.
+        name: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Runs {
+    /// List runs, the newest first.
+    List {
+        /// Only those of this operation.
+        operation: Option<String>,
+    },
+    /// Show the report of a run.
+    Show {
+        /// The run.
+        id: String,
+    },
+}

@@ -1,0 +1,96 @@
+//! `operation`: the operations of the project.
+
+use serde_json::{Value, json};
+
+use super::{print, print_json};
+use crate::args::Operation as Command;
+use crate::error::{Failure, Failures, Result};
+use crate::operation::{check, files, model, preview};
+use crate::output::table::{base, terminal_width};
+use crate::session::Session;
+
+pub(super) async fn run(session: &Session, command: Command) -> Result<()> {
+    match command {
+        Command::List => list(session),
+        Command::Show { name } => {
+            let saved = files::load(&session.project, &name)?;
+            let mut value = saved.value.clone();
+            if let Value::Object(map) = &mut value {
+                map.insert("revision".to_owned(), json!(saved.revision));
+            }
+            print_json(&value)
+        }
+        Command::Check { name } => {
+            let names = match name {
+                Some(name) => vec![name],
+                None => files::names(&session.project)?,
+            };
+            let mut failures = Vec::new();
+            for name in &names {
+                let checked = match files::load(&session.project, name) {
+                    Ok(saved) => match saved.operation() {
+                        Ok(operation) => check(session, name, &operation).await.map_err(|all| saved.place(all)),
+                        Err(failures) => Err(failures),
+                    },
+                    Err(failures) => Err(failures),
+                };
+                match checked {
+                    Ok(()) => session.note(format!("{name}: nothing is wrong with it")),
+                    Err(more) => failures.extend(more.0),
+                }
+            }
+            Failures::check(failures)
+        }
+        Command::Preview { name, limit } => {
+            let saved = files::load(&session.project, &name)?;
+            let operation = saved.operation()?;
+            let rows = preview(session, &operation, limit).await.map_err(|failures| saved.place(failures))?;
+            if session.global.json {
+                return print_json(&json!({ "rows": rows }));
+            }
+            let mut text = String::new();
+            for row in &rows {
+                text.push_str(&row.words());
+            }
+            print(&text)
+        }
+        Command::Delete { name } => {
+            files::load(&session.project, &name).map(|_| ())?;
+            let path = session.project.resolve(&model::file_of(&name));
+            std::fs::remove_file(&path)
+                .map_err(|e| Failure::new(format!("cannot delete `{}`", path.display())).causes_of(&e))?;
+            session.note(format!("the operation {name} is deleted"));
+            Ok(())
+        }
+    }
+}
+
+fn list(session: &Session) -> Result<()> {
+    let mut items = Vec::new();
+    for name in files::names(&session.project)? {
+        items.push(match files::load(&session.project, &name).and_then(|saved| saved.operation()) {
+            Ok(operation) => json!({
+                "name": name,
+                "description": operation.description,
+                "source": operation.source.words(),
+                "target": operation.target.words(),
+            }),
+            Err(failures) => json!({ "name": name, "problem": failures.in_one_line() }),
+        });
+    }
+    if session.global.json {
+        return print_json(&json!({ "items": items }));
+    }
+    if items.is_empty() {
+        session.note("there are no operations; write one into operations/NAME.toml");
+        return Ok(());
+    }
+    let mut table = base(terminal_width());
+    table.set_header(["operation", "source", "target", "description"]);
+    for item in &items {
+        let text = |key: &str| item.get(key).and_then(Value::as_str).unwrap_or("").to_owned();
+        let last = if item.get("problem").is_some() { text("problem") } else { text("description") };
+        table.add_row([text("name"), text("source"), text("target"), last]);
+    }
+    print(&format!("{}\n", table.trim_fmt()))
+}

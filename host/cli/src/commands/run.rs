@@ -1,0 +1,140 @@
+//! `run`: an operation from its source to its report, then those that follow it. `runs`: what earlier ones did.
+
+use serde_json::json;
+
+use super::{print, print_json};
+use crate::args::{Run as Arguments, Runs};
+use crate::error::{Failure, Failures, Result};
+use crate::operation::runs::{self, Run, State};
+use crate::operation::{Begun, Wanted, files, resume, start};
+use crate::output::table::{base, terminal_width};
+use crate::progress::{Progress, counted, grouped};
+use crate::session::Session;
+
+pub(super) async fn run(session: &Session, arguments: Arguments) -> Result<()> {
+    let begun = match (&arguments.name, &arguments.resume) {
+        (_, Some(id)) => resume(session, id, session.interrupt.clone()).await?,
+        (Some(name), None) => {
+            let saved = files::load(&session.project, name)?;
+            let operation = saved.operation()?;
+            files::check_chain(&session.project, name, &operation).map_err(|failures| saved.place(failures))?;
+            let wanted = Wanted { saved: &saved, input: arguments.input.clone(), dry_run: arguments.dry_run };
+            start(session, wanted, session.interrupt.clone()).await?
+        }
+        (None, None) => return Err(Failure::new("name an operation, or a run with --resume").into()),
+    };
+    let mut next = work(session, begun, arguments.dry_run).await;
+    // What follows has been checked: it comes to an end.
+    loop {
+        let (name, result) = match next {
+            (Some(name), result) if !arguments.dry_run => (name, result),
+            (_, result) => return result,
+        };
+        if let Err(failures) = &result {
+            failures.tell(session.global.json);
+        }
+        session.note(format!("then the operation {name}"));
+        let saved = files::load(&session.project, &name)?;
+        let wanted = Wanted { saved: &saved, input: None, dry_run: false };
+        let begun = start(session, wanted, session.interrupt.clone()).await?;
+        let after = work(session, begun, false).await;
+        // Whatever follows a failure does not undo it.
+        next = (after.0, result.and(after.1));
+    }
+}
+
+/// Runs to the end, and tells what became of it; says which operation follows.
+async fn work(session: &Session, begun: Begun, dry_run: bool) -> (Option<String>, Result<()>) {
+    let operation = begun.operation.clone();
+    let id = begun.id.clone();
+    if !dry_run {
+        session.note(format!("run {id}"));
+    }
+    let _working = session.interrupt.working();
+    let mut progress = begun.connections.last().map(|one| Progress::start(one, "wrote", None, session.chatty()));
+    let mut figures = begun.progress.clone();
+    let mut shown = figures.borrow().applied;
+    let mut running = std::pin::pin!(begun.run());
+    let (run, failures) = loop {
+        tokio::select! {
+            ended = &mut running => break ended,
+            Ok(()) = figures.changed() => {
+                let applied = figures.borrow_and_update().applied;
+                if let Some(progress) = &progress {
+                    progress.add(applied.saturating_sub(shown));
+                }
+                shown = applied;
+            }
+        }
+    };
+    if let Some(progress) = &mut progress {
+        progress.finish();
+    }
+    let told = tell(session, &run, dry_run);
+    let result = told.and_then(|()| conclude(session, &run, failures, dry_run));
+    let next = if result.is_ok() { operation.on_success } else { operation.on_failure };
+    (if run.state == State::Cancelled { None } else { next }, result)
+}
+
+fn tell(session: &Session, run: &Run, dry_run: bool) -> Result<()> {
+    if session.global.json {
+        return print_json(&json!(run));
+    }
+    if dry_run {
+        return print(&format!("dry run of {}: nothing was written\n{}", run.operation, run.report.words()));
+    }
+    print(&format!("run {} of {}: {}\n{}", run.id, run.operation, run.state.word(), run.report.words()))
+}
+
+/// What went wrong, and how to go on.
+fn conclude(session: &Session, run: &Run, mut failures: Failures, dry_run: bool) -> Result<()> {
+    let report = &run.report;
+    if report.failed + report.unknown > 0 {
+        let mut parts = Vec::new();
+        for (count, word) in [(report.failed, "failed"), (report.unknown, "may or may not have been done")] {
+            if count > 0 {
+                parts.push(format!("{} {word}", counted(count, "record")));
+            }
+        }
+        let mut failure = Failure::new(parts.join(", ")).with("run", run.id.as_str());
+        if let Some(path) = runs::rejected(&session.project, &run.id).filter(|_| !dry_run) {
+            failure = failure.hint(format!(
+                "they are in {} with their reasons: mend them, then `connector run {} --input {0}`",
+                path.display(),
+                run.operation
+            ));
+        }
+        failures.0.insert(0, failure);
+    }
+    if run.state == State::Cancelled {
+        failures.0.push(Failure::new("stopped, as you asked").with("kind", "cancelled"));
+    }
+    if let (false, true, Some(last)) = (dry_run, run.state != State::Done, failures.0.last_mut()) {
+        last.and_hint(format!("go on with `connector run --resume {}`", run.id));
+    }
+    Failures::check(failures.0)
+}
+
+pub(super) fn runs(session: &Session, command: &Runs) -> Result<()> {
+    match command {
+        Runs::List { operation } => {
+            let all = runs::list(&session.project, operation.as_deref());
+            if session.global.json {
+                return print_json(&json!({ "items": all }));
+            }
+            let mut table = base(terminal_width());
+            table.set_header(["run", "operation", "state", "started", "read", "applied", "failed", "unknown"]);
+            for run in &all {
+                let report = &run.report;
+                let figures = [report.read, report.applied, report.failed, report.unknown].map(grouped);
+                let words = [&run.id, &run.operation, run.state.word(), &run.started].map(|word: &str| word.to_owned());
+                table.add_row(words.into_iter().chain(figures));
+            }
+            print(&if all.is_empty() { "no runs\n".to_owned() } else { format!("{}\n", table.trim_fmt()) })
+        }
+        Runs::Show { id } => {
+            let run = runs::load(&session.project, id)?;
+            tell(session, &run, false)
+        }
+    }
+}

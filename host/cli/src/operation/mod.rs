@@ -1,0 +1,22 @@
+//! Operations: records from a source, through a mapping, into a target. A run streams, is kept on disk as it goes, can be cancelled, and
+//! goes on after a crash; every record that failed, or of which nobody knows, is kept with its reason.
+//!
+//! The command line and the HTTP API start runs by [`start`] and look at them by [`runs`].
+
+mod checkpoint;
+mod engine;
+pub(crate) mod files;
+mod journal;
+pub(crate) mod jq;
+pub(crate) mod mapper;
+pub(crate) mod model;
+mod preview;
+mod rejected;
+pub(crate) mod report;
+pub(crate) mod runs;
+mod source;
+mod start;
+mod target;
+
+pub(crate) use preview::preview;
+pub(crate) use start::{Begun, Wanted, check, resume, start};

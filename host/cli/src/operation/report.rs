@@ -1,0 +1,77 @@
+//! What a run has done so far: printed, kept, and told while it goes on.
+
+use std::collections::BTreeMap;
+
+use connector_host::Connection;
+use serde::{Deserialize, Serialize};
+
+use crate::progress::{counted, grouped};
+
+/// Figures of a run.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub(crate) struct Report {
+    /// Rows that were read.
+    pub read: u64,
+    /// Records that were made of them.
+    pub mapped: u64,
+    /// Records that are in the target.
+    pub applied: u64,
+    /// Records that are not, and rows that the mapping failed on.
+    pub failed: u64,
+    /// Records of which nobody knows.
+    pub unknown: u64,
+    /// Records that were not sent.
+    pub skipped: u64,
+    /// Requests of both ends.
+    pub requests: u64,
+    /// The allowance that is nearest to its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quota: Option<Quota>,
+    /// Time at work.
+    pub seconds: f64,
+}
+
+/// What is left of an allowance.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub(crate) struct Quota {
+    /// Requests that may be sent now.
+    pub left: u32,
+    /// Requests of a whole window.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+}
+
+impl Report {
+    /// Takes in what the connections have counted; each by its name, since both ends may share one.
+    pub(super) fn look_at(&mut self, connections: &[Connection], before: u64) {
+        let distinct: BTreeMap<&str, &Connection> = connections.iter().map(|one| (one.name(), one)).collect();
+        let status: Vec<_> = distinct.values().map(|one| one.status()).collect();
+        self.requests = before + status.iter().map(|one| one.requests).sum::<u64>();
+        let quotas = status.iter().flat_map(|one| &one.quotas);
+        let left = quotas.filter_map(|one| Some(Quota { left: one.left?, limit: one.limit }));
+        self.quota = left.min_by_key(|quota| quota.left).or(self.quota);
+    }
+
+    /// For people, one figure per line.
+    pub(crate) fn words(&self) -> String {
+        let Self { read, mapped, applied, failed, unknown, skipped, requests, seconds, .. } = self;
+        let mut text = String::new();
+        for (word, count) in [
+            ("read", read),
+            ("mapped", mapped),
+            ("applied", applied),
+            ("failed", failed),
+            ("unknown", unknown),
+            ("skipped", skipped),
+        ] {
+            text.push_str(&format!("{word:<9}{}\n", grouped(*count)));
+        }
+        text.push_str(&format!("{:<9}{seconds:.1} s, {}", "time", counted(*requests, "request")));
+        if let Some(Quota { left, limit }) = self.quota {
+            let of = limit.map(|limit| format!(" of {limit}")).unwrap_or_default();
+            text.push_str(&format!(", quota {left}{of} left"));
+        }
+        text.push('\n');
+        text
+    }
+}

@@ -1,0 +1,114 @@
+//! Where an operation's records come from: a file, which is read and checked to its end before the first record goes anywhere, or a
+//! query, page by page.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
+use connector_host::contract::QueryRequest;
+use connector_host::{Connection, Pages};
+use sha2::{Digest as _, Sha256};
+
+use super::checkpoint::Position;
+use crate::error::{Failure, Failures};
+use crate::input::{self, Format, Records, Rows};
+use crate::interrupt::Interrupt;
+use crate::json::first_lines;
+use crate::remote;
+use crate::schema::Schema;
+use crate::sending::Stop;
+
+/// Rows of a file between two checkpoints.
+const PAGE: u64 = 1000;
+
+/// A source.
+pub(super) enum Source {
+    File(Box<Records>),
+    Query {
+        connection: Connection,
+        request: QueryRequest,
+        pages: Option<Pages>,
+    },
+    /// Nothing is left to be read.
+    Ended,
+}
+
+/// Some rows.
+pub(super) struct Page {
+    /// One per line.
+    pub ndjson: Vec<u8>,
+    pub count: u64,
+    /// Where reading goes on; none at the end.
+    pub next: Option<Position>,
+    /// The watermark so far.
+    pub state: Option<String>,
+}
+
+impl Source {
+    pub(super) fn file(path: &Path, format: Format, schema: &Schema) -> Result<Self, Failure> {
+        let records = input::read(&input::Source::File(path.to_owned()), format, schema)?;
+        Ok(Self::File(Box::new(records)))
+    }
+
+    pub(super) fn query(connection: Connection, request: QueryRequest) -> Self {
+        Self::Query { connection, request, pages: None }
+    }
+
+    /// The rows from here on; `read` of them were read before.
+    pub(super) async fn next(&mut self, at: &Position, read: u64, interrupt: &Interrupt) -> Result<Option<Page>, Stop> {
+        match self {
+            Self::Ended => Ok(None),
+            Self::File(records) => {
+                let row = if let Position::Row(row) = at { *row } else { 1 };
+                if row > records.count {
+                    return Ok(None);
+                }
+                let failed = |failure: Failure| Stop::Failed(failure.into());
+                if records.next_row() != row {
+                    records.rewind_to(Rows::From(row)).map_err(failed)?;
+                }
+                let Some(batch) = records.next_batch(PAGE).map_err(failed)? else { return Ok(None) };
+                let next = row + batch.count;
+                let next = (next <= records.count).then_some(Position::Row(next));
+                Ok(Some(Page { ndjson: batch.ndjson, count: batch.count, next, state: None }))
+            }
+            Self::Query { connection, request, pages } => {
+                let failed = |failures: Failures| Stop::Failed(failures);
+                if pages.is_none() {
+                    if let Position::Cursor(cursor) = at {
+                        request.cursor = Some(cursor.clone());
+                    }
+                    let begun = connection.query(request.clone()).await;
+                    *pages = Some(begun.map_err(|e| failed(remote::call_failed(&e)))?);
+                }
+                let Some(pages) = pages else { return Ok(None) };
+                let _guard = interrupt.cancels(pages.canceller());
+                let page = match pages.next().await {
+                    Ok(Some(page)) => page,
+                    Ok(None) => return Ok(None),
+                    Err(error) if interrupt.asked() && error.is_cancelled() => return Err(Stop::Interrupt),
+                    Err(error) => return Err(failed(remote::call_failed(&error))),
+                };
+                let room = request.max_records.map_or(u64::MAX, |most| most.saturating_sub(read));
+                let (records, count) = first_lines(&page.records, u64::from(page.count), room);
+                let next = page.next.filter(|_| count < room).map(Position::Cursor);
+                Ok(Some(Page { ndjson: records.to_vec(), count, next, state: page.state }))
+            }
+        }
+    }
+}
+
+/// Digest of a file, so that a run never goes on with another one.
+pub(super) fn digest(path: &Path) -> Result<String, Failure> {
+    let failed =
+        |e: &std::io::Error| Failure::new(format!("cannot read the input file `{}`", path.display())).causes_of(e);
+    let mut file = File::open(path).map_err(|e| failed(&e))?;
+    let (mut digest, mut buffer) = (Sha256::new(), vec![0; 1 << 16]);
+    loop {
+        let read = file.read(&mut buffer).map_err(|e| failed(&e))?;
+        if read == 0 {
+            return Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect());
+        }
+        digest.update(buffer.get(..read).unwrap_or_default());
+    }
+}

@@ -1,0 +1,194 @@
+//! Operations on a store that fails now and then, killed and resumed: nothing is lost, and nothing is doubled.
+//!
+//! `OPERATION_ROWS=100000` runs them at the size that users have; the default keeps the tests short.
+
+use std::collections::BTreeMap;
+use std::process::Child;
+use std::time::Duration;
+
+use bigcommerce_emulator::{Config, Effect, Fault, Key, Sizes};
+use serde_json::Value;
+
+use super::project::{Project, code, text, until};
+
+/// Memory of a run at most, bytes.
+const MEMORY: u64 = 150 << 20;
+
+fn rows() -> usize {
+    std::env::var("OPERATION_ROWS").ok().and_then(|rows| rows.parse().ok()).unwrap_or(3000)
+}
+
+fn project(products: usize) -> Project {
+    let config = Config { sizes: Sizes { products, ..Sizes::default() }, journal_limit: 1000, ..Config::default() };
+    let project = Project::new(config);
+    std::fs::create_dir_all(project.path("operations")).unwrap();
+    project
+}
+
+/// The newest run.
+fn newest(project: &Project) -> Value {
+    let listed = project.run(&["runs", "list", "--json"]);
+    let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
+    listed["items"][0].clone()
+}
+
+fn journal(project: &Project, id: &str) -> String {
+    std::fs::read_to_string(project.path(&format!("runs/{id}/journal.ndjson"))).unwrap_or_default()
+}
+
+/// Peak memory of a process that lives.
+fn peak(child: &Child) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("0");
+    line.split_whitespace().next().and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) * 1024
+}
+
+/// Runs an operation, kills it at three places of its way, and goes on each time. Gives the last run, the rows of the batch that each
+/// kill had under way, and the most memory that was seen.
+fn killed_three_times(project: &Project, operation: &str, rows: usize) -> (Value, u64) {
+    let mut child = project.start(&["run", operation]);
+    let mut memory = 0;
+    for part in 1..=3 {
+        let enough = rows * part / 4;
+        let begun = std::time::Instant::now();
+        loop {
+            memory = memory.max(peak(&child));
+            let run = newest(project);
+            if let Some(id) = run["id"].as_str()
+                && journal(project, id).matches("\"outcome\"").count() >= enough
+            {
+                break;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(300), "the run does not come on: {run}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let run = newest(project);
+        assert_eq!(run["state"], "interrupted");
+        child = project.start(&["run", "--resume", run["id"].as_str().unwrap()]);
+    }
+    while child.try_wait().unwrap().is_none() {
+        memory = memory.max(peak(&child));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let output = child.wait_with_output().unwrap();
+    let run = newest(project);
+    assert_eq!(run["state"], "done", "{run}: {}", text(&output.stderr));
+    (run, memory)
+}
+
+/// How often each row was announced, from a journal.
+fn announced(journal: &str) -> BTreeMap<u64, u32> {
+    let mut times = BTreeMap::new();
+    for line in journal.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
+        if let Some(sending) = line.get("sending") {
+            for row in sending["first_row"].as_u64().unwrap()..=sending["last_row"].as_u64().unwrap() {
+                *times.entry(row).or_default() += 1;
+            }
+        }
+    }
+    times
+}
+
+#[test]
+fn price_updates_that_are_killed_three_times_end_as_the_file_has_them() {
+    let rows = rows();
+    let project = project(rows);
+    let mut csv = "id,price\n".to_owned();
+    let keys = project.store.store().keys("products").into_iter();
+    let keys = keys.filter_map(|key| if let Key::Int(number) = key { Some(number) } else { None });
+    for (number, key) in keys.enumerate() {
+        csv.push_str(&format!("{key},{}.{:02}\n", number % 900 + 1, number % 100));
+    }
+    project.write("prices.csv", &csv);
+    project.write(
+        "operations/prices.toml",
+        "[source]\nfile = \"prices.csv\"\n[mapping]\njq = '{id: (.id|tonumber), price}'\n\
+         [target]\nconnection = \"store\"\nverb = \"update\"\nobject = \"products\"\n[run]\ncontinue_on_error = true\n",
+    );
+    for (nth, effect) in [(3, Effect::status(503)), (5, Effect::too_many_bare()), (9, Effect::ResetBeforeAnswering)] {
+        project.store.fault(Fault::on("PUT", "/v3/catalog/products", effect).nth(nth).times(2));
+    }
+    let (mut run, memory) = killed_three_times(&project, "prices", rows);
+    assert!(memory < MEMORY, "{} MiB", memory >> 20);
+    let again: Vec<u32> = announced(&journal(&project, run["id"].as_str().unwrap())).into_values().collect();
+    assert_eq!(again.len(), rows);
+    let repeated = again.iter().filter(|times| **times > 1).count();
+    assert!(repeated <= 300, "at most the batch under way is sent again at each kill: {repeated}");
+    // What the faults left unknown is fed back in until nothing is.
+    for _ in 0..5 {
+        let id = run["id"].as_str().unwrap().to_owned();
+        let rejected = project.path(&format!("runs/{id}/rejected.ndjson"));
+        if std::fs::metadata(&rejected).is_ok_and(|file| file.len() > 0) {
+            project.run(&["run", "prices", "--input", &rejected]);
+            run = newest(&project);
+        }
+    }
+    for line in csv.lines().skip(1) {
+        let (key, price) = line.split_once(',').unwrap();
+        let stored = project.store.store().field("products", key, "price").unwrap();
+        assert_eq!(stored.parse::<f64>().unwrap(), price.parse::<f64>().unwrap(), "product {key}");
+    }
+}
+
+#[test]
+fn creates_that_are_killed_three_times_double_nothing() {
+    let rows = rows() / 5;
+    let project = project(10);
+    let before = project.store.store().count("products");
+    let mut csv = "name,sku,type,price,weight,categories\n".to_owned();
+    for number in 0..rows {
+        csv.push_str(&format!("Made {number},MADE-{number},physical,25.00,1,[]\n"));
+    }
+    project.write("new.csv", &csv);
+    project.write(
+        "operations/new.toml",
+        "[source]\nfile = \"new.csv\"\n[target]\nconnection = \"store\"\nverb = \"create\"\nobject = \"products\"\n\
+         [run]\ncontinue_on_error = true\nbatch_size = 20\n",
+    );
+    let (run, memory) = killed_three_times(&project, "new", rows);
+    assert!(memory < MEMORY, "{} MiB", memory >> 20);
+    let count = |word: &str| run["report"][word].as_u64().unwrap() as usize;
+    assert_eq!(count("applied") + count("unknown"), rows, "{run}");
+    assert!(count("unknown") <= 60, "at most the batches under way: {run}");
+    let id = run["id"].as_str().unwrap();
+    assert!(announced(&journal(&project, id)).into_values().all(|times| times == 1), "nothing is sent twice");
+    let made = project.store.store().count("products") - before;
+    assert!((count("applied")..=rows).contains(&made), "{made}: {run}");
+    // What is unknown is looked up; then as many are applied as the store holds.
+    if count("unknown") > 0 {
+        let output = project.run(&["resolve", "store", &project.path(&format!("runs/{id}/journal.ndjson"))]);
+        let applied = text(&output.stdout).lines().filter(|line| line.contains("\"outcome\":\"applied\"")).count();
+        assert_eq!(applied, made);
+    }
+}
+
+#[test]
+fn a_cancelled_export_goes_on_where_it_was() {
+    let project = project(3000);
+    project.store.switch(|switches| switches.latency = Duration::from_millis(100));
+    project.write(
+        "operations/export.toml",
+        "[source]\nconnection = \"store\"\nobject = \"products\"\nfields = [\"id\"]\n[target]\nfile = \"out.ndjson\"\n",
+    );
+    let child = project.start(&["run", "export"]);
+    until("a page", || {
+        newest(&project)["id"].is_string() && {
+            let id = newest(&project)["id"].as_str().unwrap().to_owned();
+            std::fs::metadata(project.path(&format!("runs/{id}/records.ndjson"))).is_ok_and(|file| file.len() > 0)
+        }
+    });
+    let interrupted = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(interrupted.success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    let run = newest(&project);
+    assert_eq!(run["state"], "cancelled");
+    assert!(!std::path::Path::new(&project.path("out.ndjson")).exists());
+    project.store.switch(|switches| switches.latency = Duration::ZERO);
+    let output = project.run(&["run", "--resume", run["id"].as_str().unwrap()]);
+    assert_eq!(code(&output), 0, "{}", text(&output.stderr));
+    let ids: std::collections::BTreeSet<String> = project.read("out.ndjson").lines().map(str::to_owned).collect();
+    assert_eq!((ids.len(), project.read("out.ndjson").lines().count()), (3000, 3000));
+}
