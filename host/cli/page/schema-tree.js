@@ -38,6 +38,6 @@ export function schemaTree(title, schema) {
     } catch {
       copy.textContent = "The browser does not allow copying";
     }
-  }, { "aria-label": `Copy the ${title.toLowerCase()} schema as JSON Schema` });
+  }, { "aria-label": `Copy as JSON Schema: ${title.toLowerCase()}` });
   return h("div", {}, h("h3", {}, title), tree ?? h("p", {}, "It has no fields."), copy);
 }

@@ -22,8 +22,8 @@ export async function versions() {
     one.refused ? h("p", { class: "notice" }, sentence(one.refused)) : null,
     table(`Versions of ${one.connector} that are loaded`, ["Version", "Role", "Calls", "Errors", "Activities"], one.versions.map((/** @type {any} */ version) => [
       h("span", { title: version.digest }, version.version), badge(version.role), version.calls, version.errors, version.activities])),
-    h("div", { class: "actions" }, button("Swap to the Version in Use", () => act(one.connector, "swap"), { "aria-label": `Swap ${one.connector} to the version in use` }),
-      button("Roll Back", () => act(one.connector, "rollback"), { "aria-label": `Roll ${one.connector} back` }))));
+    h("div", { class: "actions" }, button("Swap to the Version in Use", () => act(one.connector, "swap"), { "aria-label": `Swap to the Version in Use: ${one.connector}` }),
+      button("Roll Back", () => act(one.connector, "rollback"), { "aria-label": `Roll Back: ${one.connector}` }))));
   return {
     title: "Versions",
     element: screen("Versions", { about: "A swap takes the version that is in use in the project. Calls under way end on the old one." },
