@@ -28,7 +28,7 @@ pub(crate) struct Options {
     /// Let the compiler watch every memory access: for targets with unsafe code below them, two to three times slower.
     #[arg(long)]
     pub(crate) address_sanitizer: bool,
-    /// Random stores, with their queries or writes, that each property test goes through; kills of the program.
+    /// Random stores, with their queries or writes, that each property test goes through; kills of the program; swaps under load.
     #[arg(long, value_name = "N", default_value_t = CASES, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) cases: u64,
     /// Run only these stages.
@@ -49,10 +49,11 @@ struct Stage {
     run: fn(&Context<'_>) -> Result<Ran>,
 }
 
-const STAGES: [Stage; 3] = [
+const STAGES: [Stage; 4] = [
     Stage { name: "fuzz", run: fuzz::run },
     Stage { name: "properties", run: |context| rounds(context, PROPERTIES) },
     Stage { name: "kills", run: |context| rounds(context, KILLS) },
+    Stage { name: "swaps", run: |context| rounds(context, SWAPS) },
 ];
 
 /// The property tests, by a part of their names.
@@ -60,6 +61,9 @@ const PROPERTIES: &str = "model";
 
 /// The tests that kill the program at random moments.
 const KILLS: &str = "kills";
+
+/// The test that changes versions under load.
+const SWAPS: &str = "while_versions_change";
 
 /// The variable that tells those tests how many cases to go through.
 const ROUNDS: &str = "CONNECTOR_TEST_ROUNDS";

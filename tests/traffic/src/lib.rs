@@ -68,8 +68,13 @@ impl Found {
 
     /// By how many bytes the resident memory grows with each swap: the slope of the straight line that fits best.
     pub fn growth(&self) -> f64 {
+        self.growth_after(0)
+    }
+
+    /// The same without the first swaps.
+    pub fn growth_after(&self, swaps: usize) -> f64 {
         let points: Vec<(f64, f64)> =
-            (0..).map(f64::from).zip(self.resident.iter().map(|bytes| *bytes as f64)).collect();
+            (0..).map(f64::from).zip(self.resident.iter().skip(swaps).map(|bytes| *bytes as f64)).collect();
         let count = points.len().max(1) as f64;
         let mean = |of: fn(&(f64, f64)) -> f64| points.iter().map(of).sum::<f64>() / count;
         let (x, y) = (mean(|point| point.0), mean(|point| point.1));

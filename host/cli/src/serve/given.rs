@@ -1,5 +1,7 @@
-//! Bodies of requests: bounded in size and depth before they are read into anything, and of a type that no form of another page can
+//! Bodies of requests: bounded in size, in the time that they may take to come, and in depth before they are read into anything; of a type that no form of another page can
 //! send.
+
+use std::time::Duration;
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{FromRequest, Request};
@@ -12,6 +14,8 @@ use super::answer::{Refusal, refusal};
 const LARGEST_JSON: usize = 1 << 20;
 /// Largest body of records, in bytes: those of one write.
 const LARGEST_RECORDS: usize = 16 << 20;
+/// For a whole body to come: the largest one at 140 KB per second. Who sends half of one holds its place for as long.
+const BODY: Duration = Duration::from_secs(120);
 /// Deepest JSON body, in lists and objects within each other.
 const DEEPEST_JSON: usize = 32;
 /// The same for a record.
@@ -25,7 +29,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Given<T> {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Refusal> {
         typed(request.headers(), &["application/json"])?;
-        let bytes = read(request.into_body(), LARGEST_JSON).await?;
+        let bytes = read(request.into_body(), LARGEST_JSON, BODY).await?;
         flat(&bytes, DEEPEST_JSON)?;
         serde_json::from_slice(&bytes).map(Self).map_err(|error| {
             // What is JSON and not what was expected is told apart from what is no JSON.
@@ -43,7 +47,7 @@ impl<S: Send + Sync> FromRequest<S> for Lines {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Refusal> {
         typed(request.headers(), &["application/x-ndjson", "application/ndjson", "application/json"])?;
-        let bytes = read(request.into_body(), LARGEST_RECORDS).await?;
+        let bytes = read(request.into_body(), LARGEST_RECORDS, BODY).await?;
         flat(&bytes, DEEPEST_RECORD)?;
         Ok(Self(bytes))
     }
@@ -60,8 +64,12 @@ fn typed(headers: &HeaderMap, types: &[&str]) -> Result<(), Refusal> {
     Err(refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, "invalid-request", &message))
 }
 
-async fn read(body: Body, largest: usize) -> Result<Bytes, Refusal> {
-    to_bytes(body, largest).await.map_err(|error| {
+async fn read(body: Body, largest: usize, time: Duration) -> Result<Bytes, Refusal> {
+    let Ok(read) = tokio::time::timeout(time, to_bytes(body, largest)).await else {
+        let message = format!("the body did not come within {} s", time.as_secs_f64());
+        return Err(refusal(StatusCode::REQUEST_TIMEOUT, "invalid-request", &message));
+    };
+    read.map_err(|error| {
         let mut source = std::error::Error::source(&error);
         let too_large = std::iter::from_fn(|| {
             let this = source?;
@@ -104,6 +112,12 @@ fn depth(bytes: &[u8]) -> usize {
         }
     }
     deepest
+}
+
+/// Answers who sends a whole body in little time.
+#[cfg(test)]
+pub(super) async fn halves(body: Body) -> Result<Bytes, Refusal> {
+    read(body, LARGEST_JSON, Duration::from_millis(200)).await
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ mod crash_points;
 mod kills;
 mod processes;
 mod secrets;
+mod serving;
 
 use std::collections::BTreeMap;
 use std::fs::File;
