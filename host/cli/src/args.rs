@@ -182,9 +182,8 @@ pub(crate) enum Command {
 }
 
 /// An activity of an object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize, serde::Serialize, utoipa::ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
-#[schema(as = Verb)]
 pub(crate) enum Activity {
     Query,
     Create,

@@ -41,6 +41,12 @@ impl Interrupt {
         Self { asked, under_way }
     }
 
+    /// One that no signal asks for, but whoever holds the sender.
+    pub(crate) fn by_hand() -> (watch::Sender<bool>, Self) {
+        let (sender, asked) = watch::channel(false);
+        (sender, Self { asked, under_way: Arc::default() })
+    }
+
     /// Whether the end was asked for.
     pub(crate) fn asked(&self) -> bool {
         *self.asked.borrow()

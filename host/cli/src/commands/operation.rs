@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::{print, print_json};
 use crate::args::Operation as Command;
-use crate::error::{Failure, Failures, Result};
-use crate::operation::{check, files, model, preview};
+use crate::error::{Failures, Result};
+use crate::operation::{check, files, preview};
 use crate::output::table::{base, terminal_width};
 use crate::session::Session;
 
@@ -55,10 +55,7 @@ pub(super) async fn run(session: &Session, command: Command) -> Result<()> {
             print(&text)
         }
         Command::Delete { name } => {
-            files::load(&session.project, &name).map(|_| ())?;
-            let path = session.project.resolve(&model::file_of(&name));
-            std::fs::remove_file(&path)
-                .map_err(|e| Failure::new(format!("cannot delete `{}`", path.display())).causes_of(&e))?;
+            files::delete(&session.project, &name)?;
             session.note(format!("the operation {name} is deleted"));
             Ok(())
         }

@@ -174,7 +174,7 @@ pub(crate) fn list(project: &Project, operation: Option<&str>) -> Vec<Run> {
 pub(crate) fn load(project: &Project, id: &str) -> Result<Run, Failure> {
     let folder = runs(project).join(id);
     if !is_id(id) || !folder.join("report.json").exists() {
-        let failure = Failure::new(format!("there is no run `{}`", id.escape_debug()));
+        let failure = Failure::new(format!("there is no run `{}`", id.escape_debug())).with("kind", "not-found");
         let entries = std::fs::read_dir(runs(project)).into_iter().flatten().flatten();
         let ids: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
         let hint = suggest(id, ids.iter().map(String::as_str));

@@ -24,13 +24,17 @@ const PAGE: u64 = 1000;
 /// A source.
 pub(super) enum Source {
     File(Box<Records>),
-    Query {
-        connection: Connection,
-        request: QueryRequest,
-        pages: Option<Pages>,
-    },
+    Query(Box<Reading>),
     /// Nothing is left to be read.
     Ended,
+}
+
+/// A query.
+pub(super) struct Reading {
+    connection: Connection,
+    request: QueryRequest,
+    /// None: it has not begun.
+    pages: Option<Pages>,
 }
 
 /// Some rows.
@@ -51,7 +55,7 @@ impl Source {
     }
 
     pub(super) fn query(connection: Connection, request: QueryRequest) -> Self {
-        Self::Query { connection, request, pages: None }
+        Self::Query(Box::new(Reading { connection, request, pages: None }))
     }
 
     /// The rows from here on; `read` of them were read before.
@@ -72,7 +76,8 @@ impl Source {
                 let next = (next <= records.count).then_some(Position::Row(next));
                 Ok(Some(Page { ndjson: batch.ndjson, count: batch.count, next, state: None }))
             }
-            Self::Query { connection, request, pages } => {
+            Self::Query(reading) => {
+                let Reading { connection, request, pages } = &mut **reading;
                 let failed = |failures: Failures| Stop::Failed(failures);
                 if pages.is_none() {
                     if let Position::Cursor(cursor) = at {

@@ -156,11 +156,11 @@ pub(crate) async fn check(session: &Session, name: &str, operation: &Operation) 
         Err(failure) => Err(failure.into()),
     };
     tell("", mapping);
-    if let Some(source) = session_activity(session, &operation.source).await.unwrap_or(None) {
+    if let Some(source) = session_activity(session, &operation.source).unwrap_or(None) {
         tell("/source", open(session, &source).await.map(|_| ()));
     }
-    tell("/source", session_activity(session, &operation.source).await.map(|_| ()));
-    match session_activity(session, &operation.target).await {
+    tell("/source", session_activity(session, &operation.source).map(|_| ()));
+    match session_activity(session, &operation.target) {
         Ok(Some(target)) => tell("/target", open(session, &target).await.map(|_| ())),
         Ok(None) => {}
         Err(failures) => tell("/target", Err(failures)),
@@ -189,13 +189,14 @@ pub(super) fn program(project: &Project, operation: &Operation) -> Result<Option
 }
 
 /// The activity of an end; none if it is a file.
-async fn session_activity(_session: &Session, end: &End) -> Result<Option<Activity>> {
+fn session_activity(session: &Session, end: &End) -> Result<Option<Activity>> {
     match end {
         End::File { .. } => Ok(None),
         End::Inline(activity) => Ok(Some(Activity::clone(activity))),
         End::Kept { connection, activity } => {
-            let failure = Failure::new(format!("the connection `{connection}` has no activity `{activity}`"));
-            Err(failure.into())
+            let saved = session.project.connection(connection)?;
+            let name = saved.full_name();
+            Ok(Some(Activity { connection: name, ..crate::activities::one(session, &saved, activity)? }))
         }
     }
 }
@@ -233,13 +234,12 @@ pub(super) async fn prepare(
         None => None,
     };
     let mut ends = Ends { source: None, target: None };
-    let wanted =
-        if order.input.is_none() && reads { session_activity(session, &operation.source).await? } else { None };
+    let wanted = if order.input.is_none() && reads { session_activity(session, &operation.source)? } else { None };
     if let Some(activity) = wanted {
         let (connection, ..) = open(session, &activity).await?;
         ends.source = Some((connection, activity));
     }
-    if let Some(activity) = session_activity(session, &operation.target).await? {
+    if let Some(activity) = session_activity(session, &operation.target)? {
         // Both ends draw on one allowance where they are the same connection.
         let same = ends.source.as_ref().filter(|(_, source)| source.connection == activity.connection);
         let (connection, via, described) = open(session, &activity).await?;

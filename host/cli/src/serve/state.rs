@@ -13,6 +13,7 @@ use super::Arguments;
 use super::access::Access;
 use super::closing::Closing;
 use super::limits::Limits;
+use super::runs::Running;
 use super::upkeep::{self, Upkeep};
 use crate::error::{Failures, Result};
 use crate::schema::Schema;
@@ -31,6 +32,7 @@ pub(crate) struct Server {
     /// Held while a connector is loaded or a connection opened, so that it happens once.
     bringing_in: tokio::sync::Mutex<()>,
     looking: Mutex<JoinSet<()>>,
+    pub(super) running: Running,
 }
 
 #[derive(Default)]
@@ -75,7 +77,18 @@ impl Server {
         let closing = Closing::new(&session.interrupt, arguments.grace);
         let limits = Limits::new(arguments.rate);
         let (state, looking, bringing_in) = (Mutex::default(), Mutex::default(), tokio::sync::Mutex::default());
-        Self { session, telemetry, access, limits, closing, arguments, state, bringing_in, looking }
+        Self {
+            session,
+            telemetry,
+            access,
+            limits,
+            closing,
+            arguments,
+            state,
+            bringing_in,
+            looking,
+            running: Running::default(),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

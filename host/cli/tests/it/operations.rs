@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::serving::Serving;
 use crate::support::Project;
 
 impl Project {
@@ -177,4 +178,45 @@ fn a_preview_and_a_dry_run_write_nothing() {
     let ran = project.run(&["run", "export", "--dry-run"]).good();
     assert!(ran.stdout.contains("nothing was written"), "{ran:#?}");
     assert!(!project.path("out.ndjson").exists() && !project.path("runs").exists(), "{:?}", project.files());
+}
+
+#[test]
+fn operations_are_changed_run_and_watched_over_http() {
+    let project = Project::with_people();
+    let serving = Serving::start(&project, &[]);
+    let operation = json!({
+        "source": { "connection": "people", "object": "people" },
+        "mapping": { "jq": "{id}" },
+        "target": { "file": "out.ndjson" },
+    });
+    let (status, made) = serving.json("PUT", "/v1/operations/export", &operation);
+    assert_eq!((status, &made["name"]), (200, &json!("export")), "{made}");
+    // Whoever has not seen what is there does not replace it.
+    assert_eq!(serving.json("PUT", "/v1/operations/export", &operation).0, 409);
+    let mut changed = made.clone();
+    changed["description"] = json!("ids");
+    assert_eq!(serving.json("PUT", "/v1/operations/export", &changed).0, 200);
+    let (_, checked) =
+        serving.json("POST", "/v1/operations/check", &json!({ "sorce": {}, "target": { "file": "a.csv" } }));
+    let pointers: Vec<&Value> = checked["errors"].as_array().unwrap().iter().map(|error| &error["pointer"]).collect();
+    assert_eq!(pointers, ["/sorce", "/source"]);
+    let (_, rows) = serving.json("POST", "/v1/operations/preview", &json!({ "operation": operation, "limit": 2 }));
+    assert_eq!(rows["rows"].as_array().unwrap().len(), 2, "{rows}");
+
+    let (status, begun) = serving.json("POST", "/v1/operations/export/runs", &json!({}));
+    assert_eq!(status, 202, "{begun}");
+    let id = begun["id"].as_str().unwrap();
+    let (_, events) = serving.get(&format!("/v1/runs/{id}/events"));
+    let end = events.rsplit("event: end").next().unwrap();
+    assert!(end.contains("\"state\":\"done\"") && end.contains("\"applied\":1000"), "{events}");
+    assert_eq!(project.read("out.ndjson").lines().count(), 1000);
+    let listed = serving.read("/v1/operations");
+    assert_eq!(listed["items"][0]["last_run"]["state"], "done", "{listed}");
+    assert_eq!(serving.read("/v1/runs?operation=export")["items"].as_array().unwrap().len(), 1);
+    assert_eq!(serving.json("POST", &format!("/v1/runs/{id}/cancel"), &json!({})).0, 409);
+    assert_eq!(serving.get("/v1/runs/none").0, 404);
+    assert_eq!(serving.get("/v1/runs/..%2F..").0, 404);
+    assert_eq!(serving.json("DELETE", "/v1/operations/export", &json!({})).0, 204);
+    assert_eq!(serving.get("/v1/operations/export").0, 404);
+    serving.stop();
 }

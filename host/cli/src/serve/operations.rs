@@ -1,0 +1,143 @@
+//! Operations over HTTP: the files of the project, as JSON. Whoever changes one says which revision was looked at.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::answer::{Answer, refusal};
+use super::given::Given;
+use super::state::Server;
+use crate::error::{Failure, Failures};
+use crate::operation::model::Operation;
+use crate::operation::{check, files, preview, runs};
+
+pub(super) async fn list(State(server): State<Arc<Server>>) -> Answer<Json<Value>> {
+    let project = &server.session.project;
+    let all = runs::list(project, None);
+    let mut items = Vec::new();
+    for name in files::names(project)? {
+        let last = all.iter().find(|run| run.operation == name);
+        items.push(match files::load(project, &name).and_then(|saved| saved.operation()) {
+            Ok(operation) => json!({
+                "name": name, "description": operation.description, "source": operation.source.words(),
+                "target": operation.target.words(), "last_run": last,
+            }),
+            Err(failures) => json!({ "name": name, "problem": failures.in_one_line(), "last_run": last }),
+        });
+    }
+    Ok(Json(json!({ "items": items })))
+}
+
+pub(super) async fn show(State(server): State<Arc<Server>>, Path(name): Path<String>) -> Answer<Json<Value>> {
+    Ok(Json(told(&files::load(&server.session.project, &name)?)))
+}
+
+fn told(saved: &files::Saved) -> Value {
+    let mut value = saved.value.clone();
+    if let Value::Object(map) = &mut value {
+        map.insert("name".to_owned(), json!(saved.name));
+        map.insert("revision".to_owned(), json!(saved.revision));
+    }
+    value
+}
+
+/// Makes an operation or replaces it; another `name` renames it.
+pub(super) async fn put(
+    State(server): State<Arc<Server>>,
+    Path(name): Path<String>,
+    Given(mut given): Given<Map<String, Value>>,
+) -> Answer<Json<Value>> {
+    let revision = given.remove("revision").and_then(|one| one.as_str().map(str::to_owned));
+    let new_name = given.remove("name").and_then(|one| one.as_str().map(str::to_owned));
+    let new_name = new_name.unwrap_or_else(|| name.clone());
+    Operation::read(&Value::Object(given.clone()))?;
+    let project = &server.session.project;
+    let before = if files::names(project)?.contains(&name) { Some(files::load(project, &name)?) } else { None };
+    if before.as_ref().map(|saved| saved.revision.as_str()) != revision.as_deref() {
+        let message = format!("the operation `{name}` was changed meanwhile: look at it, and change it again");
+        return Err(refusal(StatusCode::CONFLICT, "conflict", &message));
+    }
+    if new_name != name && files::names(project)?.contains(&new_name) {
+        let message = format!("there is an operation `{new_name}` already");
+        return Err(refusal(StatusCode::CONFLICT, "conflict", &message));
+    }
+    files::save(project, &new_name, &given)?;
+    if new_name != name && before.is_some() {
+        files::delete(project, &name)?;
+    }
+    Ok(Json(told(&files::load(project, &new_name)?)))
+}
+
+pub(super) async fn delete(State(server): State<Arc<Server>>, Path(name): Path<String>) -> Answer<StatusCode> {
+    files::delete(&server.session.project, &name)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// A name for a copy.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Named {
+    name: String,
+}
+
+pub(super) async fn duplicate(
+    State(server): State<Arc<Server>>,
+    Path(name): Path<String>,
+    Given(new): Given<Named>,
+) -> Answer<(StatusCode, Json<Value>)> {
+    let project = &server.session.project;
+    let saved = files::load(project, &name)?;
+    if files::names(project)?.contains(&new.name) {
+        let message = format!("there is an operation `{}` already", new.name);
+        return Err(refusal(StatusCode::CONFLICT, "conflict", &message));
+    }
+    files::save(project, &new.name, saved.value.as_object().unwrap_or(&Map::new()))?;
+    Ok((StatusCode::CREATED, Json(told(&files::load(project, &new.name)?))))
+}
+
+/// Says what is wrong with an operation on the screen.
+pub(super) async fn check_given(
+    State(server): State<Arc<Server>>,
+    Given(mut given): Given<Map<String, Value>>,
+) -> Answer<Json<Value>> {
+    given.remove("revision");
+    let name = given.remove("name").and_then(|one| one.as_str().map(str::to_owned)).unwrap_or_default();
+    let checked = match Operation::read(&Value::Object(given)) {
+        Ok(operation) => check(&server.session, &name, &operation).await,
+        Err(failures) => Err(failures),
+    };
+    let failures = checked.err().unwrap_or(Failures(Vec::new()));
+    let errors: Vec<Value> = failures.0.iter().map(Failure::to_json).collect();
+    Ok(Json(json!({ "errors": errors })))
+}
+
+/// An operation on the screen, and how many rows are wanted.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Screen {
+    operation: Map<String, Value>,
+    #[serde(default = "few")]
+    limit: u64,
+}
+
+fn few() -> u64 {
+    5
+}
+
+/// Rows of a preview at most.
+const MOST_ROWS: u64 = 100;
+
+pub(super) async fn preview_given(
+    State(server): State<Arc<Server>>,
+    Given(mut given): Given<Screen>,
+) -> Answer<Json<Value>> {
+    given.operation.remove("revision");
+    given.operation.remove("name");
+    let operation = Operation::read(&Value::Object(given.operation))?;
+    let rows = preview(&server.session, &operation, given.limit.min(MOST_ROWS)).await?;
+    Ok(Json(json!({ "rows": rows })))
+}

@@ -1,0 +1,248 @@
+//! Runs over HTTP: started, watched, cancelled, resumed. A run goes on when whoever started it has gone; when the process shall end, it
+//! stops in good order, and can be resumed.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::sse::{Event, Sse};
+use axum::response::{IntoResponse as _, Response};
+use futures_util::{Stream, stream};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use super::answer::{Answer, refusal};
+use super::given::Given;
+use super::state::Server;
+use crate::interrupt::Interrupt;
+use crate::operation::report::Report;
+use crate::operation::{Begun, Wanted, files, resume, runs, start};
+
+/// How often whoever watches is told.
+const TICK: Duration = Duration::from_millis(500);
+
+/// The runs of this process that are under way.
+#[derive(Default)]
+pub(super) struct Running(Mutex<BTreeMap<String, Active>>);
+
+#[derive(Clone)]
+struct Active {
+    stop: watch::Sender<bool>,
+    figures: watch::Receiver<Report>,
+}
+
+impl Running {
+    fn find(&self, id: &str) -> Option<Active> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+    }
+
+    fn add(&self, id: &str, active: Active) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned(), active);
+    }
+
+    fn remove(&self, id: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+    }
+}
+
+/// Lets a run work until its end, in a task of its own, and then what follows it.
+fn spawn(server: &Arc<Server>, stop: watch::Sender<bool>, begun: Begun) -> String {
+    let id = begun.id.clone();
+    server.running.add(&id, Active { stop: stop.clone(), figures: begun.progress.clone() });
+    let server = Arc::clone(server);
+    let counted = server.closing.begins();
+    tokio::spawn(async move {
+        let _counted = counted;
+        let mut next = Some((begun, stop));
+        while let Some((begun, stop)) = next.take() {
+            let (id, operation) = (begun.id.clone(), begun.operation.clone());
+            let mut working = std::pin::pin!(begun.run());
+            let (run, failures) = tokio::select! {
+                ended = &mut working => ended,
+                () = server.session.interrupt.wait() => {
+                    stop.send_replace(true);
+                    working.await
+                }
+            };
+            server.running.remove(&id);
+            let good = failures.0.is_empty() && run.report.failed + run.report.unknown == 0;
+            let following = if good { operation.on_success } else { operation.on_failure };
+            let Some(name) = following.filter(|_| run.state != runs::State::Cancelled) else { break };
+            let (stop, interrupt) = Interrupt::by_hand();
+            let begun = match files::load(&server.session.project, &name) {
+                Ok(saved) => {
+                    let wanted = Wanted { saved: &saved, input: None, dry_run: false };
+                    start(&server.session, wanted, interrupt).await
+                }
+                Err(failures) => Err(failures),
+            };
+            match begun {
+                Ok(begun) => {
+                    server.running.add(&begun.id, Active { stop: stop.clone(), figures: begun.progress.clone() });
+                    next = Some((begun, stop));
+                }
+                Err(failures) => tracing::warn!("the operation {name} does not run: {}", failures.in_one_line()),
+            }
+        }
+    });
+    id
+}
+
+/// How a run is wanted.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Start {
+    #[serde(default)]
+    dry_run: bool,
+}
+
+pub(super) async fn begin(
+    State(server): State<Arc<Server>>,
+    Path(name): Path<String>,
+    Given(how): Given<Start>,
+) -> Answer {
+    let saved = files::load(&server.session.project, &name)?;
+    let operation = saved.operation()?;
+    files::check_chain(&server.session.project, &name, &operation).map_err(|failures| saved.place(failures))?;
+    let (stop, interrupt) = Interrupt::by_hand();
+    let begun = start(&server.session, Wanted { saved: &saved, input: None, dry_run: how.dry_run }, interrupt).await?;
+    if how.dry_run {
+        // It leaves no run to look at, so whoever wants it waits for it.
+        let (run, _) = begun.run().await;
+        return Ok((StatusCode::OK, Json(json!(run))).into_response());
+    }
+    let id = spawn(&server, stop, begun);
+    Ok((StatusCode::ACCEPTED, Json(json!({ "id": id }))).into_response())
+}
+
+/// Which runs are wanted.
+#[derive(Deserialize)]
+pub(super) struct Which {
+    operation: Option<String>,
+}
+
+pub(super) async fn list(State(server): State<Arc<Server>>, Query(which): Query<Which>) -> Json<Value> {
+    let mut items = runs::list(&server.session.project, which.operation.as_deref());
+    for run in &mut items {
+        if let Some(active) = server.running.find(&run.id) {
+            run.report = active.figures.borrow().clone();
+        }
+    }
+    Json(json!({ "items": items }))
+}
+
+pub(super) async fn show(State(server): State<Arc<Server>>, Path(id): Path<String>) -> Answer<Json<Value>> {
+    let mut run = runs::load(&server.session.project, &id)?;
+    if let Some(active) = server.running.find(&id) {
+        run.report = active.figures.borrow().clone();
+    }
+    Ok(Json(json!(run)))
+}
+
+pub(super) async fn cancel(State(server): State<Arc<Server>>, Path(id): Path<String>) -> Answer<StatusCode> {
+    runs::load(&server.session.project, &id)?;
+    let Some(active) = server.running.find(&id) else {
+        return Err(refusal(StatusCode::CONFLICT, "conflict", "the run is not at work in this process"));
+    };
+    active.stop.send_replace(true);
+    Ok(StatusCode::ACCEPTED)
+}
+
+pub(super) async fn go_on(State(server): State<Arc<Server>>, Path(id): Path<String>) -> Answer {
+    let (stop, interrupt) = Interrupt::by_hand();
+    let begun = resume(&server.session, &id, interrupt).await?;
+    let id = spawn(&server, stop, begun);
+    Ok((StatusCode::ACCEPTED, Json(json!({ "id": id }))).into_response())
+}
+
+pub(super) async fn rejected(State(server): State<Arc<Server>>, Path(id): Path<String>) -> Answer {
+    runs::load(&server.session.project, &id)?;
+    let Some(path) = runs::rejected(&server.session.project, &id) else {
+        return Ok((StatusCode::OK, [(header::CONTENT_TYPE, "application/x-ndjson")], "").into_response());
+    };
+    let cannot = || refusal(StatusCode::INTERNAL_SERVER_ERROR, "failed", "the rejected records cannot be read");
+    let file = tokio::fs::File::open(&path).await.map_err(|_| cannot())?;
+    let chunks = stream::try_unfold(file, |mut file| async {
+        use tokio::io::AsyncReadExt as _;
+        let mut chunk = vec![0; 1 << 16];
+        let read = file.read(&mut chunk).await?;
+        chunk.truncate(read);
+        Ok::<_, std::io::Error>((read > 0).then_some((chunk, file)))
+    });
+    let body = axum::body::Body::from_stream(chunks);
+    Response::builder().header(header::CONTENT_TYPE, "application/x-ndjson").body(body).map_err(|_| cannot())
+}
+
+/// What whoever watches a run has seen.
+struct Watching {
+    server: Arc<Server>,
+    id: String,
+    began: tokio::time::Instant,
+    before: Option<(f64, u64)>,
+    over: bool,
+}
+
+pub(super) async fn events(
+    State(server): State<Arc<Server>>,
+    Path(id): Path<String>,
+) -> Answer<Sse<impl Stream<Item = Result<Event, Infallible>>>> {
+    runs::load(&server.session.project, &id)?;
+    let began = tokio::time::Instant::now();
+    let watching = Watching { server, id, began, before: None, over: false };
+    Ok(Sse::new(stream::unfold(watching, |mut watching| async {
+        if watching.over {
+            return None;
+        }
+        let event = watching.next().await;
+        Some((Ok(event), watching))
+    })))
+}
+
+impl Watching {
+    async fn next(&mut self) -> Event {
+        if self.before.is_some() {
+            tokio::time::sleep(TICK).await;
+        }
+        let run = runs::load(&self.server.session.project, &self.id);
+        let active = self.server.running.find(&self.id);
+        match (run, active) {
+            (Ok(run), Some(active)) => {
+                let report = active.figures.borrow().clone();
+                let rate = self.rate(&report);
+                let left = report.quota.map(|quota| quota.left);
+                let mut data = json!(report);
+                if let Value::Object(map) = &mut data {
+                    map.insert("at".to_owned(), json!(self.began.elapsed().as_secs_f64()));
+                    map.insert("state".to_owned(), json!(run.state));
+                    map.insert("rate".to_owned(), json!(rate));
+                    map.insert("quota_left".to_owned(), json!(left));
+                }
+                Event::default().event("progress").data(data.to_string())
+            }
+            (Ok(run), None) => {
+                self.over = true;
+                let end = json!({ "state": run.state, "report": run.report, "errors": run.errors });
+                Event::default().event("end").data(end.to_string())
+            }
+            (Err(failure), _) => {
+                self.over = true;
+                Event::default()
+                    .event("end")
+                    .data(json!({ "state": "failed", "errors": [failure.to_json()] }).to_string())
+            }
+        }
+    }
+
+    /// Records per second since the last look.
+    fn rate(&mut self, report: &Report) -> f64 {
+        let done = report.applied + report.failed + report.unknown;
+        let (seconds, before) = self.before.replace((report.seconds, done)).unwrap_or((report.seconds, done));
+        let passed = report.seconds - seconds;
+        if passed > 0.0 { (done.saturating_sub(before)) as f64 / passed } else { 0.0 }
+    }
+}
