@@ -83,7 +83,7 @@ async function show(hash) {
   main.removeAttribute("aria-busy");
   window.scrollTo(0, 0);
   for (const item of document.querySelectorAll("header nav a")) {
-    const here = hash.startsWith(item.getAttribute("href") ?? " ");
+    const here = hash.replace("#/new-", "#/").startsWith((item.getAttribute("href") ?? " ").slice(0, -1));
     if (here) item.setAttribute("aria-current", "page");
     else item.removeAttribute("aria-current");
   }

@@ -94,7 +94,7 @@ export function withVariables(input, variables, label) {
     event.preventDefault();
     event.stopPropagation();
   });
-  const icon = button("[ ]", () => {
+  const icon = button("[…]", () => {
     input.focus();
     if (!begun(input)) input.setRangeText("[", input.selectionStart ?? 0, input.selectionEnd ?? 0, "end");
     input.dispatchEvent(new Event("input", { bubbles: true }));
