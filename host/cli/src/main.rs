@@ -14,6 +14,7 @@ mod args;
 mod commands;
 mod condition;
 mod connections_file;
+mod dependents;
 mod draft;
 mod error;
 mod files;

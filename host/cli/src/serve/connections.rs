@@ -18,6 +18,7 @@ use super::given::Given;
 use super::state::{Condition, Server};
 use crate::activities;
 use crate::commands::connection::described;
+use crate::dependents;
 use crate::draft::Draft;
 use crate::error::Result;
 use crate::project::{bad_name, failed};
@@ -172,8 +173,10 @@ pub(super) async fn delete(
     let saved = server.session.project.connection(&name)?;
     let dependents = depending(&server, &saved)?;
     if !dependents.is_empty() && how.dependents.is_none() {
-        let message =
-            format!("other things depend on the connection `{}`: ?dependents=delete deletes them too", saved.name);
+        let message = format!(
+            "other things depend on the connection `{}`: ?dependents=delete deletes it with what is its own",
+            saved.name
+        );
         return Err(refusal(StatusCode::CONFLICT, "conflict", &message).with("dependents", dependents));
     }
     server.session.project.made_store()?.delete(&saved).map_err(|error| Refusal::from(failed(&error)))?;
@@ -182,7 +185,7 @@ pub(super) async fn delete(
 }
 
 fn depending(server: &Server, saved: &Saved) -> Result<Vec<Value>> {
-    let all = server.session.project.made_store()?.dependents(saved).map_err(|error| failed(&error))?;
+    let all = dependents::of(&server.session, saved)?;
     Ok(all.iter().map(|Dependent { kind, name }| json!({ "kind": kind, "name": name })).collect())
 }
 

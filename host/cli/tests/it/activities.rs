@@ -71,6 +71,12 @@ fn an_activity_is_kept_changed_looked_at_and_deleted_over_http() {
     assert_eq!(serving.json("POST", &format!("{OF_PEOPLE}/write/preview"), &json!({})).0, 400);
     assert_eq!(serving.read("/v1/connections")["items"][0]["activities"], 3);
 
+    std::fs::create_dir(project.path("operations")).unwrap();
+    let operation = "[source]\nactivity = \"people/two\"\n[target]\nfile = \"people.ndjson\"\n";
+    project.write("operations/nightly.toml", operation);
+    let dependents = serving.read("/v1/connections/people/dependents");
+    let operation = json!({ "kind": "operation", "name": "nightly" });
+    assert!(dependents["items"].as_array().unwrap().contains(&operation), "{dependents}");
     let (status, told) = serving.json("DELETE", "/v1/connections/people", &Value::Null);
     assert_eq!((status, &told["dependents"][0]), (409, &json!({ "kind": "activity", "name": "one" })), "{told}");
     assert_eq!(serving.ask("DELETE", &one, &[], "").0, 204);

@@ -6,6 +6,7 @@ use connector_store::Dependent;
 use serde_json::json;
 
 use super::super::{print, print_json};
+use crate::dependents::{self, OPERATION};
 use crate::error::{Failure, Result};
 use crate::project::failed;
 use crate::session::Session;
@@ -32,24 +33,31 @@ pub(super) fn rename(session: &Session, name: &str, new_name: &str) -> Result<()
 pub(super) fn delete(session: &Session, name: &str, yes: bool) -> Result<()> {
     let saved = session.project.connection(name)?;
     let store = session.project.made_store()?;
-    let dependents = store.dependents(&saved).map_err(|error| failed(&error))?;
+    let dependents = dependents::of(session, &saved)?;
     if !yes {
         let name = &saved.name;
         confirm(
-            dependents.iter().map(|dependent| format!("{} goes with it", words(dependent))).collect(),
+            dependents.iter().map(told).collect(),
             &format!("Delete the connection `{name}`?"),
             Failure::new(format!("deleting the connection `{name}` is to be confirmed")).hint("pass --yes"),
             Failure::new(format!("the connection `{name}` is still there: the answer was not yes")),
         )?;
     }
     store.delete(&saved).map_err(|error| failed(&error))?;
+    let gone = dependents.iter().filter(|dependent| dependent.kind != OPERATION);
     if session.global.json {
-        let with: Vec<_> = dependents.iter().map(|d| json!({ "kind": d.kind, "name": d.name })).collect();
+        let with: Vec<_> = gone.map(|d| json!({ "kind": d.kind, "name": d.name })).collect();
         return print_json(&json!({ "deleted": saved.name, "connector": saved.connector, "with": with }));
     }
     let mut text = format!("Connection `{}` is deleted.\n", saved.name);
-    dependents.iter().for_each(|dependent| text.push_str(&format!("Deleted with it: {}.\n", words(dependent))));
+    gone.for_each(|dependent| text.push_str(&format!("Deleted with it: {}.\n", words(dependent))));
     print(&text)
+}
+
+/// What comes of it when the connection goes.
+fn told(dependent: &Dependent) -> String {
+    let what = if dependent.kind == OPERATION { "uses it, and will not run any more" } else { "goes with it" };
+    format!("{} {what}", words(dependent))
 }
 
 fn words(dependent: &Dependent) -> String {
