@@ -4,12 +4,18 @@ import { testPanel } from "./connection-test.js";
 import { ask, confirm, tell } from "./dialogs.js";
 import { h, say } from "./dom.js";
 import { menu } from "./menu.js";
-import { nameProblem } from "./connection.js";
 import { problem, save } from "./parts.js";
 import { again, go } from "./router.js";
 
 /** @param {string} name */
 const at = (name) => `/v1/connections/${api.part(name)}`;
+
+/** @param {string} name */
+export function nameProblem(name) {
+  if (name.trim() === "") return "A connection needs a name.";
+  if (/[/:]/.test(name)) return "A name has no / and no :";
+  return null;
+}
 
 /** Does it, and tells why where it cannot be done. @param {string} what @param {() => Promise<unknown>} work */
 export async function attempt(what, work) {
@@ -65,7 +71,7 @@ async function test(name) {
   await attempt(`${name} is not tested`, async () => {
     const { connector, settings, grants, ca_file } = await api.get(at(name));
     const panel = testPanel();
-    void panel.run({ connector, name, settings, grants, ...(ca_file ? { ca_file } : {}) });
+    void panel.run({ connector, name, settings, grants, ca_file });
     await tell(`Test of ${name}`, [panel.element]);
     panel.stop();
   });

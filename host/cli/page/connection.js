@@ -6,7 +6,7 @@
  */
 import * as api from "./api.js";
 import { testPanel } from "./connection-test.js";
-import { deleteConnection } from "./connection-menu.js";
+import { deleteConnection, nameProblem } from "./connection-menu.js";
 import { confirm } from "./dialogs.js";
 import { button, fill, h, say } from "./dom.js";
 import { settingsForm } from "./form.js";
@@ -14,13 +14,6 @@ import { choice, errorsOf, field, screen, troubles } from "./parts.js";
 import { again, go } from "./router.js";
 
 const HOME = "#/connections";
-
-/** @param {string} name */
-export function nameProblem(name) {
-  if (name.trim() === "") return "A connection needs a name.";
-  if (/[/:]/.test(name)) return "A name has no / and no :";
-  return null;
-}
 
 /** @param {string} text */
 const lines = (text) => text.split("\n").map((line) => line.trim()).filter(Boolean);
@@ -50,9 +43,7 @@ async function form(saved, connectors, chosen) {
     field("Certificate Authorities", authorities, { note: "(optional)", help: "A PEM file on the server, trusted besides the system's." }).element,
   ]);
 
-  const content = () => ({
-    settings: made.value(), grants: lines(grants.value), ...(authorities.value.trim() ? { ca_file: authorities.value.trim() } : {}),
-  });
+  const content = () => ({ settings: made.value(), grants: lines(grants.value), ca_file: authorities.value.trim() || null });
   const snapshot = () => JSON.stringify([nameInput.value, content()]);
   let before = snapshot();
   const changed = () => snapshot() !== before;

@@ -41,7 +41,9 @@ function switchEntry(name, schema, value, context) {
 function textEntry(name, schema, value, context, required) {
   const label = schema.title ?? name;
   const number = schema.type === "integer" || schema.type === "number";
-  const kept = schema.writeOnly === true && context.hidden.includes(`/${name}`) ? value : undefined;
+  // A secret of this connection alone. The name of a variable that others may use too is shown.
+  const own = context.variables.some((variable) => variable.scope === "connection" && value === `[${variable.name}]`);
+  const kept = own && context.hidden.includes(`/${name}`) ? value : undefined;
   const text = kept === undefined && value !== undefined && value !== null ? String(value) : "";
   const fallback = schema.default === undefined ? null : String(schema.default);
   const input = h("input", {

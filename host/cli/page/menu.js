@@ -22,13 +22,24 @@ export function menu(label, items) {
   const outside = (/** @type {Event} */ event) => {
     if (event.target instanceof Node && !box.contains(event.target)) close(false);
   };
+  const leave = () => close(false);
 
   /** @param {number} at */
   function open(at) {
     list.hidden = false;
     opener.setAttribute("aria-expanded", "true");
     document.addEventListener("pointerdown", outside);
+    addEventListener("scroll", leave);
+    place();
     choices.at(at)?.focus();
+  }
+
+  /** By the window, because a table that scrolls would cut it off. */
+  function place() {
+    const { right, top, bottom } = opener.getBoundingClientRect();
+    const below = bottom + list.offsetHeight <= innerHeight;
+    list.style.left = `${Math.max(0, right - list.offsetWidth)}px`;
+    list.style.top = `${below ? bottom : Math.max(0, top - list.offsetHeight)}px`;
   }
 
   /** @param {boolean} focus */
@@ -36,6 +47,7 @@ export function menu(label, items) {
     list.hidden = true;
     opener.setAttribute("aria-expanded", "false");
     document.removeEventListener("pointerdown", outside);
+    removeEventListener("scroll", leave);
     if (focus) opener.focus();
   }
 

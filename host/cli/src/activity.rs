@@ -4,6 +4,7 @@
 use connector_host::Connection;
 use connector_host::contract::{QueryRequest, WriteMode, WriteRequest};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::args::{Activity as Kind, Verb};
 use crate::condition;
@@ -16,7 +17,7 @@ pub(crate) const BATCH: u64 = 100;
 pub(crate) const LARGEST_BATCH: u64 = 1000;
 
 /// An activity. What is missing is as its type has it: all fields, no condition, a strict write.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Activity {
     /// Unique among those of its connection; empty where it stands inline.
@@ -69,7 +70,7 @@ pub(crate) struct Activity {
 }
 
 /// What a write does with records that are there already, or missing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Mode {
     /// Takes it as a failure.

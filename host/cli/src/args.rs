@@ -182,8 +182,9 @@ pub(crate) enum Command {
 }
 
 /// An activity of an object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize, serde::Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = Verb)]
 pub(crate) enum Activity {
     Query,
     Create,

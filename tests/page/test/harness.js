@@ -14,7 +14,7 @@ const BINARIES = needed("CONNECTOR_BINARIES");
 /** Where the pictures of the screens go. */
 export const SCREENS = new URL("../screens/", import.meta.url).pathname;
 /** A machine that builds something else meanwhile is slow. */
-export const PATIENCE = 30_000;
+export const PATIENCE = Number(process.env["PAGE_PATIENCE_MS"] ?? 30_000);
 /** The token that the emulated store takes. */
 export const TOKEN = "planted-token-5f2b";
 
@@ -87,11 +87,14 @@ export async function world({ products = 300, latency = 0, files = {}, serve = [
     const server = await start("connector", ["serve", "--listen", "127.0.0.1:0", ...serve], { cwd: folder, env: environment });
     endings.push(server.stop);
     const home = server.first.replace("listening on ", "").trim();
+    // The connector is compiled once, which takes its time and is not the page's.
+    await (await fetch(`${home}/v1/connectors`)).text();
     const browser = await launch(folder);
     endings.push(() => browser.close());
     const context = await browser.newContext({ baseURL: home, viewport: { width: 1100, height: 800 } });
     context.setDefaultTimeout(PATIENCE);
     const page = await context.newPage();
+    page.on("dialog", (dialog) => void dialog.accept());
     /** What must not happen on any screen. @type {string[]} */
     const faults = [];
     page.on("pageerror", (error) => faults.push(error.message));
@@ -122,8 +125,9 @@ async function launch(folder) {
   });
 }
 
-/** Goes to a screen, and waits until it is there. @param {World} world @param {string} hash @param {string | RegExp} heading */
+/** Opens the page anew at a screen, and waits until it is there. @param {World} world @param {string} hash @param {string | RegExp} heading */
 export async function visit({ page }, hash, heading) {
+  await page.goto("about:blank");
   await page.goto(`/#${hash}`);
   await page.getByRole("heading", { level: 1, name: heading }).waitFor();
 }

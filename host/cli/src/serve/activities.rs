@@ -9,6 +9,7 @@ use axum::response::{IntoResponse as _, Response};
 use connector_host::contract::QueryRequest;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::answer::{Answer, Refusal, refusal};
 use super::connections::Named;
@@ -26,11 +27,28 @@ const PREVIEW: u64 = 10;
 /// At most as many.
 const LARGEST_PREVIEW: u64 = 100;
 
+#[utoipa::path(
+    get,
+    path = "/v1/connections/{name}/activities",
+    operation_id = "activities_list",
+    summary = "The activities of a connection",
+    params(("name" = String, Path, description = "Name of the connection, or connector:name")),
+    responses((status = OK, body = Value)),
+)]
 pub(super) async fn list(State(server): State<Arc<Server>>, Path(name): Path<String>) -> Answer<Json<Value>> {
     let saved = server.session.project.connection(&name)?;
     Ok(Json(json!({ "items": activities::of(&server.session, &saved)? })))
 }
 
+#[utoipa::path(
+    post,
+    path = "/v1/connections/{name}/activities",
+    operation_id = "activities_add",
+    summary = "Keeps a new activity",
+    params(("name" = String, Path, description = "Name of the connection, or connector:name")),
+    request_body = Activity,
+    responses((status = CREATED, body = Activity)),
+)]
 pub(super) async fn add(
     State(server): State<Arc<Server>>,
     Path(name): Path<String>,
@@ -43,11 +61,28 @@ pub(super) async fn add(
 
 type Which = Path<(String, String)>;
 
+#[utoipa::path(
+    get,
+    path = "/v1/connections/{name}/activities/{activity}",
+    operation_id = "activities_show",
+    summary = "One activity",
+    params(("name" = String, Path, description = "Name of the connection, or connector:name"), ("activity" = String, Path, description = "Name of the activity")),
+    responses((status = OK, body = Activity)),
+)]
 pub(super) async fn show(State(server): State<Arc<Server>>, Path((name, which)): Which) -> Answer<Json<Activity>> {
     let saved = server.session.project.connection(&name)?;
     Ok(Json(activities::one(&server.session, &saved, &which)?))
 }
 
+#[utoipa::path(
+    put,
+    path = "/v1/connections/{name}/activities/{activity}",
+    operation_id = "activities_change",
+    summary = "Puts this in the place of an activity",
+    params(("name" = String, Path, description = "Name of the connection, or connector:name"), ("activity" = String, Path, description = "Name of the activity")),
+    request_body = Activity,
+    responses((status = OK, body = Activity)),
+)]
 pub(super) async fn change(
     State(server): State<Arc<Server>>,
     Path((name, which)): Which,
@@ -61,12 +96,29 @@ pub(super) async fn change(
     Ok(Json(activities::change(&server.session, &saved, &which, &activity)?))
 }
 
+#[utoipa::path(
+    delete,
+    path = "/v1/connections/{name}/activities/{activity}",
+    operation_id = "activities_delete",
+    summary = "Deletes an activity",
+    params(("name" = String, Path, description = "Name of the connection, or connector:name"), ("activity" = String, Path, description = "Name of the activity")),
+    responses((status = NO_CONTENT)),
+)]
 pub(super) async fn delete(State(server): State<Arc<Server>>, Path((name, which)): Which) -> Answer<StatusCode> {
     let saved = server.session.project.connection(&name)?;
     activities::delete(&server.session, &saved, &which)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
+#[utoipa::path(
+    post,
+    path = "/v1/connections/{name}/activities/{activity}/duplicate",
+    operation_id = "activities_duplicate",
+    summary = "Makes a second activity like this one",
+    params(("name" = String, Path, description = "Name of the connection, or connector:name"), ("activity" = String, Path, description = "Name of the activity")),
+    request_body = Named,
+    responses((status = CREATED, body = Activity)),
+)]
 pub(super) async fn duplicate(
     State(server): State<Arc<Server>>,
     Path((name, which)): Which,
@@ -78,13 +130,21 @@ pub(super) async fn duplicate(
 }
 
 /// How much is looked at.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Look {
     limit: Option<u64>,
 }
 
 /// The first records of a query.
+#[utoipa::path(
+    post,
+    path = "/v1/connections/{name}/activities/{activity}/preview",
+    operation_id = "activities_preview",
+    params(("name" = String, Path, description = "Name of the connection, or connector:name"), ("activity" = String, Path, description = "Name of the activity")),
+    request_body = Look,
+    responses((status = OK, body = Value)),
+)]
 pub(super) async fn preview(
     State(server): State<Arc<Server>>,
     Path((name, which)): Which,
@@ -123,6 +183,14 @@ pub(super) async fn preview(
 }
 
 /// How a query would be run.
+#[utoipa::path(
+    post,
+    path = "/v1/connections/{name}/explain",
+    operation_id = "activities_explain",
+    params(("name" = String, Path, description = "Name of the connection, or connector:name")),
+    request_body = Asked,
+    responses((status = OK, body = Value)),
+)]
 pub(super) async fn explain(
     State(server): State<Arc<Server>>,
     Path(name): Path<String>,

@@ -15,6 +15,13 @@ use crate::error::{Failure, Failures, Result};
 use crate::remote::version_failed;
 use crate::variables::host_name;
 
+#[utoipa::path(
+    get,
+    path = "/v1/connectors",
+    operation_id = "catalogue_connectors",
+    summary = "What connections can be made with",
+    responses((status = OK, body = Value)),
+)]
 pub(super) async fn connectors(State(server): State<Arc<Server>>) -> Answer<Json<Value>> {
     let mut items = Vec::new();
     for name in names(&server).await? {
@@ -54,6 +61,12 @@ fn told(serving: &Serving) -> Result<Value> {
 }
 
 /// Whether connections can use the operator's proxy, and why not.
+#[utoipa::path(
+    get,
+    path = "/v1/proxy",
+    operation_id = "catalogue_proxy",
+    responses((status = OK, body = Value)),
+)]
 pub(super) async fn proxy(State(server): State<Arc<Server>>) -> Json<Value> {
     let reason = match server.session.proxy() {
         Ok(Some(_)) => None,
@@ -81,6 +94,12 @@ impl Server {
 }
 
 /// The versions that serve or did, and those that the project has besides.
+#[utoipa::path(
+    get,
+    path = "/v1/versions",
+    operation_id = "catalogue_versions",
+    responses((status = OK, body = Value)),
+)]
 pub(super) async fn versions(State(server): State<Arc<Server>>) -> Answer<Json<Value>> {
     let found = Versions::existing(&server.session.global.project).map_err(|e| Failures::from(version_failed(&e)))?;
     let mut items = Vec::new();
@@ -112,6 +131,12 @@ pub(super) async fn versions(State(server): State<Arc<Server>>) -> Answer<Json<V
 }
 
 /// Who serves this project: this process.
+#[utoipa::path(
+    get,
+    path = "/v1/agents",
+    operation_id = "catalogue_agents",
+    responses((status = OK, body = Value)),
+)]
 pub(super) async fn agents(State(server): State<Arc<Server>>) -> Json<Value> {
     let connectors: Vec<Value> = server
         .connectors()

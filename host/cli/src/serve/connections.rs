@@ -12,6 +12,7 @@ use axum::response::{IntoResponse as _, Response};
 use connector_store::{Dependent, Saved, StoreError, check_name};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use utoipa::{IntoParams, ToSchema};
 
 use super::answer::{Answer, Refusal, refusal};
 use super::given::Given;
@@ -24,6 +25,13 @@ use crate::error::Result;
 use crate::project::{bad_name, failed};
 use crate::settings::{pointer, shown};
 
+#[utoipa::path(
+    get,
+    path = "/v1/connections",
+    operation_id = "connections_list",
+    summary = "The connections of the project",
+    responses((status = OK, body = Value)),
+)]
 pub(super) async fn list(State(server): State<Arc<Server>>) -> Answer<Json<Value>> {
     let mut items = Vec::new();
     for saved in server.session.project.connections()? {
@@ -43,7 +51,7 @@ pub(super) async fn list(State(server): State<Arc<Server>>) -> Answer<Json<Value
 }
 
 /// A new connection.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct New {
     name: String,
@@ -52,9 +60,18 @@ pub(super) struct New {
     settings: Map<String, Value>,
     #[serde(default)]
     grants: Vec<String>,
+    #[schema(value_type = Option<String>)]
     ca_file: Option<PathBuf>,
 }
 
+#[utoipa::path(
+    post,
+    path = "/v1/connections",
+    operation_id = "connections_add",
+    summary = "Checks a connection and keeps it",
+    request_body = New,
+    responses((status = CREATED, body = Value)),
+)]
 pub(super) async fn add(State(server): State<Arc<Server>>, Given(new): Given<New>) -> Answer {
     check_name(&new.name).map_err(|reason| bad_name(&new.name, reason))?;
     let serving = server.serving_named(new.connector.as_deref()).await?;
@@ -102,12 +119,20 @@ async fn told(server: &Arc<Server>, saved: &Saved) -> Result<Value> {
     }))
 }
 
+#[utoipa::path(
+    get,
+    path = "/v1/connections/{name}",
+    operation_id = "connections_show",
+    summary = "One connection: of secrets the variables, never values",
+    params(("name" = String, Path, description = "Name of the connection, or connector:name")),
+    responses((status = OK, body = Value)),
+)]
 pub(super) async fn show(State(server): State<Arc<Server>>, Path(name): Path<String>) -> Answer<Json<Value>> {
     Ok(Json(told(&server, &server.session.project.connection(&name)?).await?))
 }
 
 /// A connection as it shall be from now on.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Changed {
     revision: i64,
@@ -116,6 +141,7 @@ pub(super) struct Changed {
     grants: Option<Vec<String>>,
     /// Left out: as it is. Null: none.
     #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
     ca_file: Option<Option<PathBuf>>,
 }
 
@@ -124,6 +150,15 @@ fn present<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(from: D) -> st
     T::deserialize(from).map(Some)
 }
 
+#[utoipa::path(
+    put,
+    path = "/v1/connections/{name}",
+    operation_id = "connections_change",
+    summary = "Puts this in the place of a connection",
+    params(("name" = String, Path, description = "Name of the connection, or connector:name")),
+    request_body = Changed,
+    responses((status = OK, body = Value)),
+)]
 pub(super) async fn change(
     State(server): State<Arc<Server>>,
     Path(name): Path<String>,
@@ -152,18 +187,28 @@ pub(super) async fn change(
 }
 
 /// What a delete may take along.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Deleting {
+    #[param(inline)]
     dependents: Option<Dependents>,
 }
 
-#[derive(Deserialize, PartialEq)]
+#[derive(Deserialize, PartialEq, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum Dependents {
     Delete,
 }
 
+#[utoipa::path(
+    delete,
+    path = "/v1/connections/{name}",
+    operation_id = "connections_delete",
+    summary = "Deletes a connection, if nothing depends on it",
+    params(("name" = String, Path, description = "Name of the connection, or connector:name"), Deleting),
+    responses((status = NO_CONTENT)),
+)]
 pub(super) async fn delete(
     State(server): State<Arc<Server>>,
     Path(name): Path<String>,
@@ -189,18 +234,35 @@ fn depending(server: &Server, saved: &Saved) -> Result<Vec<Value>> {
     Ok(all.iter().map(|Dependent { kind, name }| json!({ "kind": kind, "name": name })).collect())
 }
 
+#[utoipa::path(
+    get,
+    path = "/v1/connections/{name}/dependents",
+    operation_id = "connections_dependents",
+    summary = "What is lost with a connection",
+    params(("name" = String, Path, description = "Name of the connection, or connector:name")),
+    responses((status = OK, body = Value)),
+)]
 pub(super) async fn dependents(State(server): State<Arc<Server>>, Path(name): Path<String>) -> Answer<Json<Value>> {
     let saved = server.session.project.connection(&name)?;
     Ok(Json(json!({ "items": depending(&server, &saved)? })))
 }
 
 /// The name of something new.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Named {
     pub(super) name: String,
 }
 
+#[utoipa::path(
+    post,
+    path = "/v1/connections/{name}/copy",
+    operation_id = "connections_copy",
+    summary = "Makes a second connection like this one",
+    params(("name" = String, Path, description = "Name of the connection, or connector:name")),
+    request_body = Named,
+    responses((status = CREATED, body = Value)),
+)]
 pub(super) async fn copy(
     State(server): State<Arc<Server>>,
     Path(name): Path<String>,
@@ -213,6 +275,14 @@ pub(super) async fn copy(
     Ok((StatusCode::CREATED, Json(told(&server, &copy).await?)).into_response())
 }
 
+#[utoipa::path(
+    get,
+    path = "/v1/connections/{name}/export",
+    operation_id = "connections_export",
+    summary = "A connection as TOML, without secrets",
+    params(("name" = String, Path, description = "Name of the connection, or connector:name")),
+    responses((status = OK, body = String, content_type = "application/toml")),
+)]
 pub(super) async fn export(State(server): State<Arc<Server>>, Path(name): Path<String>) -> Answer<Response> {
     let saved = server.session.project.connection(&name)?;
     let text = described(&server.session, vec![saved])?;

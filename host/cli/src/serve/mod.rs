@@ -12,6 +12,7 @@ mod given;
 mod limits;
 mod listening;
 mod objects;
+mod openapi;
 mod operations;
 mod page;
 mod records;
@@ -26,9 +27,11 @@ mod watching;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
+use axum::{Json, Router};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::error::{Failure, Result};
 use crate::progress::counted;
@@ -102,41 +105,10 @@ async fn open_all(server: &Arc<Server>) -> Result<u64> {
 }
 
 fn routes(server: &Arc<Server>) -> Router {
-    let guarded = Router::new()
-        .route("/metrics", get(watching::metrics))
-        .route("/v1/deployments", get(watching::deployments))
-        .route("/v1/deployments/{connector}/swap", post(watching::swap))
-        .route("/v1/deployments/{connector}/rollback", post(watching::rollback))
-        .route("/v1/connectors", get(catalogue::connectors))
-        .route("/v1/versions", get(catalogue::versions))
-        .route("/v1/agents", get(catalogue::agents))
-        .route("/v1/proxy", get(catalogue::proxy))
-        .route("/v1/environments", get(variables::environments))
-        .route("/v1/variables", get(variables::list))
-        .route("/v1/variables/{name}", axum::routing::put(variables::set).delete(variables::unset))
-        .route("/v1/tests", post(testing::run))
-        .route("/v1/connections", get(connections::list).post(connections::add))
-        .route("/v1/connections/{name}", get(connections::show).put(connections::change).delete(connections::delete))
-        .route("/v1/connections/{name}/dependents", get(connections::dependents))
-        .route("/v1/connections/{name}/copy", post(connections::copy))
-        .route("/v1/connections/{name}/export", get(connections::export))
-        .route("/v1/connections/{name}/status", get(watching::status))
-        .route("/v1/connections/{name}/test", post(records::test))
-        .route("/v1/connections/{name}/objects", get(objects::list))
-        .route("/v1/connections/{name}/schema", get(objects::schema))
-        .route("/v1/connections/{name}/activities", get(activities::list).post(activities::add))
-        .route(
-            "/v1/connections/{name}/activities/{activity}",
-            get(activities::show).put(activities::change).delete(activities::delete),
-        )
-        .route("/v1/connections/{name}/activities/{activity}/duplicate", post(activities::duplicate))
-        .route("/v1/connections/{name}/activities/{activity}/preview", post(activities::preview))
-        .route("/v1/connections/{name}/explain", post(activities::explain))
-        .route("/v1/connections/{name}/query", post(records::query))
-        .route("/v1/connections/{name}/create", post(records::create))
-        .route("/v1/connections/{name}/update", post(records::update))
-        .route("/v1/connections/{name}/delete", post(records::delete))
-        .route("/v1/connections/{name}/resolve/{by}", post(records::resolve))
+    let (described, document) = described().split_for_parts();
+    let document = Arc::new(openapi::finished(document));
+    let guarded = described
+        .route("/v1/openapi.json", get(move || async move { Json(Arc::unwrap_or_clone(document)) }))
         .route("/v1/operations", get(operations::list))
         .route("/v1/operations/check", post(operations::check_given))
         .route("/v1/operations/preview", post(operations::preview_given))
@@ -157,6 +129,42 @@ fn routes(server: &Arc<Server>) -> Router {
         .merge(page::routes())
         .merge(guarded)
         .with_state(Arc::clone(server))
+}
+
+/// Every route of the API, each with its description.
+fn described() -> OpenApiRouter<Arc<Server>> {
+    OpenApiRouter::new()
+        .routes(routes!(watching::metrics))
+        .routes(routes!(watching::deployments))
+        .routes(routes!(watching::swap))
+        .routes(routes!(watching::rollback))
+        .routes(routes!(catalogue::connectors))
+        .routes(routes!(catalogue::versions))
+        .routes(routes!(catalogue::agents))
+        .routes(routes!(catalogue::proxy))
+        .routes(routes!(variables::environments))
+        .routes(routes!(variables::list))
+        .routes(routes!(variables::set, variables::unset))
+        .routes(routes!(testing::run))
+        .routes(routes!(connections::list, connections::add))
+        .routes(routes!(connections::show, connections::change, connections::delete))
+        .routes(routes!(connections::dependents))
+        .routes(routes!(connections::copy))
+        .routes(routes!(connections::export))
+        .routes(routes!(watching::status))
+        .routes(routes!(objects::list))
+        .routes(routes!(objects::schema))
+        .routes(routes!(activities::list, activities::add))
+        .routes(routes!(activities::show, activities::change, activities::delete))
+        .routes(routes!(activities::duplicate))
+        .routes(routes!(activities::preview))
+        .routes(routes!(activities::explain))
+        .routes(routes!(records::test))
+        .routes(routes!(records::query))
+        .routes(routes!(records::create))
+        .routes(routes!(records::update))
+        .routes(routes!(records::delete))
+        .routes(routes!(records::resolve))
 }
 
 fn no_route() -> Refusal {

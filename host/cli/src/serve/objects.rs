@@ -7,6 +7,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use utoipa::IntoParams;
 
 use super::answer::{Answer, Refusal, refusal};
 use super::state::Server;
@@ -15,18 +16,34 @@ use crate::commands::objects::to_json;
 use crate::session::describe;
 
 /// Asked of the connector each time.
+#[utoipa::path(
+    get,
+    path = "/v1/connections/{name}/objects",
+    operation_id = "objects_list",
+    params(("name" = String, Path, description = "Name of the connection, or connector:name")),
+    responses((status = OK, body = Value)),
+)]
 pub(super) async fn list(State(server): State<Arc<Server>>, Path(name): Path<String>) -> Answer<Json<Value>> {
     let objects = server.connection(&name).await?.list_objects().await.map_err(|e| Refusal::from(&e))?;
     Ok(Json(json!({ "items": to_json(&objects) })))
 }
 
 /// Which object. Names hold `/`, so they do not stand in the path.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Which {
     object: String,
 }
 
+#[utoipa::path(
+    get,
+    path = "/v1/connections/{name}/schema",
+    operation_id = "objects_schema",
+    summary = "Fields, abilities and JSON Schemas of an object",
+    params(("name" = String, Path, description = "Name of the connection, or connector:name"), Which),
+    responses((status = OK, body = Value)),
+)]
 pub(super) async fn schema(
     State(server): State<Arc<Server>>,
     Path(name): Path<String>,

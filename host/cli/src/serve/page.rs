@@ -39,22 +39,38 @@ macro_rules! files {
 const INDEX: &str = "index.html";
 
 const FILES: &[File] = files! {
+    "activity-menu.js": SCRIPT,
+    "activity-settings.js": SCRIPT,
+    "activity.js": SCRIPT,
     "api.js": SCRIPT,
     "app.js": SCRIPT,
+    "chart.js": SCRIPT,
+    "conditions.js": SCRIPT,
     "connection-menu.js": SCRIPT,
     "connection-test.js": SCRIPT,
     "connection.js": SCRIPT,
     "connections.js": SCRIPT,
     "dialogs.js": SCRIPT,
     "dom.js": SCRIPT,
+    "endpoint.js": SCRIPT,
     "form.js": SCRIPT,
     "index.html": HTML,
     "menu.js": SCRIPT,
+    "object-table.js": SCRIPT,
+    "operation-end.js": SCRIPT,
+    "operation.js": SCRIPT,
+    "operations.js": SCRIPT,
     "parts.js": SCRIPT,
+    "record-table.js": SCRIPT,
     "router.js": SCRIPT,
+    "run.js": SCRIPT,
+    "schema-tree.js": SCRIPT,
     "style.css": CSS,
+    "time.js": SCRIPT,
     "types.js": SCRIPT,
+    "variable-screen.js": SCRIPT,
     "variables.js": SCRIPT,
+    "versions.js": SCRIPT,
 };
 
 /// `/`, and every file below `/assets/`.

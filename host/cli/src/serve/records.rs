@@ -16,6 +16,7 @@ use connector_host::contract::{
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use utoipa::{IntoParams, ToSchema};
 
 use super::answer::{Answer, Refusal, refusal};
 use super::given::{Given, Lines};
@@ -24,6 +25,14 @@ use super::streaming;
 use super::watching::raw_json;
 use crate::args::Verb;
 
+#[utoipa::path(
+    post,
+    path = "/v1/connections/{name}/test",
+    operation_id = "records_test",
+    summary = "One cheap read",
+    params(("name" = String, Path, description = "Name of the connection, or connector:name")),
+    responses((status = OK, body = Value)),
+)]
 pub(super) async fn test(State(server): State<Arc<Server>>, Path(name): Path<String>) -> Answer<Json<Value>> {
     let mut activity = server.activity(&name).await?;
     let identity = server.closing.call(activity.canceller(), activity.test()).await.map_err(|e| Refusal::from(&e))?;
@@ -31,7 +40,7 @@ pub(super) async fn test(State(server): State<Arc<Server>>, Path(name): Path<Str
 }
 
 /// A query as it is asked for.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Asked {
     object: String,
@@ -49,17 +58,18 @@ pub(super) struct Asked {
     cursor: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct AskedCondition {
     field: String,
     op: AskedComparison,
     /// As it was written, so that no digit is lost.
+    #[schema(value_type = Value)]
     value: Box<RawValue>,
 }
 
 /// The contract's names.
-#[derive(Clone, Copy, Deserialize)]
+#[derive(Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 enum AskedComparison {
     Equal,
@@ -72,7 +82,7 @@ enum AskedComparison {
     Contains,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct AskedOrder {
     field: String,
@@ -117,6 +127,15 @@ impl From<Asked> for QueryRequest {
     }
 }
 
+#[utoipa::path(
+    post,
+    path = "/v1/connections/{name}/query",
+    operation_id = "records_query",
+    summary = "One page of records, or all of them as a stream where NDJSON is accepted",
+    params(("name" = String, Path, description = "Name of the connection, or connector:name")),
+    request_body = Asked,
+    responses((status = OK, content((Value = "application/json"), (String = "application/x-ndjson")))),
+)]
 pub(super) async fn query(
     State(server): State<Arc<Server>>,
     Path(name): Path<String>,
@@ -153,8 +172,9 @@ pub(super) fn list_into(text: &mut Vec<u8>, records: &[u8], room: usize, is_firs
 }
 
 /// How a write is made; its records are the body, NDJSON.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct How {
     object: String,
     #[serde(default)]
@@ -171,7 +191,16 @@ pub(super) struct How {
 type Writing = (State<Arc<Server>>, Path<String>, Result<Query<How>, QueryRejection>, Bytes);
 
 macro_rules! writes {
-    ($($function:ident $verb:ident),*) => { $(
+    ($($function:ident $verb:ident $path:literal),*) => { $(
+        #[utoipa::path(
+            post,
+            path = $path,
+            operation_id = concat!("records_", stringify!($function)),
+            summary = concat!("A ", stringify!($function), " of the records of the body: one outcome each, in order"),
+            params(("name" = String, Path, description = "Name of the connection, or connector:name"), How),
+            request_body(content = String, content_type = "application/x-ndjson"),
+            responses((status = OK, body = Value)),
+        )]
         pub(super) async fn $function(
             State(server): State<Arc<Server>>,
             Path(name): Path<String>,
@@ -182,9 +211,21 @@ macro_rules! writes {
         }
     )* };
 }
-writes!(create Create, update Update, delete Delete);
+writes!(
+    create Create "/v1/connections/{name}/create",
+    update Update "/v1/connections/{name}/update",
+    delete Delete "/v1/connections/{name}/delete"
+);
 
 /// Looks up what became of records whose outcome is unknown: the body is theirs, NDJSON, and the rest as the write was asked for.
+#[utoipa::path(
+    post,
+    path = "/v1/connections/{name}/resolve/{by}",
+    operation_id = "records_resolve",
+    params(("name" = String, Path, description = "Name of the connection, or connector:name"), ("by" = String, Path, description = "create, update or delete"), How),
+    request_body(content = String, content_type = "application/x-ndjson"),
+    responses((status = OK, body = Value)),
+)]
 pub(super) async fn resolve(
     State(server): State<Arc<Server>>,
     Path((name, by)): Path<(String, String)>,

@@ -11,6 +11,7 @@ use futures_util::{Stream, stream};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
+use utoipa::ToSchema;
 
 use super::answer::Answer;
 use super::given::Given;
@@ -20,7 +21,7 @@ use crate::error::{Failure, Result};
 use crate::testing::{self, Told};
 
 /// What is on the screen.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Screen {
     connector: Option<String>,
@@ -29,6 +30,7 @@ pub(super) struct Screen {
     /// As they are saved, if this is left out.
     settings: Option<Map<String, Value>>,
     grants: Option<Vec<String>>,
+    #[schema(value_type = Option<String>)]
     ca_file: Option<PathBuf>,
 }
 
@@ -51,6 +53,14 @@ impl Told for Watching {
     }
 }
 
+#[utoipa::path(
+    post,
+    path = "/v1/tests",
+    operation_id = "testing_run",
+    summary = "Tests a connection, saved or not: events `step`, `note`, and at the end `verdict`",
+    request_body = Screen,
+    responses((status = OK, body = String, content_type = "text/event-stream")),
+)]
 pub(super) async fn run(
     State(server): State<Arc<Server>>,
     Given(screen): Given<Screen>,

@@ -10,6 +10,7 @@ use connector_host::Secret;
 use connector_store::{Kept, NewVariable};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use utoipa::{IntoParams, ToSchema};
 
 use super::answer::{Answer, Refusal, refusal};
 use super::given::Given;
@@ -19,10 +20,24 @@ use crate::error::Result;
 use crate::project::failed;
 use crate::variables::{check_name, environments as known_environments};
 
+#[utoipa::path(
+    get,
+    path = "/v1/variables",
+    operation_id = "variables_list",
+    summary = "Variables, without the values of hidden ones",
+    responses((status = OK, body = Value)),
+)]
 pub(super) async fn list(State(server): State<Arc<Server>>) -> Answer<Json<Value>> {
     Ok(Json(json!({ "items": listed(&server.session)? })))
 }
 
+#[utoipa::path(
+    get,
+    path = "/v1/environments",
+    operation_id = "variables_environments",
+    summary = "Environments that somebody has a value for, and the active one",
+    responses((status = OK, body = Value)),
+)]
 pub(super) async fn environments(State(server): State<Arc<Server>>) -> Answer<Json<Value>> {
     let session = &server.session;
     let own = session.project.variables_file();
@@ -34,7 +49,7 @@ pub(super) async fn environments(State(server): State<Arc<Server>>) -> Answer<Js
 }
 
 /// A variable as it shall be kept.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Wanted {
     value: String,
@@ -48,13 +63,22 @@ pub(super) struct Wanted {
 }
 
 /// For whom a variable holds. Others are not kept, so they cannot be set here.
-#[derive(Clone, Copy, Deserialize, PartialEq)]
+#[derive(Clone, Copy, Deserialize, PartialEq, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum Scope {
     Project,
     Connection,
 }
 
+#[utoipa::path(
+    put,
+    path = "/v1/variables/{variable}",
+    operation_id = "variables_set",
+    summary = "Keeps a variable",
+    params(("variable" = String, Path)),
+    request_body = Wanted,
+    responses((status = NO_CONTENT)),
+)]
 pub(super) async fn set(
     State(server): State<Arc<Server>>,
     Path(name): Path<String>,
@@ -79,13 +103,22 @@ pub(super) async fn set(
 }
 
 /// Whose value is meant.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Whose {
     environment: Option<String>,
     connection: Option<String>,
 }
 
+#[utoipa::path(
+    delete,
+    path = "/v1/variables/{variable}",
+    operation_id = "variables_unset",
+    summary = "Forgets a value of a variable",
+    params(("variable" = String, Path), Whose),
+    responses((status = NO_CONTENT)),
+)]
 pub(super) async fn unset(
     State(server): State<Arc<Server>>,
     Path(name): Path<String>,

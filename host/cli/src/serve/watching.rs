@@ -14,12 +14,26 @@ use super::answer::{Answer, refusal};
 use super::state::{Server, Serving};
 use crate::error::Failures;
 
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    operation_id = "watching_metrics",
+    summary = "Metrics for Prometheus",
+    responses((status = OK, body = String, content_type = "text/plain")),
+)]
 pub(super) async fn metrics(State(server): State<Arc<Server>>) -> Answer {
     let text = server.telemetry.exposition();
     let text = text.map_err(|e| refusal(StatusCode::INTERNAL_SERVER_ERROR, "internal", &e.to_string()))?;
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
 }
 
+#[utoipa::path(
+    get,
+    path = "/v1/deployments",
+    operation_id = "watching_deployments",
+    summary = "Which version of each connector serves",
+    responses((status = OK, body = Value)),
+)]
 pub(super) async fn deployments(State(server): State<Arc<Server>>) -> Json<Value> {
     let connectors = server.connectors();
     Json(connectors.iter().map(|one| state(&one.loaded.deployment.state(), one.upkeep.refused())).collect())
@@ -47,6 +61,13 @@ fn state(state: &DeploymentState, refused: Option<String>) -> Value {
 }
 
 /// Now, and whatever was tried before, to the version that is in use in the project. Answers when the old one has come to its end.
+#[utoipa::path(
+    post,
+    path = "/v1/deployments/{connector}/swap",
+    operation_id = "watching_swap",
+    params(("connector" = String, Path)),
+    responses((status = OK, body = Value)),
+)]
 pub(super) async fn swap(State(server): State<Arc<Server>>, Path(connector): Path<String>) -> Answer<Json<Value>> {
     let serving = server.deployment(&connector)?;
     let conflict = |message: String| refusal(StatusCode::CONFLICT, "conflict", &message);
@@ -67,6 +88,13 @@ pub(super) async fn swap(State(server): State<Arc<Server>>, Path(connector): Pat
 }
 
 /// Back to the version that served before, at once; and in the project too, so that the next process begins with it.
+#[utoipa::path(
+    post,
+    path = "/v1/deployments/{connector}/rollback",
+    operation_id = "watching_rollback",
+    params(("connector" = String, Path)),
+    responses((status = OK, body = Value)),
+)]
 pub(super) async fn rollback(State(server): State<Arc<Server>>, Path(connector): Path<String>) -> Answer<Json<Value>> {
     let conflict = |error: SwapError| refusal(StatusCode::CONFLICT, "conflict", &error.to_string());
     let deployed = server.deployment(&connector)?;
@@ -75,6 +103,14 @@ pub(super) async fn rollback(State(server): State<Arc<Server>>, Path(connector):
     Ok(Json(json!({ "serving": serving.info().version, "digest": serving.digest(), "not_kept": not_kept })))
 }
 
+#[utoipa::path(
+    get,
+    path = "/v1/connections/{name}/status",
+    operation_id = "watching_status",
+    summary = "What a connection does, and what is left of the store's quota",
+    params(("name" = String, Path, description = "Name of the connection, or connector:name")),
+    responses((status = OK, body = Value)),
+)]
 pub(super) async fn status(State(server): State<Arc<Server>>, Path(name): Path<String>) -> Answer<Json<Value>> {
     let status = server.connection(&name).await?.status();
     let quotas: Vec<Value> = status

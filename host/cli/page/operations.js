@@ -1,0 +1,89 @@
+/** The list of operations, and their latest runs. */
+import * as api from "./api.js";
+import { attempt } from "./connection-menu.js";
+import { ask, confirm } from "./dialogs.js";
+import { button, h, link, say } from "./dom.js";
+import { menu } from "./menu.js";
+import { empty, save, screen, section, sentence, table } from "./parts.js";
+import { again, go } from "./router.js";
+import { when } from "./time.js";
+
+/** @param {string} name */
+const at = (name) => `/v1/operations/${api.part(name)}`;
+
+/** @param {string} name */
+export function operationNameProblem(name) {
+  return /^[\w-]+$/.test(name) ? null : "A name has letters, digits, - and _ only: it names the file.";
+}
+
+/** @param {any} end */
+export function endInWords(end) {
+  if (typeof end === "string") return end;
+  if (end?.file) return end.file;
+  if (end?.activity) return end.connection ? `${end.connection}/${end.activity}` : end.activity;
+  return end?.object ? `${end.verb ?? "query"} ${end.object} of ${end.connection}` : "";
+}
+
+/** @param {string} name @param {boolean} [dry] */
+export function runOperation(name, dry = false) {
+  return attempt(`${name} is not run`, async () => {
+    const { id } = await api.post(`${at(name)}/runs`, dry ? { dry_run: true } : {});
+    go(`#/runs/${api.part(id)}`);
+  });
+}
+
+/** @param {string} name */
+export function deleteOperation(name) {
+  return attempt(`${name} is not deleted`, async () => {
+    if (!await confirm(`Delete ${name}?`, { text: "Its file is removed. Reports of its runs stay.", yes: "Delete", danger: true })) return;
+    await api.del(at(name));
+    say(`${name} is deleted.`);
+    go("#/operations");
+  });
+}
+
+/** @param {string} name */
+function operationMenu(name) {
+  const check = operationNameProblem;
+  return menu(`Actions for ${name}`, [
+    ["Edit", () => go(`#/operations/${api.part(name)}`)],
+    ["Dry run", () => runOperation(name, true)],
+    ["Duplicate", () => attempt(`${name} is not duplicated`, async () => {
+      const copy = await ask(`Duplicate ${name}`, { label: "Name of the duplicate", value: `${name}-2`, yes: "Duplicate", check });
+      if (copy === null) return;
+      await api.post(`${at(name)}/duplicate`, { name: copy });
+      again();
+    })],
+    ["Rename", () => attempt(`${name} is not renamed`, async () => {
+      const given = await ask(`Rename ${name}`, { label: "New name", value: name, yes: "Rename", check });
+      if (given === null || given === name) return;
+      await api.put(at(name), { ...await api.get(at(name)), name: given });
+      again();
+    })],
+    ["Export", () => attempt(`${name} is not exported`, async () => save(`${name}.json`, JSON.stringify(await api.get(at(name)), null, 2), "application/json"))],
+    ["Delete", () => deleteOperation(name)],
+  ]);
+}
+
+/** @param {string} state */
+export const badge = (state) => h("span", { class: `badge ${state}` }, state);
+
+export async function operations() {
+  const [items, runs] = await Promise.all([api.list("/v1/operations"), api.list("/v1/runs")]);
+  const add = link("New Operation", "#/new-operation", { class: "button primary" });
+  const rows = items.map((one) => [
+    link(one.name, `#/operations/${api.part(one.name)}`),
+    h("div", {}, one.description || `${endInWords(one.source)} → ${endInWords(one.target)}`,
+      one.problem ? h("div", { class: "wrong" }, sentence(typeof one.problem === "string" ? one.problem : one.problem.message)) : null),
+    one.last_run ? link(one.last_run.state, `#/runs/${api.part(one.last_run.id)}`) : "never",
+    button("Run", () => runOperation(one.name), { "aria-label": `Run ${one.name}`, disabled: Boolean(one.problem) }), operationMenu(one.name),
+  ]);
+  return {
+    title: "Operations",
+    element: screen("Operations", { actions: [items.length > 0 ? add : null], about: "An operation joins a source to a target. It is a file in the project's folder." },
+      items.length > 0 ? table("Operations", ["Name", "What it does", "Last run", "", ""], rows)
+        : empty("There are no operations yet. Make one from a query or a file, and see its first rows before it writes.", add),
+      runs.length > 0 ? section("Runs", table("Runs", ["Started", "Operation", "State"], runs.slice(0, 20).map((run) => [
+        link(when(run.started), `#/runs/${api.part(run.id)}`), run.operation, badge(run.state)]))) : null),
+  };
+}
