@@ -17,7 +17,6 @@ import type { Attendant, Bounds, GuestThread } from './thread.js';
 import type {
   Failure,
   Identity,
-  Info,
   LogLine,
   ObjectInfo,
   ObjectSchema,
@@ -55,6 +54,13 @@ export interface CallOptions {
   signal?: AbortSignal;
 }
 
+/** What a connection needs to know of its connector. */
+export interface Kind {
+  name: string;
+  /** Settings that must not be shown. */
+  secrets: ReadonlySet<string>;
+}
+
 /** Where threads come from. */
 export interface Threads {
   take(): GuestThread;
@@ -66,6 +72,11 @@ export interface Threads {
 export interface Activity {
   call<N extends FunctionName>(name: N, ...args: unknown[]): Promise<Result<N>>;
   end(): void;
+}
+
+/** Answers the questions of one call, and keeps what the caller's own look-up of a variable threw. */
+interface Answering extends Attendant {
+  thrown?: unknown;
 }
 
 /** An open connection. */
@@ -91,16 +102,16 @@ export class Connection {
   }
 
   /** See `Connector.connect`. */
-  static async open(info: Info, threads: Threads, options: ConnectOptions): Promise<Connection> {
+  static async open(kind: Kind, threads: Threads, options: ConnectOptions): Promise<Connection> {
     const { settings, variables = {}, grant = [], proxy, extraRoots } = options;
     const limits = { ...DEFAULT_LIMITS, ...options.limits };
     const [grants, granted] = checked(() => {
       if (proxy !== undefined) checkProxy(proxy);
-      return [parseGrants(grant), new Granted(variables, settings)];
+      return [parseGrants(grant), new Granted(variables, settings, kind.secrets)];
     });
     const number = await network.open({
       grants,
-      sharers: [info.name, ...Object.keys(grants).sort()].join('\n'),
+      sharers: [kind.name, ...Object.keys(grants).sort()].join('\n'),
       ...(proxy !== undefined && { proxy }),
       ...(extraRoots !== undefined && { extraRoots }),
       requestsInFlight: limits.requestsInFlight,
@@ -169,7 +180,7 @@ export class Connection {
     records: RecordsInput,
     options: WriteOptions & CallOptions = {},
   ): Promise<Outcome[]> {
-    return this.#cleaned(await this.#once('resolve', options, writtenBy, request(object, records, options)));
+    return this.#once('resolve', options, writtenBy, request(object, records, options));
   }
 
   /** Closes the connection and its sockets. Calls under way are ended at once. */
@@ -206,7 +217,7 @@ export class Connection {
             ? `requests to ${found.origin} are not allowed: this connection is not granted that origin`
             : undefined;
       if (told === undefined) continue;
-      const message = this.#granted.clean(told);
+      const message = this.#granted.redactor.clean(told);
       errors.push(new ConnectorError({ kind: 'denied', retry: 'never', message, code: 'origin-not-granted', pointer }));
     }
     if (errors.length > 0) throw new SettingsError(errors);
@@ -234,8 +245,9 @@ export class Connection {
         hasProxy: this.#hasProxy,
         requestBody: this.#limits.requestBody,
       } as const;
-      const answer = await thread.ask(begin, this.#attendant(), this.#bounds('nothing-sent', undefined));
-      if ('errors' in answer) throw new SettingsError(answer.errors.map((error) => this.#error(error)));
+      const attendant = this.#attendant();
+      const answer = await thread.ask(begin, attendant, this.#bounds('nothing-sent', undefined));
+      if ('errors' in answer) throw new SettingsError(answer.errors.map((error) => this.#error(error, attendant)));
     } catch (error) {
       end();
       throw error;
@@ -246,9 +258,10 @@ export class Connection {
         if (over) throw new HostError('closed', 'the activity is over');
         if (signal?.aborted === true) throw cancelledBefore(signal);
         const bounds = this.#bounds(effectOf(name, args[0]), signal);
-        const answer = await thread.ask({ type: 'call', name, args }, this.#attendant(), bounds);
-        if ('error' in answer) throw this.#error(answer.error, answer.reason, signal);
-        return (answer as { ok: Result<N> }).ok;
+        const attendant = this.#attendant();
+        const answer = await thread.ask({ type: 'call', name, args }, attendant, bounds);
+        if ('error' in answer) throw this.#error(answer.error, attendant, answer.reason, signal);
+        return this.#granted.redactor.answer(name, (answer as { ok: Result<N> }).ok);
       },
     };
   }
@@ -272,24 +285,18 @@ export class Connection {
     records: RecordsInput,
     options: WriteOptions & CallOptions = {},
   ): Promise<Outcome[]> {
-    return this.#cleaned(await this.#once(name, options, request(object, records, options)));
+    return this.#once(name, options, request(object, records, options));
   }
 
-  /** Outcomes without hidden values in their messages. */
-  #cleaned(outcomes: Outcome[]): Outcome[] {
-    for (const outcome of outcomes) {
-      if ('error' in outcome) outcome.error.message = this.#granted.clean(outcome.error.message);
-    }
-    return outcomes;
-  }
-
-  #error(failure: Failure, reason?: string, signal?: AbortSignal): ConnectorError {
-    let message = this.#granted.clean(failure.message);
+  #error(failure: Failure, attendant: Answering, reason?: string, signal?: AbortSignal): ConnectorError {
+    let { message } = failure;
     // What the remote answered, it answered; otherwise the host may have the better reason.
     const mayBe = failure.status === undefined && ['denied', 'unavailable', 'protocol'].includes(failure.kind);
     if (reason !== undefined && mayBe && !message.includes(reason)) message += ` (the host: ${reason})`;
     const cancelled = failure.code === 'cancelled' && signal?.aborted === true;
-    return new ConnectorError({ ...failure, message }, cancelled ? { cause: signal.reason } : undefined);
+    const cause = cancelled ? signal.reason : attendant.thrown;
+    const told = this.#granted.redactor.failure({ ...failure, message });
+    return new ConnectorError(told, cause === undefined ? undefined : { cause });
   }
 
   #bounds(effect: Bounds['effect'], signal: AbortSignal | undefined): Bounds {
@@ -298,17 +305,23 @@ export class Connection {
   }
 
   /** Answers the questions of one call. */
-  #attendant(): Attendant {
+  #attendant(): Answering {
+    const { redactor } = this.#granted;
+    const clean = (text: string) => redactor.clean(text);
     let lines = 0;
-    return {
-      variable: (name) => this.#granted.read(name),
+    const attendant: Answering = {
+      clean,
+      variable: (name) =>
+        this.#granted.read(name, (reason) => {
+          attendant.thrown = reason;
+        }),
       log: ({ level, message, fields }) => {
         if (++lines > this.#limits.logLines) return;
-        const clean = (text: string) => this.#granted.clean(text);
-        const cleaned = Object.entries(fields).map(([name, value]) => [name, clean(value)]);
+        const cleaned = Object.entries(fields).map(([name, value]) => [clean(name), clean(value)]);
         this.#log({ level, message: clean(message), fields: Object.fromEntries(cleaned) });
       },
     };
+    return attendant;
   }
 }
 

@@ -9,6 +9,7 @@ import type { Capability, Program } from './program.js';
 import { prepare } from './program.js';
 import { GuestThread } from './thread.js';
 import type { Info } from './types.js';
+import { secretSettings } from './variables.js';
 
 /** Threads that are kept for the next activity; each holds a few MiB. */
 const IDLE_THREADS = 2;
@@ -24,6 +25,7 @@ export interface LoadOptions {
 /** A connector, ready to connect. */
 export class Connector {
   readonly #program: Program;
+  readonly #secrets: ReadonlySet<string>;
   readonly #idle: GuestThread[] = [];
   #connections = 0;
 
@@ -31,8 +33,10 @@ export class Connector {
     program: Program,
     /** What it says of itself. */
     readonly info: Info,
+    secrets: ReadonlySet<string>,
   ) {
     this.#program = program;
+    this.#secrets = secrets;
   }
 
   /** Its digest, `sha256:…`. */
@@ -49,7 +53,8 @@ export class Connector {
   static async load(component: string | URL | Uint8Array, options: LoadOptions = {}): Promise<Connector> {
     const bytes = component instanceof Uint8Array ? component : await readFile(component);
     const program = await prepare(bytes, options.cacheDir, options.without);
-    return new Connector(program, await describe(program));
+    const info = await describe(program);
+    return new Connector(program, info, secretsOf(info));
   }
 
   /**
@@ -74,7 +79,7 @@ export class Connector {
     };
     this.#connections++;
     try {
-      return await Connection.open(this.info, threads, options);
+      return await Connection.open({ name: this.info.name, secrets: this.#secrets }, threads, options);
     } catch (error) {
       await threads.closed();
       throw error;
@@ -86,6 +91,15 @@ export class Connector {
   }
 }
 
+/** The settings that it calls secret. */
+function secretsOf(info: Info): ReadonlySet<string> {
+  try {
+    return secretSettings(info.settingsSchema);
+  } catch (cause) {
+    throw new HostError('trap', 'the connector describes its settings by what is no JSON object', 'nothing-sent', { cause });
+  }
+}
+
 /** Asks a component what it is, in a thread that ends afterwards. */
 async function describe(program: Program): Promise<Info> {
   const thread = new GuestThread(program);
@@ -93,6 +107,7 @@ async function describe(program: Program): Promise<Info> {
     const attendant = {
       variable: (name: string) => Promise.resolve({ error: { tag: 'undefined' as const, val: name } }),
       log: () => {},
+      clean: (text: string) => text,
     };
     const { callTime, cancelGrace } = DEFAULT_LIMITS;
     const answer = await thread.ask({ type: 'describe' }, attendant, { callTime, cancelGrace, effect: 'nothing-sent' });

@@ -3,7 +3,10 @@
 
 import type { ErrorKind, Failure, Retry } from './types.js';
 
-/** The connector's answer that a call failed. */
+/**
+ * The connector's answer that a call failed. Its `cause` is the caller's own: what the signal was aborted with, or what the look-up of
+ * a variable threw during the call, of which the connector learns nothing.
+ */
 export class ConnectorError extends Error implements Failure {
   override readonly name = 'ConnectorError';
   readonly kind: ErrorKind;

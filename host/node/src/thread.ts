@@ -14,6 +14,8 @@ import type { VariableError } from './variables.js';
 export interface Attendant {
   variable(name: string): Promise<{ value: string } | { error: VariableError }>;
   log(line: LogLine): void;
+  /** A text of the guest's without what must not be shown. */
+  clean(text: string): string;
 }
 
 /** Bounds of one call, in milliseconds, and what ends it early. */
@@ -85,7 +87,7 @@ export class GuestThread {
       });
       if ('trap' in answer) {
         await this.end();
-        throw new HostError('trap', `the connector failed: ${answer.trap}`, bounds.effect);
+        throw new HostError('trap', `the connector failed: ${attendant.clean(answer.trap)}`, bounds.effect);
       }
       if (why === 'deadline' && 'error' in answer && answer.error.code === 'cancelled') {
         // Nobody but the host cancelled it. By the contract an error means that nothing was sent.

@@ -1,5 +1,7 @@
 // Variables: values that the embedder keeps, secrets among them. A connection sees the names that its settings mention and no
-// others, so a connector cannot fish for values; and what is hidden is taken out of everything that it says.
+// others, so a connector cannot fish for values; and what is hidden is taken out of everything that it says to people.
+
+import { Redactor } from './redactor.js';
 
 /** A value. A bare text is hidden: it is taken out of messages and log lines. */
 export type VariableValue = string | { value: string; hidden?: boolean };
@@ -19,8 +21,13 @@ const NAME = /^[A-Za-z_][A-Za-z0-9_.-]*$/;
 /** `[[`, or `[name]`, or `[name{default}]`. */
 const MENTION = /\[(?:\[|([A-Za-z_][A-Za-z0-9_.-]*)(?:\]|\{([\s\S]*?)\}\]))/g;
 
-/** Hidden values that are remembered; older ones have been rotated away. */
+/** Hidden values that are remembered, besides one for each name. */
 const REMEMBERED = 64;
+
+/** A key, as a JSON pointer has it. */
+function escaped(key: string): string {
+  return key.replaceAll('~', '~0').replaceAll('/', '~1');
+}
 
 /** Every text in a JSON value, with its JSON pointer. */
 export function* texts(value: unknown, pointer = ''): Generator<[pointer: string, text: string]> {
@@ -28,29 +35,71 @@ export function* texts(value: unknown, pointer = ''): Generator<[pointer: string
     yield [pointer, value];
   } else if (typeof value === 'object' && value !== null) {
     for (const [key, child] of Object.entries(value)) {
-      yield* texts(child, `${pointer}/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`);
+      yield* texts(child, `${pointer}/${escaped(key)}`);
     }
   }
 }
 
-/** The names of the variables that a text mentions. */
-export function mentions(text: string): string[] {
-  return [...text.matchAll(MENTION)].flatMap(([, name]) => name ?? []);
+/** A variable that a text mentions, and what the text wants where it has no value. */
+interface Mention {
+  name: string;
+  fallback: string | undefined;
+}
+
+function mentions(text: string): Mention[] {
+  return [...text.matchAll(MENTION)].flatMap(([, name, fallback]) => (name === undefined ? [] : { name, fallback }));
+}
+
+/** The settings that a schema calls secret (`writeOnly`), wherever in it. Throws for a text that is no JSON object. */
+export function secretSettings(schema: string): ReadonlySet<string> {
+  const found = new Set<string>();
+  const collect = (part: unknown): void => {
+    if (typeof part !== 'object' || part === null) return;
+    const { properties } = part as { properties?: unknown };
+    if (typeof properties === 'object' && properties !== null) {
+      for (const [name, property] of Object.entries(properties)) {
+        if ((property as { writeOnly?: unknown } | null)?.writeOnly === true) found.add(name);
+      }
+    }
+    Object.values(part).forEach(collect);
+  };
+  const whole: unknown = JSON.parse(schema);
+  if (typeof whole !== 'object' || whole === null || Array.isArray(whole)) throw new TypeError('not a JSON object');
+  collect(whole);
+  return found;
 }
 
 /** What one connection may read, and what it may not show. */
 export class Granted {
+  /** Knows what is hidden. */
+  readonly redactor: Redactor;
   readonly #source: Variables;
-  readonly #names: ReadonlySet<string>;
-  readonly #hidden = new Set<string>();
+  readonly #names = new Set<string>();
+  /** Hidden, whatever the source says of them: a secret setting mentions them. */
+  readonly #secret = new Set<string>();
 
-  constructor(source: Variables, settings: unknown) {
+  constructor(source: Variables, settings: unknown, secrets: ReadonlySet<string>) {
     this.#source = source;
-    this.#names = new Set([...texts(settings)].flatMap(([, text]) => mentions(text)));
+    const places = new Set([...secrets].map(escaped));
+    const literals: string[] = [];
+    for (const [pointer, text] of texts(settings)) {
+      const secret = pointer.split('/').some((key) => places.has(key));
+      const mentioned = mentions(text);
+      for (const { name, fallback } of mentioned) {
+        this.#names.add(name);
+        if (secret) this.#secret.add(name);
+        if (secret && fallback !== undefined) literals.push(fallback);
+      }
+      if (secret && mentioned.length === 0) literals.push(text.replaceAll('[[', '['));
+    }
+    this.redactor = new Redactor(literals, REMEMBERED + this.#names.size);
   }
 
-  /** The present value. */
-  async read(name: string): Promise<{ value: string } | { error: VariableError }> {
+  /**
+   * The present value. A connector learns that there is none, and its caller, by `failed`, what the look-up threw: that is text of a
+   * vault, which may hold anything.
+   */
+  async read(name: string, failed?: (reason: unknown) => void): Promise<{ value: string } | { error: VariableError }> {
     if (!NAME.test(name)) return { error: { tag: 'invalid-name', val: name } };
     if (!this.#names.has(name)) return { error: { tag: 'undefined', val: name } };
     let found: VariableValue | undefined;
@@ -58,11 +107,14 @@ export class Granted {
       const source = this.#source;
       found = typeof source === 'function' ? await source(name) : Object.hasOwn(source, name) ? source[name] : undefined;
     } catch (error) {
-      return { error: { tag: 'provider', val: error instanceof Error ? error.message : String(error) } };
+      failed?.(error);
+      return { error: { tag: 'provider', val: "the program's own look-up failed" } };
     }
     if (found === undefined) return { error: { tag: 'undefined', val: name } };
     const { value, hidden = true } = typeof found === 'string' ? { value: found } : found;
-    if (hidden) this.#hide(value);
+    // Not every caller's types are checked.
+    if (typeof value !== 'string') return { error: { tag: 'provider', val: 'its value is no text' } };
+    if (hidden || this.#secret.has(name)) this.redactor.hide(value);
     return { value };
   }
 
@@ -84,19 +136,5 @@ export class Granted {
       out += value;
     }
     return out + text.slice(end);
-  }
-
-  /** The text without hidden values. */
-  clean(text: string): string {
-    for (const value of this.#hidden) text = text.replaceAll(value, '****');
-    return text;
-  }
-
-  #hide(value: string): void {
-    if (value === '') return;
-    this.#hidden.delete(value);
-    this.#hidden.add(value);
-    const [oldest] = this.#hidden;
-    if (this.#hidden.size > REMEMBERED && oldest !== undefined) this.#hidden.delete(oldest);
   }
 }
