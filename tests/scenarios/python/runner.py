@@ -26,6 +26,7 @@ from connector_host import (
     Limits,
     Order,
     Outcome,
+    Public,
     Secret,
     Skipped,
 )
@@ -79,7 +80,7 @@ def connect(command: Command) -> Dict[str, Any]:
     connectors[file] = connectors.get(file) or Connector.load(file)
     variables.clear()
     for name, each in command.get("variables", {}).items():
-        variables[name] = (Secret if each.get("hidden") else str)(each["value"])
+        variables[name] = (Secret if each.get("hidden") else Public)(each["value"])
     connection = connectors[file].connect(
         command["settings"],
         variables=variables,
@@ -142,7 +143,7 @@ def reply(command: Command) -> Any:
     if connection is None:
         raise HostError("there is no connection")
     if verb == "set-variable":
-        variables[command["name"]] = type(variables.get(command["name"], ""))(command["value"])
+        variables[command["name"]] = type(variables.get(command["name"], Secret()))(command["value"])
         return {}
     if verb == "describe":
         return wit(connection.connector.info)

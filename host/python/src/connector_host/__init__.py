@@ -35,7 +35,7 @@ from .values import (
     Skipped,
     Unknown,
 )
-from .variables import Secret, Variables
+from .variables import Public, Secret, Variables
 
 __all__ = [
     "ActivitySchema",
@@ -62,6 +62,7 @@ __all__ = [
     "Outcome",
     "Page",
     "Plan",
+    "Public",
     "Query",
     "Records",
     "Retry",

@@ -93,6 +93,7 @@ class Activity:
 
     def call(self, name: str, *values: Any) -> Any:
         """Calls the connector. Raises what it answers as an error."""
+        redactor = self._connection._variables.redactor
         permits = self._instance.handles.of_kind("permit")
         for permit in permits:
             permit.park(False)
@@ -100,7 +101,8 @@ class Activity:
         try:
             answer = self._instance.call(name, *values)
         except CallFailed as failure:
-            raise CallFailed(self._connection._variables.masked(str(failure))) from failure
+            # Not `from failure`: a traceback would show what is taken out here.
+            raise CallFailed(redactor.masked(str(failure))) from None
         finally:
             for permit in self._instance.handles.of_kind("permit"):
                 permit.park(True)
@@ -108,13 +110,10 @@ class Activity:
             return answer
         side, value = answer
         if side == "ok":
-            return value
+            return redactor.answer(name, value)
         if isinstance(value, list):
-            raise ConfigurationErrors([self._error(each) for each in value])
-        raise self._error(value)
-
-    def _error(self, error: Dict[str, Any]) -> ConnectorError:
-        return ConnectorError.from_wit({**error, "message": self._connection._variables.masked(error["message"])})
+            raise ConfigurationErrors([ConnectorError.from_wit(redactor.error(each)) for each in value])
+        raise ConnectorError.from_wit(redactor.error(value))
 
     def _checked(self) -> float:
         if self._connection._closed:
@@ -129,7 +128,7 @@ class Activity:
 
     def _log(self, level: str, message: str, fields: List[Tuple[str, str]]) -> None:
         if LOG.isEnabledFor(_LEVELS[level]):
-            masked = self._connection._variables.masked
+            masked = self._connection._variables.redactor.masked
             text = masked(" ".join([message, *(f"{name}={value}" for name, value in fields)]))
             LOG.log(_LEVELS[level], "%s", text[:_LINE].replace("\n", " "))
 

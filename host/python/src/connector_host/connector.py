@@ -7,7 +7,7 @@ import ssl
 import threading
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Collection, Dict, Generator, Iterable, Iterator, List, Mapping, Optional, Sequence, Set, Type, Union
+from typing import Any, Collection, Dict, FrozenSet, Generator, Iterable, Iterator, List, Mapping, Optional, Sequence, Set, Type, Union
 
 from ._activity import CAPABILITIES, Activity
 from ._http import Transport
@@ -33,7 +33,7 @@ from .values import (
     to_json,
     to_ndjson,
 )
-from .variables import Granted, Variables, mentioned
+from .variables import Granted, Variables, secret_settings
 
 __all__ = ["Connection", "Connector", "Query"]
 
@@ -45,6 +45,7 @@ class Connector:
         self._program = program
         #: SHA-256 of the file, in hexadecimal digits.
         self.digest = digest
+        self._secrets: FrozenSet[str] = frozenset()
         # What a connector is, it says without a connection.
         with Connection._bare(self) as connection, Activity(connection, None) as activity:
             described = activity.call("describe")
@@ -52,6 +53,10 @@ class Connector:
         self.info = Info(
             described["name"], described["title"], described["version"], described["settings-schema"], tuple(described["origins"])
         )
+        try:
+            self._secrets = secret_settings(self.info.settings_schema)
+        except ValueError as error:
+            raise CallFailed("the connector describes its settings by what is no JSON object") from error
 
     @classmethod
     def load(cls, file: Union[str, Path, bytes]) -> Connector:
@@ -115,7 +120,7 @@ class Connection:
         #: Whose connection this is.
         self.connector = connector
         self._settings: Optional[str] = to_json(settings)
-        self._variables = Granted(variables, mentioned(settings))
+        self._variables = Granted(variables, settings, connector._secrets)
         self._egress, self._limits = egress, limits
         self._transport = Transport(
             egress, proxy, tls, in_flight=limits.requests_in_flight, largest_body=limits.response_body
@@ -271,6 +276,7 @@ class Connection:
             message = f"requests to {origin} are not allowed: this connection is not granted that origin"
         except ValueError as error:
             message = f"this address cannot be used: {error}"
+        message = self._variables.redactor.masked(message)
         return [ConnectorError("denied", message, code="origin-not-granted", pointer=pointer)]
 
     def _once(self, cancel: Optional[CancelToken], name: str, *values: Any) -> Any:
