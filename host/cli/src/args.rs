@@ -44,7 +44,7 @@ pub(crate) struct Global {
     /// Results and errors as JSON.
     #[arg(long, global = true)]
     pub json: bool,
-    /// Say more on stderr; twice says everything. RUST_LOG says it in detail.
+    /// Say more on stderr; twice says all that this program itself has to say. RUST_LOG says it in detail, of its libraries too.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
     /// Say nothing on stderr but errors.

@@ -1,12 +1,14 @@
 //! Files that are replaced as a whole: what is new is written beside the old file, synced and renamed, so that a killed process
-//! leaves the old file or the new one.
+//! leaves the old file or the new one. A link stays a link, to the new file; what is no file (a device, a pipe) is refused.
 //!
 //! Whoever could read the old file can read the new one, and nobody else. What a killed process left beside it is removed by
 //! the next one that replaces the same file: whoever is at work holds a lock on the temporary file.
+//!
+//! And files that are read as a whole: never more of them than they may have.
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -18,6 +20,26 @@ use crate::error::Failure;
 const UNFINISHED: &str = ".unfinished";
 /// A new temporary file has its lock by then.
 const LOCKED_AFTER: Duration = Duration::from_secs(1);
+
+/// Largest file that people write (settings, variables, programs, certificates), in bytes.
+pub(crate) const LARGEST_TEXT: u64 = 16 << 20;
+
+/// Reads a file of at most so many bytes.
+pub(crate) fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(most + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most {
+        let reason = format!("it has more than {} MiB", most >> 20);
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, reason));
+    }
+    Ok(bytes)
+}
+
+/// Reads a text of at most [`LARGEST_TEXT`].
+pub(crate) fn read_text(path: &Path) -> io::Result<String> {
+    String::from_utf8(read(path, LARGEST_TEXT)?)
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is no text in UTF-8"))
+}
 
 /// Who may read a file that is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +62,31 @@ pub(crate) fn not_written(path: &Path, error: &io::Error) -> Failure {
     Failure::new(format!("cannot write `{}`", path.display())).causes_of(error)
 }
 
+/// Where a file is replaced that has this path: behind its links.
+///
+/// # Errors
+/// Something is there that is no file: a rename would put one in its place.
+pub(crate) fn behind_links(path: &Path) -> Result<PathBuf, Failure> {
+    match std::fs::metadata(path) {
+        Ok(metadata) if metadata.is_file() => std::fs::canonicalize(path).map_err(|e| not_written(path, &e)),
+        Ok(metadata) if metadata.is_dir() => {
+            Err(Failure::new(format!("cannot write `{}`", path.display())).cause("it is a folder"))
+        }
+        Ok(_) => Err(Failure::new(format!("cannot write `{}`", path.display()))
+            .cause("it is no file, and would be replaced by one")
+            .hint("what goes to stdout can be led there: `> PATH`")),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            // A link may lead to a file that is not there yet. Links that go round are another error.
+            let mut end = path.to_owned();
+            while let Ok(next) = std::fs::read_link(&end) {
+                end = folder_of(&end).join(next);
+            }
+            Ok(end)
+        }
+        Err(e) => Err(not_written(path, &e)),
+    }
+}
+
 /// The folder in which a file is.
 pub(crate) fn folder_of(path: &Path) -> &Path {
     match path.parent() {
@@ -58,6 +105,7 @@ pub(crate) fn neighbour(path: &Path, before: &str, behind: &str) -> PathBuf {
 
 /// A temporary file in the folder of `path`, for those who may read `path`.
 pub(crate) fn beside(path: &Path, access: Access) -> Result<NamedTempFile, Failure> {
+    let path = &behind_links(path)?;
     let folder = folder_of(path);
     let name = path.file_name().ok_or_else(|| Failure::new(format!("`{}` is no file name", path.display())))?;
     let mut prefix = OsString::from(".");
@@ -96,6 +144,7 @@ pub(crate) fn beside(path: &Path, access: Access) -> Result<NamedTempFile, Failu
 
 /// Syncs a temporary file and gives it its name.
 pub(crate) fn keep(file: NamedTempFile, path: &Path) -> Result<(), Failure> {
+    let path = &behind_links(path)?;
     file.as_file().sync_all().map_err(|e| not_written(path, &e))?;
     file.persist(path).map_err(|e| not_written(path, &e.error))?;
     // The rename itself is durable once the folder is synced; not every system can do that.
@@ -172,5 +221,48 @@ pub(crate) mod tests {
         replace(&path, b"secret", Access::Private).unwrap();
         assert_eq!((mode(), std::fs::read_to_string(&path).unwrap().as_str()), (0o600, "secret"));
         assert_eq!(names(folder.path()), ["connections.toml"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_stays_a_link_to_the_file_that_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("kept")).unwrap();
+        let (link, file) = (folder.path().join("link"), folder.path().join("kept/out.ndjson"));
+        std::os::unix::fs::symlink("second", &link).unwrap();
+        std::os::unix::fs::symlink("kept/out.ndjson", folder.path().join("second")).unwrap();
+        for content in ["made", "replaced"] {
+            replace(&link, content.as_bytes(), Access::Usual).unwrap();
+            assert_eq!(std::fs::read_to_string(&file).unwrap(), content);
+            assert!(link.is_symlink());
+        }
+        assert_eq!((names(folder.path()).len(), names(&folder.path().join("kept")).len()), (3, 1));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_file_is_left_as_it_is() {
+        use std::os::unix::fs::FileTypeExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let (pipe, link) = (folder.path().join("pipe"), folder.path().join("link"));
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        std::os::unix::fs::symlink("pipe", &link).unwrap();
+        for path in [pipe.as_path(), &link, folder.path()] {
+            let failure = replace(path, b"new", Access::Usual).unwrap_err();
+            assert!(failure.message.contains("cannot write"), "{failure:?}");
+        }
+        assert!(std::fs::symlink_metadata(&pipe).unwrap().file_type().is_fifo() && link.is_symlink());
+        assert_eq!(names(folder.path()), ["link", "pipe"]);
+    }
+
+    #[test]
+    fn no_more_of_a_file_is_read_than_it_may_have() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("large");
+        // Without a byte on the disk.
+        File::create(&path).unwrap().set_len(1 << 40).unwrap();
+        assert_eq!(read_text(&path).unwrap_err().to_string(), "it has more than 16 MiB");
+        File::create(&path).unwrap().set_len(LARGEST_TEXT).unwrap();
+        assert_eq!(read_text(&path).unwrap().len() as u64, LARGEST_TEXT);
     }
 }

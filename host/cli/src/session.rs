@@ -101,7 +101,7 @@ impl Session {
     pub(crate) async fn connector(&self, name: Option<&str>) -> Result<Loaded> {
         let host = self.host()?;
         if let Some(path) = &self.global.connector {
-            let bytes = std::fs::read(path)
+            let bytes = crate::files::read(path, connector_versions::MAX_SIZE)
                 .map_err(|e| Failure::new(format!("cannot read the component `{}`", path.display())).causes_of(&e))?;
             let source = path.display().to_string();
             let connector = host.load(&bytes).await.map_err(|e| remote::load_failed(&source, &e))?;
@@ -225,7 +225,7 @@ impl Session {
         config.proxy = self.proxy()?;
         if let Some(path) = &saved.ca_file {
             let path = self.project.resolve(path);
-            match std::fs::read_to_string(&path) {
+            match crate::files::read_text(&path) {
                 Ok(text) => config.extra_roots = text,
                 Err(e) => failures.push(
                     Failure::new(format!("{place}cannot read the certificate authorities in `{}`", path.display()))

@@ -26,7 +26,7 @@ pub(crate) struct Entry<'a> {
 impl TomlFile {
     /// Reads a file; none if it does not exist.
     pub(crate) fn read(path: &Path) -> Result<Option<Self>, Failure> {
-        let text = match std::fs::read_to_string(path) {
+        let text = match crate::files::read_text(path) {
             Ok(text) => text,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(e) => return Err(Failure::new(format!("cannot read `{}`", path.display())).causes_of(&e)),

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use connector_versions::MAX_SIZE;
 use wac_graph::types::Package;
 use wac_graph::{CompositionGraph, EncodeOptions, NodeId, PackageId};
 
@@ -24,7 +25,7 @@ const CONNECTOR: [&str; 2] = ["ipaas:connector/metadata@0.1.0", "ipaas:connector
 pub(super) fn run(session: &Session, output: &Path) -> Result<()> {
     let (name, connector) = match &session.global.connector {
         Some(path) => {
-            let bytes = std::fs::read(path)
+            let bytes = files::read(path, MAX_SIZE)
                 .map_err(|e| Failure::new(format!("cannot read the component `{}`", path.display())).causes_of(&e))?;
             (path.display().to_string(), bytes)
         }

@@ -16,7 +16,7 @@ pub(super) fn read_lines(mut input: impl BufRead, name: &str, sink: &mut Sink) -
     let mut record = Vec::new();
     for line in 1.. {
         text.clear();
-        if input.read_until(b'\n', &mut text).map_err(|e| bad_read(name, None, &e))? == 0 {
+        if input.read_until(b'\n', &mut text).map_err(|e| bad_read(name, Some(sink.count + 1), &e))? == 0 {
             break;
         }
         let body = text.trim_ascii();
@@ -62,7 +62,7 @@ pub(super) fn read_document(mut input: impl BufRead, name: &str, sink: &mut Sink
     let mut failed = None;
     let mut reader = serde_json::Deserializer::from_reader(input);
     let result = if first == b'[' {
-        let each = Each { name, sink, failed: &mut failed };
+        let each = Each { name, sink: &mut *sink, failed: &mut failed };
         each.deserialize(&mut reader).and_then(|()| reader.end())
     } else {
         <Box<RawValue> as serde::Deserialize>::deserialize(&mut reader)
@@ -72,7 +72,7 @@ pub(super) fn read_document(mut input: impl BufRead, name: &str, sink: &mut Sink
     match (failed, result) {
         (Some(failure), _) => Err(failure),
         (None, Ok(())) => Ok(()),
-        (None, Err(error)) if error.is_io() => Err(bad_read(name, None, &error.into())),
+        (None, Err(error)) if error.is_io() => Err(bad_read(name, Some(sink.count + 1), &error.into())),
         (None, Err(error)) => {
             let failure = bad_input(name, place(&error), format!("this is no JSON: {}", words(&error)));
             Err(if error.to_string().starts_with("trailing characters") && first == b'{' {

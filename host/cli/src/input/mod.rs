@@ -11,9 +11,11 @@ use std::path::{Path, PathBuf};
 
 use tempfile::SpooledTempFile;
 
+use self::bounded::{Bounded, Left};
 use crate::error::Failure;
 use crate::schema::Schema;
 
+mod bounded;
 mod csv;
 mod json;
 mod utf8;
@@ -141,8 +143,9 @@ pub(crate) fn read(source: &Source, format: Format, schema: &Schema) -> Result<R
 /// Reads and checks everything that `reader` has; messages call it `name`.
 pub(crate) fn read_from(reader: impl Read, name: &str, format: Format, schema: &Schema) -> Result<Records, Failure> {
     let spool = SpooledTempFile::new(MOST_IN_MEMORY);
-    let mut sink = Sink { out: BufWriter::new(spool), count: 0, name: name.to_owned() };
-    let input = BufReader::new(utf8::Checked::new(reader));
+    let left = Left::new();
+    let mut sink = Sink { out: BufWriter::new(spool), count: 0, name: name.to_owned(), left: left.clone() };
+    let input = BufReader::new(Bounded::new(utf8::Checked::new(reader), left));
     match format {
         Format::Ndjson => json::read_lines(input, name, &mut sink)?,
         Format::Json => json::read_document(input, name, &mut sink)?,
@@ -173,12 +176,15 @@ struct Sink {
     count: u64,
     /// What messages call the input.
     name: String,
+    /// Of the input's bytes, for the next record.
+    left: Left,
 }
 
 impl Sink {
     /// Takes one record, which must be a JSON object on one line.
     fn put(&mut self, record: &[u8]) -> Result<(), Failure> {
         self.count += 1;
+        self.left.renew();
         if record.len() >= MOST_BYTES {
             let place = Place { row: Some(self.count), ..Place::default() };
             return Err(bad_input(&self.name, place, format!("a record has at most {} MiB", MOST_BYTES >> 20)));

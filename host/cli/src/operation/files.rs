@@ -82,7 +82,7 @@ pub(crate) fn names(project: &Project) -> Result<Vec<String>, Failure> {
 pub(crate) fn load(project: &Project, name: &str) -> Result<Saved> {
     check_name(name)?;
     let path = project.resolve(&file_of(name));
-    let text = match std::fs::read_to_string(&path) {
+    let text = match crate::files::read_text(&path) {
         Ok(text) => text,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
             let failure = Failure::new(format!("there is no operation `{name}`: no file {}", path.display()))

@@ -181,7 +181,7 @@ pub(super) fn program(project: &Project, operation: &Operation) -> Result<Option
         Some(Mapping::Program(program)) => Ok(Some(program.clone())),
         Some(Mapping::File(path)) => {
             let path = project.resolve(path);
-            let read = std::fs::read_to_string(&path);
+            let read = crate::files::read_text(&path);
             let failed = |e: &std::io::Error| Failure::new(format!("cannot read `{}`", path.display())).causes_of(e);
             Ok(Some(read.map_err(|e| failed(&e).with("pointer", "/mapping/file"))?))
         }

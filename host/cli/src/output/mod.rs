@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
 
 use crate::error::Failure;
-use crate::files::{Access, beside, keep, neighbour, not_written};
+use crate::files::{Access, behind_links, beside, keep, neighbour, not_written};
 use crate::input;
 
 mod csv;
@@ -193,6 +193,8 @@ impl Output {
 impl Unfinished {
     /// Begins a file, with the records that an earlier query left where this one goes on; says how many.
     fn open(path: &Path, as_it_is: bool, cursor: Option<&str>) -> Result<(Self, u64), Failure> {
+        // Its records are kept beside the file itself, wherever a link to it lies.
+        let path = &behind_links(path)?;
         let records = BufWriter::with_capacity(BUFFER, beside(path, Access::Usual)?);
         let mut new = Self { records, path: path.to_owned(), as_it_is, earlier: None };
         let Some(cursor) = cursor else { return Ok((new, 0)) };

@@ -40,7 +40,7 @@ impl Access {
             let failure = Failure::new(format!("{listen} can be reached from other machines"));
             return Err(failure.hint("guard it with --token-file FILE, or listen on 127.0.0.1").into());
         };
-        let text = std::fs::read_to_string(path)
+        let text = crate::files::read_text(path)
             .map_err(|e| Failure::new(format!("cannot read the token in `{}`", path.display())).causes_of(&e))?;
         if text.trim().len() < SHORTEST_TOKEN {
             let failure = Failure::new(format!("the token in `{}` is too short", path.display()));

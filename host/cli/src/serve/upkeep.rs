@@ -243,7 +243,7 @@ impl Source {
                 let source = format!("`{}`", path.display());
                 // A file that is replaced after this is seen to be another one.
                 let mark = self.mark()?;
-                let bytes = std::fs::read(path).map_err(|e| unreadable(path, &e))?;
+                let bytes = crate::files::read(path, connector_versions::MAX_SIZE).map_err(|e| unreadable(path, &e))?;
                 Ok((host.load(&bytes).await.map_err(|e| remote::load_failed(&source, &e))?, source, mark))
             }
             Self::Project { folder, connector } => {

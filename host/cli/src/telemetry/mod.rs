@@ -165,7 +165,8 @@ where
         (true, _) => "error",
         (false, 0) => "warn",
         (false, 1) => "info,connector=debug,connector_host=debug",
-        (false, _) => "trace",
+        // Other libraries trace the header fields and bytes of requests: who wants those says so in RUST_LOG.
+        (false, _) => "info,connector=trace,connector_host=trace,connector_store=trace,connector_versions=trace",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     let layer = tracing_subscriber::fmt::layer().with_writer(progress::LogWriter::default);

@@ -67,7 +67,7 @@ pub(super) async fn unpin(session: &Session, name: &args::Name) -> Result<()> {
     if session.global.json {
         return print_json(&json!({ "connector": connector, "pinned": null }));
     }
-    print(&format!("`{connector}` is not pinned.\n"))
+    print(&format!("`{connector}` is no longer held on one version.\n"))
 }
 
 pub(super) async fn rollback(session: &Session, name: &args::Name) -> Result<()> {
@@ -130,10 +130,19 @@ pub(super) async fn try_and_switch(
         versions.put_in_use(&ready, how).map_err(|error| version_failed(&error))?;
         Ok::<_, Failures>(tried)
     };
-    switched.await.map_err(|mut failures| {
-        if let Some(first) = failures.0.first_mut() {
-            first.notes.push(format!("{} does not serve; what served before goes on", version.title()));
-        }
-        failures
-    })
+    let mut failures = match switched.await {
+        Ok(tried) => return Ok(tried),
+        Err(failures) => failures,
+    };
+    let installed = versions.serving(&version.connector).is_ok_and(|serving| serving.version.is_some());
+    let bundled = session.bundled_name(host).await.ok().flatten();
+    let rest = if installed || bundled.as_deref() == Some(version.connector.as_str()) {
+        "what served before goes on"
+    } else {
+        "nothing does, as before"
+    };
+    if let Some(first) = failures.0.first_mut() {
+        first.notes.push(format!("{} does not serve; {rest}", version.title()));
+    }
+    Err(failures)
 }

@@ -104,7 +104,7 @@ fn typed_source(place: String, network: &args::Network) -> Source {
 
 /// Reads a file that was named on the command line.
 fn read_text(path: &Path, what: &str) -> Result<String> {
-    std::fs::read_to_string(path)
+    crate::files::read_text(path)
         .map_err(|error| Failure::new(format!("cannot read the {what} `{}`", path.display())).causes_of(&error).into())
 }
 
