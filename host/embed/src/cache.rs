@@ -1,11 +1,11 @@
 //! Compiled connectors on disk. A compiled file is machine code that runs with the rights of this process, so only a whole and
-//! undamaged file is loaded, and only if it and its folder belong to this user (or root) and nobody else may write there: a
-//! checksum finds damage, the owner keeps out attackers. Who can write there could forge any digest as well, so a stronger one
-//! than CRC-32 would only cost time: half of all that it takes to load. Owner and mode are looked at on Unix; elsewhere the
-//! operator answers for the folder.
+//! undamaged file is loaded, and only if it and its folder belong to this user (or root) and nobody else may write there: its
+//! digest finds damage, the owner keeps out attackers, who could forge any digest. Owner and mode are looked at on Unix; elsewhere
+//! the operator answers for the folder.
 //!
-//! What a compiled file is the compiled form *of* is part of its name, by the component's SHA-256. Files appear by rename, so any
-//! number of processes may share a folder; a folder that cannot be used costs time, never a failure.
+//! What a compiled file is the compiled form *of*, the component's digest and the engine that compiled it, stands in it and makes
+//! its name: a file that got another one's name is not loaded. Files appear by rename, so any number of processes may share a
+//! folder; a folder that cannot be used costs time, never a failure.
 
 use std::fs;
 use std::hash::{Hash, Hasher};
@@ -17,9 +17,11 @@ use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-const MAGIC: &[u8; 8] = b"cwasm\0\0\x02";
-/// The magic, the length of what follows, and its checksum.
-const HEADER: usize = MAGIC.len() + 8 + 4;
+const MAGIC: &[u8; 8] = b"cwasm\0\0\x03";
+/// The magic, what this is the compiled form of, and the digest of what follows.
+const HEADER: usize = MAGIC.len() + 2 * DIGEST;
+/// Bytes of a digest.
+const DIGEST: usize = 32;
 
 /// The compile cache.
 #[derive(Clone, Debug)]
@@ -34,7 +36,8 @@ impl Cache {
 
     /// The component's compiled form, if it is there and undamaged.
     pub(crate) fn load(&self, engine: &Engine, digest: &str) -> Option<Component> {
-        let path = self.path(engine, digest)?;
+        let of = compiled_of(engine, digest);
+        let path = self.path(&of)?;
         let file = match read(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
@@ -43,12 +46,12 @@ impl Cache {
                 return None;
             }
         };
-        let Some(compiled) = undamaged(&file) else {
-            tracing::warn!(target: "connector_host::cache", path = %path.display(), "a compiled connector is damaged and is made anew");
+        let Some(compiled) = undamaged(&of, &file) else {
+            tracing::warn!(target: "connector_host::cache", path = %path.display(), "a compiled connector is damaged, or another one's, and is made anew");
             return None;
         };
-        // SAFETY: the bytes are what `store` wrote (their length and checksum hold) for this engine (its hash is part of the
-        // name), into a file and a folder that only this user may write into: `read` looked.
+        // SAFETY: the bytes are what `store` wrote for this component and this engine (their digest holds, and the header names
+        // both), into a file and a folder that only this user may write into: `read` looked.
         #[allow(unsafe_code)]
         let component = unsafe { Component::deserialize(engine, compiled) };
         component
@@ -60,37 +63,39 @@ impl Cache {
 
     /// Keeps a compiled form.
     pub(crate) fn store(&self, engine: &Engine, digest: &str, component: &Component) {
-        let Some(path) = self.path(engine, digest) else { return };
-        let written = component.serialize().map_err(io::Error::other).and_then(|compiled| write(&path, &compiled));
+        let of = compiled_of(engine, digest);
+        let Some(path) = self.path(&of) else { return };
+        let written = component.serialize().map_err(io::Error::other).and_then(|compiled| write(&path, &of, &compiled));
         if let Err(error) = written {
             tracing::warn!(target: "connector_host::cache", path = %path.display(), %error, "cannot keep a compiled connector");
         }
     }
 
-    fn path(&self, engine: &Engine, digest: &str) -> Option<PathBuf> {
-        let mut hasher = Sha256Hasher(Sha256::new());
-        // Files of another layout are other files: they are neither read nor called damaged.
-        MAGIC.hash(&mut hasher);
-        digest.hash(&mut hasher);
-        engine.precompile_compatibility_hash().hash(&mut hasher);
-        Some(self.folder.as_ref()?.join(format!("{}.cwasm", hex(&hasher.0.finalize()))))
+    fn path(&self, of: &[u8; DIGEST]) -> Option<PathBuf> {
+        Some(self.folder.as_ref()?.join(format!("{}.cwasm", hex(of))))
     }
 }
 
-fn header(compiled: &[u8]) -> [u8; HEADER] {
+/// What tells this compiled form from every other.
+fn compiled_of(engine: &Engine, digest: &str) -> [u8; DIGEST] {
+    let mut hasher = Sha256Hasher(Sha256::new());
+    // Files of another layout are other files: they are neither read nor called damaged.
+    MAGIC.hash(&mut hasher);
+    digest.hash(&mut hasher);
+    engine.precompile_compatibility_hash().hash(&mut hasher);
+    hasher.0.finalize().into()
+}
+
+fn header(of: &[u8; DIGEST], compiled: &[u8]) -> [u8; HEADER] {
     let mut header = [0; HEADER];
-    let fields = MAGIC.iter().copied().chain((compiled.len() as u64).to_le_bytes()).chain(checksum(compiled));
+    let fields = MAGIC.iter().copied().chain(of.iter().copied()).chain(Sha256::digest(compiled));
     header.iter_mut().zip(fields).for_each(|(byte, field)| *byte = field);
     header
 }
 
-fn checksum(compiled: &[u8]) -> [u8; 4] {
-    crc32fast::hash(compiled).to_le_bytes()
-}
-
-fn undamaged(file: &[u8]) -> Option<&[u8]> {
+fn undamaged<'a>(of: &[u8; DIGEST], file: &'a [u8]) -> Option<&'a [u8]> {
     let (found, compiled) = file.split_at_checked(HEADER)?;
-    (found == header(compiled)).then_some(compiled)
+    (found == header(of, compiled)).then_some(compiled)
 }
 
 /// Refuses a file or folder that somebody else may have written.
@@ -127,7 +132,7 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn write(path: &Path, compiled: &[u8]) -> io::Result<()> {
+fn write(path: &Path, of: &[u8; DIGEST], compiled: &[u8]) -> io::Result<()> {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     if let Some(folder) = path.parent() {
         let mut builder = fs::DirBuilder::new();
@@ -147,7 +152,7 @@ fn write(path: &Path, compiled: &[u8]) -> io::Result<()> {
     let result = options
         .open(&temporary)
         .and_then(|mut file| {
-            file.write_all(&header(compiled))?;
+            file.write_all(&header(of, compiled))?;
             file.write_all(compiled)
         })
         .and_then(|()| fs::rename(&temporary, path));
@@ -176,6 +181,7 @@ impl Hasher for Sha256Hasher {
 
 #[cfg(all(test, unix))]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
@@ -191,5 +197,26 @@ mod tests {
         ] {
             assert_eq!(is_only_ours(owner, mode, 1000), trusted, "{owner} {mode:o}");
         }
+    }
+
+    /// The smallest component that there is.
+    const EMPTY: &[u8] = b"\0asm\x0d\0\x01\0";
+
+    #[test]
+    fn a_compiled_file_is_loaded_for_its_own_component_alone_and_only_undamaged() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::new(Some(folder.path().join("compiled")));
+        let engine = Engine::default();
+        let component = Component::new(&engine, EMPTY).unwrap();
+        cache.store(&engine, "one", &component);
+        cache.store(&engine, "two", &component);
+        let path = |digest| cache.path(&compiled_of(&engine, digest)).unwrap();
+        assert!(cache.load(&engine, "one").is_some() && cache.load(&engine, "two").is_some());
+        fs::copy(path("one"), path("two")).unwrap();
+        assert!(cache.load(&engine, "two").is_none(), "it is another one's");
+        let mut bytes = fs::read(path("one")).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        fs::write(path("one"), bytes).unwrap();
+        assert!(cache.load(&engine, "one").is_none(), "it is damaged");
     }
 }
