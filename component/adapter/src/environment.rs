@@ -5,6 +5,9 @@ use crate::log_line::Level;
 /// A variable `name` is `CONNECTOR_VAR_name`, or in the spelling that every shell can write, `CONNECTOR_VAR_NAME`.
 const PREFIX: &str = "CONNECTOR_VAR_";
 
+/// What callers of the service have to bring.
+const TOKEN: &str = "CONNECTOR_TOKEN";
+
 /// Longest time of one call, in seconds, unless `CONNECTOR_CALL_SECONDS` says something else.
 pub const CALL_SECONDS: u64 = 600;
 
@@ -46,11 +49,13 @@ pub fn variable<'a>(environment: &'a Environment, name: &str) -> Result<&'a str,
 /// Shorter values are found in texts that have nothing to do with them.
 const SHORTEST_MASKED: usize = 8;
 
-/// A text without the values of variables. The environment does not say which of them are secret, so none is told.
-pub fn masked(environment: &Environment, text: &str) -> String {
-    let variables =
-        environment.iter().filter(|(name, value)| name.starts_with(PREFIX) && value.len() >= SHORTEST_MASKED);
-    let mut values: Vec<&str> = variables.map(|(_, value)| value.as_str()).collect();
+/// A text without the values of variables, the service's token and these secrets. The environment does not say which variables are
+/// secret, so none is told.
+pub fn masked(environment: &Environment, secrets: &[String], text: &str) -> String {
+    let hidden = environment.iter().filter(|(name, _)| name.starts_with(PREFIX) || name == TOKEN);
+    let mut values: Vec<&str> =
+        hidden.map(|(_, value)| value.trim()).chain(secrets.iter().map(String::as_str)).collect();
+    values.retain(|value| value.len() >= SHORTEST_MASKED);
     // The longest first: one may be part of another.
     values.sort_by_key(|value| std::cmp::Reverse(value.len()));
     values.into_iter().fold(text.to_owned(), |text, value| text.replace(value, "****"))
@@ -94,14 +99,17 @@ mod tests {
     }
 
     #[test]
-    fn no_value_of_a_variable_is_told() {
+    fn no_secret_is_told() {
         let environment = environment(&[
             ("CONNECTOR_VAR_A", "secret-12"),
             ("CONNECTOR_VAR_B", "secret-12-and-more"),
+            ("CONNECTOR_VAR_C", "short"),
+            ("CONNECTOR_TOKEN", "0123456789abcdef\n"),
             ("PATH", "/usr/bin/x"),
         ]);
-        let told = masked(&environment, "of secret-12, secret-12-and-more and /usr/bin/x");
-        assert_eq!(told, "of ****, **** and /usr/bin/x");
+        let secrets = ["in-settings".to_owned()];
+        let text = "of secret-12, secret-12-and-more, short, 0123456789abcdef, in-settings and /usr/bin/x";
+        assert_eq!(masked(&environment, &secrets, text), "of ****, ****, short, ****, **** and /usr/bin/x");
     }
 
     #[test]

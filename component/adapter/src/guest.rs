@@ -3,6 +3,7 @@
 
 use std::cell::{Cell, RefCell};
 
+use crate::calls::Calls;
 use crate::environment::{self, Missing};
 use crate::log_line::{self, line};
 use crate::quota::{Leave, Quota};
@@ -20,6 +21,7 @@ mod bindings {
 }
 
 use bindings::exports::ipaas::connector::{control, logging, quota, transport, variables};
+use bindings::exports::ipaas::service::calls;
 use bindings::wasi::cli::{environment::get_environment, stderr::get_stderr};
 use bindings::wasi::clocks::monotonic_clock::{now, subscribe_duration, subscribe_instant};
 use bindings::wasi::io::poll::Pollable;
@@ -32,6 +34,7 @@ struct Adapter;
 
 thread_local! {
     static QUOTA: RefCell<Quota> = RefCell::default();
+    static CALLS: RefCell<Calls> = RefCell::default();
 }
 
 impl variables::Guest for Adapter {
@@ -53,7 +56,21 @@ impl transport::Guest for Adapter {
 
 impl control::Guest for Adapter {
     fn cancelled() -> Pollable {
-        subscribe_duration(environment::call_time(&get_environment()))
+        subscribe_instant(CALLS.with_borrow_mut(|calls| calls.deadline(&get_environment(), now())))
+    }
+}
+
+impl calls::Guest for Adapter {
+    fn begin() {
+        CALLS.with_borrow_mut(Calls::begin);
+    }
+
+    fn hide(secrets: Vec<String>) {
+        CALLS.with_borrow_mut(|calls| calls.hide(secrets));
+    }
+
+    fn masked(text: String) -> String {
+        CALLS.with_borrow(|calls| calls.masked(&get_environment(), &text))
     }
 }
 
@@ -70,7 +87,7 @@ impl logging::Guest for Adapter {
         if level < environment::log_level(&environment) {
             return;
         }
-        let masked = |text: &str| environment::masked(&environment, text);
+        let masked = |text: &str| CALLS.with_borrow(|calls| calls.masked(&environment, text));
         let fields: Vec<_> = fields.iter().map(|(name, value)| (masked(name), masked(value))).collect();
         let line = line(level, &masked(&message), &fields).into_bytes();
         let stderr = get_stderr();

@@ -8,6 +8,7 @@
 //! | `CONNECTOR_LOG` | least level of a log line: `trace`, `debug`, `info`, `warn`, `error` | `info` |
 //! | `CONNECTOR_CALL_SECONDS` | longest time of one call; then it is cancelled in an orderly way | 600 |
 
+pub mod calls;
 pub mod environment;
 pub mod log_line;
 pub mod quota;

@@ -8,9 +8,10 @@ use crate::access::{self, Head};
 use crate::answer::{self, Answer, refusal};
 use crate::asked;
 use crate::bindings::exports::wasi::http::incoming_handler::Guest;
-use crate::bindings::ipaas::connector::connection::{self, QueryRequest, WrittenBy};
+use crate::bindings::ipaas::connector::connection::{self, Outcome, Plan, QueryRequest, WrittenBy};
 use crate::bindings::ipaas::connector::metadata;
 use crate::bindings::ipaas::connector::types::Error;
+use crate::bindings::ipaas::service::calls;
 use crate::bindings::wasi::cli::{environment::get_environment, stderr::get_stderr};
 use crate::bindings::wasi::http::types::{IncomingRequest, ResponseOutparam};
 use crate::operator::Operator;
@@ -73,6 +74,7 @@ fn reply(request: &IncomingRequest) -> Result<Reply, Answer> {
         }
     })?;
     let info = metadata::describe();
+    calls::hide(&operator.secrets(&info.settings_schema));
     let own = operator.name.unwrap_or_else(|| info.name.clone());
     let verb = match route {
         Route::Of(name, verb) if name == own => verb,
@@ -94,11 +96,10 @@ fn reply(request: &IncomingRequest) -> Result<Reply, Answer> {
 /// Whether this request may ask; if so, what it accepts.
 fn guard(operator: &Operator, request: &IncomingRequest) -> Result<String, Answer> {
     let headers = request.headers();
-    let host = request.authority().or_else(|| wire::field(&headers, "host")).unwrap_or_default();
     let authorization = wire::field(&headers, "authorization");
     let from_a_page = headers.has("origin");
-    let head = Head { host: &host, authorization: authorization.as_deref(), from_a_page };
-    access::check(operator.token.as_deref(), head).map_err(|(status, why)| {
+    let head = Head { authorization: authorization.as_deref(), from_a_page };
+    access::check(&operator.guard, head).map_err(|(status, why)| {
         let mut answer = refusal(status, "denied", why);
         if status == 401 {
             answer.headers.push(("www-authenticate", "Bearer".to_owned()));
@@ -112,24 +113,29 @@ fn configure(settings: &str) -> Result<(), Answer> {
     if CONFIGURED.with_borrow(|configured| *configured) {
         return Ok(());
     }
-    connection::configure(settings).map_err(|errors| answer::settings(&errors))?;
+    calls::begin();
+    connection::configure(settings)
+        .map_err(|errors| answer::settings(&errors.into_iter().map(masked).collect::<Vec<_>>()))?;
     CONFIGURED.set(true);
     Ok(())
 }
 
 fn run(verb: Verb, parameters: &str, body: Vec<u8>, accept: &str) -> Result<Reply, Answer> {
-    let failed = |error: Error| answer::failure(&error);
+    let failed = |error: Error| answer::failure(&masked(error));
     let wrong = |why: String| refusal(400, "invalid-request", &why);
+    calls::begin();
     Ok(Reply::Answer(match verb {
         Verb::Test => {
             let identity = connection::test().map_err(failed)?;
-            Answer::json(&json!({ "account": identity.account, "warnings": identity.warnings }))
+            let (account, warnings) = (calls::masked(&identity.account), masked_all(identity.warnings));
+            Answer::json(&json!({ "account": account, "warnings": warnings }))
         }
         Verb::Objects => answer::objects(&connection::list_objects().map_err(failed)?),
         Verb::Object(name) => answer::object(&name, &connection::describe_object(&name).map_err(failed)?),
         Verb::Explain => {
             let query = asked::query(&body).map_err(wrong)?;
-            answer::plan(&connection::explain(&query).map_err(failed)?)
+            let plan = connection::explain(&query).map_err(failed)?;
+            answer::plan(&Plan { steps: masked_all(plan.steps), ..plan })
         }
         Verb::Query => {
             let query = asked::query(&body).map_err(wrong)?;
@@ -154,21 +160,45 @@ fn run(verb: Verb, parameters: &str, body: Vec<u8>, accept: &str) -> Result<Repl
                 WrittenBy::Update => connection::update(&write.request),
                 WrittenBy::Delete => connection::delete(&write.request),
             };
-            answer::outcomes(&written.map_err(failed)?)
+            answer::outcomes(&masked_outcomes(written.map_err(failed)?))
         }
         Verb::Resolve => {
             let write = asked::write(parameters, body).map_err(wrong)?;
             let by = write.written_by.ok_or_else(|| wrong("say `written_by=create`, update or delete".to_owned()))?;
-            answer::outcomes(&connection::resolve(by, &write.request).map_err(failed)?)
+            let resolved = connection::resolve(by, &write.request).map_err(failed)?;
+            answer::outcomes(&masked_outcomes(resolved))
         }
     }))
+}
+
+/// A failure whose texts hold no secret.
+fn masked(error: Error) -> Error {
+    let code = error.code.map(|code| calls::masked(&code));
+    Error { message: calls::masked(&error.message), code, ..error }
+}
+
+fn masked_all(texts: Vec<String>) -> Vec<String> {
+    texts.iter().map(|text| calls::masked(text)).collect()
+}
+
+fn masked_outcomes(outcomes: Vec<Outcome>) -> Vec<Outcome> {
+    let one = |outcome| match outcome {
+        Outcome::Failed(error) => Outcome::Failed(masked(error)),
+        Outcome::Unknown(error) => Outcome::Unknown(masked(error)),
+        other => other,
+    };
+    outcomes.into_iter().map(one).collect()
 }
 
 /// Sends every page's records as they come. A failure before the first one is an answer of its own; one behind it breaks the
 /// answer off, so that nobody takes what came for all there is.
 fn pages(mut query: QueryRequest, out: ResponseOutparam) {
     let mut left = query.max_records.unwrap_or(u64::MAX);
-    let mut page = match connection::query(&query) {
+    let next_page = |query: &QueryRequest| {
+        calls::begin();
+        connection::query(query).map_err(masked)
+    };
+    let mut page = match next_page(&query) {
         Ok(page) => page,
         Err(error) => return wire::send(out, &answer::failure(&error)),
     };
@@ -183,7 +213,7 @@ fn pages(mut query: QueryRequest, out: ResponseOutparam) {
         left = left.saturating_sub(page.count.into());
         let Some(next) = page.next.filter(|_| left > 0) else { break };
         query.cursor = Some(next);
-        page = match connection::query(&query) {
+        page = match next_page(&query) {
             Ok(page) => page,
             Err(error) => return tell(&error),
         };

@@ -161,7 +161,9 @@ async fn serves(runtime: Runtime) {
     let settings = settings.to_string();
     let (settings, token) = (("CONNECTOR_SETTINGS", settings.as_str()), ("CONNECTOR_VAR_TOKEN", store.token()));
 
-    let service = Service::start(runtime, &component, &[settings, token]).await;
+    let open = ("CONNECTOR_WITHOUT_TOKEN", "1");
+
+    let service = Service::start(runtime, &component, &[settings, token, open]).await;
     let (status, identity) = service.json(service.post("test", "")).await;
     assert_eq!((status, identity["account"].as_str().unwrap().contains("Emulated Store")), (200, true));
 
@@ -197,6 +199,10 @@ async fn serves(runtime: Runtime) {
     let (status, _) = service.json(service.post("test", "").header("origin", "http://localhost")).await;
     assert_eq!(status, 403);
     drop(service);
+    let service = Service::start(runtime, &component, &[settings, token]).await;
+    let (status, problem) = service.json(service.post("test", "").header("host", "localhost")).await;
+    assert_eq!((status, &problem["errors"][0]["kind"]), (403, &json!("denied")), "nobody has said who may ask");
+    drop(service);
     let guarded = ("CONNECTOR_TOKEN", "0123456789abcdef");
     let service = Service::start(runtime, &component, &[settings, token, guarded]).await;
     let (status, problem) = service.json(service.post("test", "").bearer_auth("0123456789abcdeX")).await;
@@ -205,16 +211,26 @@ async fn serves(runtime: Runtime) {
     drop(service);
 
     // A token that the store refuses is no fault of who asks here.
-    let service = Service::start(runtime, &component, &[settings, ("CONNECTOR_VAR_TOKEN", "wrong")]).await;
+    let service = Service::start(runtime, &component, &[settings, ("CONNECTOR_VAR_TOKEN", "wrong"), open]).await;
     let (status, problem) = service.json(service.post("test", "")).await;
     assert_eq!((status, &problem["errors"][0]["kind"]), (502, &json!("unauthorized")), "{problem}");
     assert!(!problem.to_string().contains("wrong\""), "{problem}");
     drop(service);
 
-    let service = Service::start(runtime, &component, &[settings]).await;
+    let service = Service::start(runtime, &component, &[settings, open]).await;
     let (status, problem) = service.json(service.post("test", "")).await;
     assert_eq!((status, &problem["errors"][0]["kind"]), (409, &json!("configuration")), "{problem}");
     assert!(problem["detail"].as_str().unwrap().contains("`token`"), "{problem}");
+    drop(service);
+
+    // A connector that repeats a secret of its settings tells it to nobody.
+    let literal = json!({ "store_hash": "abc", "access_token": "a-literal-secret", "base_url": store.base_url() });
+    let literal = literal.to_string();
+    let service = Service::start(runtime, &component, &[("CONNECTOR_SETTINGS", &literal), open]).await;
+    let query = json!({ "object": "a-literal-secret" }).to_string();
+    let (status, problem) = service.json(service.post("query", query)).await;
+    let told = problem.to_string();
+    assert!(status >= 400 && told.contains("****") && !told.contains("literal"), "{status} {told}");
 }
 
 #[tokio::test]
