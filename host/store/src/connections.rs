@@ -88,7 +88,7 @@ pub struct Dependent {
     pub name: String,
 }
 
-/// Whether a connection can have this name: not empty, without `/`, `:` and control characters.
+/// Whether a connection can have this name: at most 128 characters, none of them `/`, `:`, a control character or invisible.
 ///
 /// # Errors
 /// The reason why it cannot.
@@ -99,9 +99,44 @@ pub fn check_name(name: &str) -> Result<(), &'static str> {
         Err("a name has no `/` and no `:`")
     } else if name.chars().any(char::is_control) {
         Err("a name has no control characters")
+    } else if name.chars().any(is_invisible) {
+        Err("a name has no invisible characters")
+    } else if name.chars().count() > LONGEST_NAME {
+        Err("a name has at most 128 characters")
     } else {
         Ok(())
     }
+}
+
+/// Longest name, in characters: names stand in tables, paths and the names of files.
+const LONGEST_NAME: usize = 128;
+
+/// Whether a character only steers how others are shown (Unicode's category Cf): two names that differ in it look the same.
+fn is_invisible(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}'
+            | '\u{600}'..='\u{605}'
+            | '\u{61c}'
+            | '\u{6dd}'
+            | '\u{70f}'
+            | '\u{890}'..='\u{891}'
+            | '\u{8e2}'
+            | '\u{180e}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{2064}'
+            | '\u{2066}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{110bd}'
+            | '\u{110cd}'
+            | '\u{13430}'..='\u{1343f}'
+            | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0001}'
+            | '\u{e0020}'..='\u{e007f}'
+    )
 }
 
 const COLUMNS: &str = "id, revision, connector, name, grants, ca_file, settings";
@@ -332,4 +367,22 @@ fn drop_unmentioned(transaction: &Transaction<'_>, id: i64, saved: &Saved) -> Re
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_short_and_each_of_its_characters_is_seen() {
+        for good in ["Laden Nord", "größe-ß", "\u{928}\u{92e}\u{938}\u{94d}\u{924}\u{947}", &"x".repeat(LONGEST_NAME)]
+        {
+            assert_eq!(check_name(good), Ok(()), "{good}");
+        }
+        for bad in
+            ["", " ", "a/b", "a:b", "a\nb", "a\u{200b}b", "a\u{202e}b", "\u{feff}a", &"x".repeat(LONGEST_NAME + 1)]
+        {
+            assert!(check_name(bad).is_err(), "{}", bad.escape_unicode());
+        }
+    }
 }

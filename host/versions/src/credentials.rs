@@ -37,7 +37,7 @@ struct Entry {
 pub(crate) fn of_docker(registry: &str) -> Option<Credentials> {
     let folder = std::env::var_os("DOCKER_CONFIG").filter(|folder| !folder.is_empty()).map(PathBuf::from);
     let folder = folder.or_else(|| Some(std::env::home_dir()?.join(".docker")))?;
-    in_config(&std::fs::read_to_string(folder.join("config.json")).ok()?, registry)
+    in_config(&crate::files::read_text(&folder.join("config.json")).ok()?, registry)
 }
 
 fn in_config(config: &str, registry: &str) -> Option<Credentials> {

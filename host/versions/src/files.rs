@@ -14,6 +14,9 @@ use crate::error::{Refusal, VersionsError};
 /// Largest component that is read, in bytes: more than any connector needs, little enough to hold in memory.
 pub const MAX_SIZE: u64 = 64 << 20;
 
+/// Largest file of certificates or credentials, in bytes.
+const LARGEST_TEXT: u64 = 16 << 20;
+
 /// How the names of temporary files end.
 const UNFINISHED: &str = ".unfinished";
 
@@ -82,6 +85,16 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Refusal> {
     let read = File::open(path).and_then(|file| file.take(MAX_SIZE + 1).read_to_end(&mut wasm));
     read.map_err(|source| Refusal::Unreadable { path: path.to_owned(), source })?;
     if wasm.len() as u64 > MAX_SIZE { Err(Refusal::Size) } else { Ok(wasm) }
+}
+
+/// Reads a text that people write, an operator's file of settings: up to [`LARGEST_TEXT`].
+pub(crate) fn read_text(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?.take(LARGEST_TEXT + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > LARGEST_TEXT {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is too large"));
+    }
+    Ok(text)
 }
 
 /// Makes what was made in a folder durable. Elsewhere than on Unix, folders cannot be opened for that.

@@ -57,13 +57,20 @@ impl Place {
     /// Reads a place: `oci://HOST/REPOSITORY[:TAG][@sha256:…]`, or a path.
     ///
     /// # Errors
-    /// [`VersionsError::Place`] if it begins with `oci://` and goes on wrongly.
+    /// [`VersionsError::Place`] if it begins with `oci://` and goes on wrongly, or is an address of another kind. Neither is
+    /// repeated where it may hold a password.
     pub fn parse(text: &str) -> Result<Self, VersionsError> {
         if let Some(rest) = text.strip_prefix(OCI) {
+            let shown = if rest.split('/').next().is_some_and(|host| host.contains('@')) { "oci://…" } else { text };
             let image = Image::parse(rest).ok_or_else(|| {
-                VersionsError::place(text, "an image is written oci://HOST[:PORT]/REPOSITORY[:TAG][@sha256:DIGEST]")
+                VersionsError::place(shown, "an image is written oci://HOST[:PORT]/REPOSITORY[:TAG][@sha256:DIGEST]")
             })?;
             return Ok(Self::Registry(image));
+        }
+        if let Some((scheme, _)) = text.split_once("://") {
+            let scheme = if scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()) { scheme } else { "" };
+            let reason = "a place is a file, a folder, or an image, oci://HOST[:PORT]/REPOSITORY";
+            return Err(VersionsError::place(format!("{scheme}://…"), reason));
         }
         let path = PathBuf::from(text);
         Ok(if path.is_dir() { Self::Folder(path) } else { Self::File(path) })
@@ -263,6 +270,16 @@ mod tests {
         ] {
             assert!(Place::parse(&format!("oci://{bad}")).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn an_address_of_another_kind_is_no_path_and_nothing_secret_of_it_is_repeated() {
+        for text in ["https://user:s3cret@host/x", "user:s3cret@host://x", "file:///tmp/x", "oci://user:s3cret@host/x"]
+        {
+            let told = Place::parse(text).unwrap_err().to_string();
+            assert!(told.contains("oci://HOST") && !told.contains("s3cret"), "{told}");
+        }
+        assert!(matches!(Place::parse("a:b/c.wasm").unwrap(), Place::File(_)));
     }
 
     #[test]

@@ -66,7 +66,7 @@ impl Described {
         let taken = match &signature {
             _ if !same => path.exists().then_some(path),
             Some(ours) => {
-                std::fs::read_to_string(&beside).is_ok_and(|theirs| theirs.trim() != ours).then_some(beside.as_path())
+                files::read_text(&beside).is_ok_and(|theirs| theirs.trim() != ours).then_some(beside.as_path())
             }
             None => None,
         };

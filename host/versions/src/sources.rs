@@ -8,6 +8,7 @@ use rusqlite::Connection;
 
 use crate::credentials::Credentials;
 use crate::error::VersionsError;
+use crate::files;
 use crate::place::{Image, Offer, Place};
 use crate::registry::Access;
 use crate::signature::SignaturePolicy;
@@ -41,7 +42,7 @@ impl Source {
     pub fn access(&self, project: &Path, variables: &dyn Variables) -> Result<Access, VersionsError> {
         let extra_roots = match &self.ca_file {
             None => String::new(),
-            Some(path) => std::fs::read_to_string(project.join(path)).map_err(|error| {
+            Some(path) => files::read_text(&project.join(path)).map_err(|error| {
                 VersionsError::place(&self.place, format!("cannot read {}: {error}", path.display()))
             })?,
         };

@@ -9,6 +9,9 @@ use zeroize::Zeroizing;
 
 use super::{Key, KeyError};
 
+/// Largest key file, in bytes: room for thousands of keys.
+const LARGEST: u64 = 1 << 20;
+
 /// The keys of a file.
 pub(super) fn read(path: &Path) -> Result<Vec<Key>, KeyError> {
     let failed = |source| KeyError::File { path: path.to_owned(), source };
@@ -100,7 +103,10 @@ fn warn_if_open_to_others(_path: &Path, _file: &File) {}
 fn text(file: &mut File) -> io::Result<Zeroizing<String>> {
     let mut text = Zeroizing::new(String::new());
     file.rewind()?;
-    file.read_to_string(&mut text)?;
+    file.take(LARGEST + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > LARGEST {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is too large for a file of keys"));
+    }
     Ok(text)
 }
 

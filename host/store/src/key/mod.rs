@@ -6,6 +6,9 @@
 //! 3. the store's own key file in the user's configuration folder, made with the first hidden value;
 //! 4. the system's keyring.
 //!
+//! What was named and holds no key is an error, whatever the other places have: nobody names a place to have it passed over. A named
+//! file that is not there yet is made when a new key is needed.
+//!
 //! The last key of a place is its newest one. Older ones stay: values, or copies of a store, may still need them.
 
 use std::fmt;
@@ -138,6 +141,10 @@ pub enum KeyError {
 }
 
 impl KeyError {
+    fn is_missing_file(&self) -> bool {
+        matches!(self, Self::File { source, .. } if source.kind() == std::io::ErrorKind::NotFound)
+    }
+
     /// What is wrong, for a reader who knows where.
     fn without_place(self) -> String {
         match self {
@@ -166,17 +173,19 @@ impl KeySources {
                 None
             }
         };
-        let environment = match &self.environment {
-            Some(text) => {
-                list(text.reveal()).ok_or_else(|| KeyError::NoKey { place: ENVIRONMENT.to_owned() }.without_place())
-            }
-            None => Err("not set".to_owned()),
-        };
+        let environment = self.of_environment()?.ok_or_else(|| "not set".to_owned());
         if let Some(key) = among(ENVIRONMENT.to_owned(), environment) {
             return Ok(key);
         }
         for path in self.files(store) {
-            let keys = file::read(&path).map_err(KeyError::without_place);
+            let named = self.file.as_ref() == Some(&path);
+            let keys = match file::read(&path) {
+                Err(error) if named && !error.is_missing_file() => return Err(error),
+                keys => keys.map_err(KeyError::without_place),
+            };
+            if named && let Err(why) = &keys {
+                tracing::warn!("the key file {} is not used: {why}", path.display());
+            }
             if let Some(key) = among(path.display().to_string(), keys) {
                 return Ok(key);
             }
@@ -222,9 +231,14 @@ impl KeySources {
     }
 
     fn newest_of_environment(&self) -> Result<Option<Key>, KeyError> {
-        let Some(text) = &self.environment else { return Ok(None) };
+        let Some(mut keys) = self.of_environment()? else { return Ok(None) };
+        keys.pop().map(Some).ok_or_else(|| KeyError::NoKey { place: ENVIRONMENT.to_owned() })
+    }
+
+    /// The keys of the environment; none if it says nothing of keys.
+    fn of_environment(&self) -> Result<Option<Vec<Key>>, KeyError> {
         let no_key = || KeyError::NoKey { place: ENVIRONMENT.to_owned() };
-        list(text.reveal()).and_then(|mut keys| keys.pop()).map(Some).ok_or_else(no_key)
+        self.environment.as_ref().map(|text| list(text.reveal()).ok_or_else(no_key)).transpose()
     }
 
     /// The key files that count, the first for new keys.

@@ -117,6 +117,32 @@ fn a_rotation_that_cannot_read_one_value_changes_none_and_makes_no_key() {
     assert_eq!(std::fs::read_to_string(folder.key_file()).unwrap(), keys);
 }
 
+#[test]
+fn a_place_that_was_named_and_holds_no_key_is_an_error_though_another_has_it() {
+    let folder = Folder::new();
+    set(&folder.store(), "x", "s3cret", true).unwrap();
+    let (no_key, large) = (folder.0.path().join("no.key"), folder.0.path().join("large.key"));
+    std::fs::write(&no_key, "bm90\n").unwrap();
+    std::fs::File::create(&large).unwrap().set_len(1 << 40).unwrap();
+    let named = |file: &std::path::Path| KeySources { file: Some(file.to_owned()), ..folder.keys() };
+    let environment = KeySources { environment: Some(Secret::new("bm90")), ..folder.keys() };
+    for keys in [named(&no_key), named(folder.0.path()), named(&large), environment] {
+        let told = format!("{keys:?}");
+        let store = Store::open(&folder.path(), keys).unwrap();
+        for error in [values(&store, "x", None).unwrap_err(), set(&store, "y", "z", true).unwrap_err()] {
+            assert!(
+                matches!(error, StoreError::Key(KeyError::NoKey { .. } | KeyError::File { .. })),
+                "{told}: {error}"
+            );
+        }
+    }
+    // One that is not there is made with the next key.
+    let made = folder.0.path().join("made.key");
+    let store = Store::open(&folder.path(), named(&made)).unwrap();
+    assert_eq!(values(&store, "x", None).unwrap(), ["s3cret"]);
+    assert_eq!(store.rotate_key(NewKey::Usual).unwrap().place, made.display().to_string());
+}
+
 /// A key file that is a pipe keeps whoever reads it waiting, as a keyring does that waits for a password.
 #[cfg(unix)]
 #[test]
