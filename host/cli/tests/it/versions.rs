@@ -119,6 +119,15 @@ fn a_pinned_version_stays_whatever_is_tried() {
 }
 
 #[test]
+fn where_nothing_serves_a_version_that_fails_leaves_it_so_and_says_so() {
+    let project = project_with(&[]);
+    let file = project.write("new.wasm", component(Variant::version("1.0.0").with(Way::Trap, "test")));
+    versions(&project, &["versions", "install", &file]).good();
+    versions(&project, &["versions", "use", "1.0.0", "--test", "people"])
+        .bad(2, &["1.0.0 does not serve; nothing does, as before"]);
+}
+
+#[test]
 fn a_version_that_a_connection_could_not_use_is_not_switched_to() {
     let project = project_with(&["1.0.0"]);
     let install = |variant: Variant<'_>| {

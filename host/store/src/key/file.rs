@@ -2,7 +2,7 @@
 //! crash leaves at most a piece of a line at the end, which is no key and is taken away by the next addition.
 
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{self, Read as _, Seek as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 
 use zeroize::Zeroizing;
@@ -102,7 +102,6 @@ fn warn_if_open_to_others(_path: &Path, _file: &File) {}
 
 fn text(file: &mut File) -> io::Result<Zeroizing<String>> {
     let mut text = Zeroizing::new(String::new());
-    file.rewind()?;
     file.take(LARGEST + 1).read_to_string(&mut text)?;
     if text.len() as u64 > LARGEST {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is too large for a file of keys"));
