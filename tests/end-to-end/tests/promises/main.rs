@@ -1,6 +1,7 @@
 //! The promises of the project, over real sockets. One module per subject, one binary, so that it links once.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "tests fail loudly")]
 
+mod book;
 mod command_line;
 mod contract;
 mod coverage;
