@@ -3,7 +3,7 @@
 //! Everything goes through the binary `connector`, as a person would use it: each command is shown before it runs, and its
 //! output behind it. The store is a process of its own on a free port of loopback, and ends with this one.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -86,13 +86,39 @@ impl Demo {
     fn run(&mut self, step: &str, arguments: &[&str]) -> Result<String> {
         println!("$ connector {}", arguments.iter().map(|word| shell(word)).collect::<Vec<_>>().join(" "));
         let begun = Instant::now();
+        let output = process::capture(&mut self.command(arguments), STEP)?;
+        self.steps.push((step.to_owned(), begun.elapsed()));
+        Ok(output)
+    }
+
+    /// The program, in the project's folder.
+    fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.connector);
         command.args(arguments).current_dir(&self.folder).env("CONNECTOR_CACHE_DIR", &self.cache).env("COLUMNS", "100");
         // The key for the secret of this demo goes with its folder.
         command.env("XDG_CONFIG_HOME", self.folder.join("user"));
-        let output = process::capture(&mut command, STEP)?;
-        self.steps.push((step.to_owned(), begun.elapsed()));
-        Ok(output)
+        command
+    }
+
+    /// Serves the page with this connection until whoever watches has seen enough.
+    fn offer_the_page(&self) -> Result<()> {
+        if !(std::io::stdin().is_terminal() && std::io::stdout().is_terminal()) {
+            println!("  In a terminal, this ends with the page, open on this store.");
+            return Ok(());
+        }
+        let mut command = self.command(&["serve", "--listen", "127.0.0.1:0"]);
+        let mut serving =
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("cannot start `serve`")?;
+        let mut line = String::new();
+        if let Some(stdout) = serving.stdout.take() {
+            BufReader::new(stdout).read_line(&mut line)?;
+        }
+        let address = line.trim().trim_start_matches("listening on ");
+        println!("\n── The page\n  Open {address} in a browser: the connection `demo` is there. Enter ends the demo.");
+        let answered = std::io::stdin().read_line(&mut String::new());
+        serving.kill()?;
+        serving.wait()?;
+        answered.map(drop).context("cannot read the terminal")
     }
 
     fn show(&mut self, step: &str, arguments: &[&str]) -> Result<String> {
@@ -140,7 +166,8 @@ pub(crate) fn run(root: &Path, route: Route) -> Result<()> {
 
     demo.heading("A connection: saved, then tested");
     let settings = [format!("store_hash={}", store.hash), format!("base_url={}", store.url)];
-    let token = format!("access_token={TOKEN}");
+    // Others can see a command line.
+    std::fs::write(folder.path().join("token.txt"), TOKEN)?;
     demo.show(
         "save a connection",
         &[
@@ -150,7 +177,7 @@ pub(crate) fn run(root: &Path, route: Route) -> Result<()> {
             "--set",
             &settings[0],
             "--set",
-            &token,
+            "access_token=@token.txt",
             "--set",
             &settings[1],
             "--grant",
@@ -226,7 +253,7 @@ pub(crate) fn run(root: &Path, route: Route) -> Result<()> {
         );
     }
     summary(&demo.steps, before.0);
-    Ok(())
+    demo.offer_the_page()
 }
 
 /// What was done, and how long each step took.
@@ -250,7 +277,7 @@ fn ids(outcomes: &str) -> Vec<String> {
 
 /// A word as one would type it.
 fn shell(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.,/:=".contains(c);
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.,/:=@".contains(c);
     if word.chars().all(plain) { word.to_owned() } else { format!("'{word}'") }
 }
 
