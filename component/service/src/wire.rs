@@ -2,7 +2,7 @@
 
 use crate::answer::Answer;
 use crate::bindings::wasi::http::types::{
-    Fields, IncomingBody, IncomingRequest, OutgoingBody, OutgoingResponse, ResponseOutparam,
+    Fields, IncomingRequest, OutgoingBody, OutgoingResponse, ResponseOutparam,
 };
 use crate::bindings::wasi::io::streams::{OutputStream, StreamError};
 
@@ -28,20 +28,17 @@ pub(crate) fn field(headers: &Fields, name: &str) -> Option<String> {
 /// The whole body of a request.
 pub(crate) fn body(request: &IncomingRequest) -> Result<Vec<u8>, Unread> {
     let body = request.consume().map_err(|()| Unread::Broken)?;
-    let read = (|| {
-        let stream = body.stream().map_err(|()| Unread::Broken)?;
-        let mut bytes = Vec::new();
-        loop {
-            match stream.blocking_read(READ) {
-                Ok(piece) if bytes.len() + piece.len() > LARGEST_BODY => return Err(Unread::TooLarge),
-                Ok(piece) => bytes.extend_from_slice(&piece),
-                Err(StreamError::Closed) => return Ok(bytes),
-                Err(StreamError::LastOperationFailed(_)) => return Err(Unread::Broken),
-            }
+    // Dropped after the stream and not finished: nobody wants the trailers, and `wasmtime serve` 49.0.3 hangs when they are dropped.
+    let stream = body.stream().map_err(|()| Unread::Broken)?;
+    let mut bytes = Vec::new();
+    loop {
+        match stream.blocking_read(READ) {
+            Ok(piece) if bytes.len() + piece.len() > LARGEST_BODY => return Err(Unread::TooLarge),
+            Ok(piece) => bytes.extend_from_slice(&piece),
+            Err(StreamError::Closed) => return Ok(bytes),
+            Err(StreamError::LastOperationFailed(_)) => return Err(Unread::Broken),
         }
-    })();
-    drop(IncomingBody::finish(body));
-    read
+    }
 }
 
 /// An answer whose body grows. Dropped without `finish`, it breaks off, and whoever reads it can tell.
