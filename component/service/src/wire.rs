@@ -1,9 +1,7 @@
 //! Bytes to and from `wasi:http`: heads and whole bodies of requests, and answers that are whole or grow.
 
 use crate::answer::Answer;
-use crate::bindings::wasi::http::types::{
-    Fields, IncomingRequest, OutgoingBody, OutgoingResponse, ResponseOutparam,
-};
+use crate::bindings::wasi::http::types::{Fields, IncomingRequest, OutgoingBody, OutgoingResponse, ResponseOutparam};
 use crate::bindings::wasi::io::streams::{OutputStream, StreamError};
 
 /// Largest body of a request, in bytes: records of one write.
@@ -28,7 +26,7 @@ pub(crate) fn field(headers: &Fields, name: &str) -> Option<String> {
 /// The whole body of a request.
 pub(crate) fn body(request: &IncomingRequest) -> Result<Vec<u8>, Unread> {
     let body = request.consume().map_err(|()| Unread::Broken)?;
-    // Dropped after the stream and not finished: nobody wants the trailers, and `wasmtime serve` 49.0.3 hangs when they are dropped.
+    // Dropped after the stream and not finished: nobody wants the trailers, and at them `wasmtime serve` 49.0.3 was seen to hang.
     let stream = body.stream().map_err(|()| Unread::Broken)?;
     let mut bytes = Vec::new();
     loop {
