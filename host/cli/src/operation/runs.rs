@@ -100,8 +100,12 @@ impl Folder {
         let all = runs(project);
         let failed = |e: &io::Error| Failure::new(format!("cannot make a folder in `{}`", all.display())).causes_of(e);
         std::fs::create_dir_all(&all).map_err(|e| failed(&e))?;
-        let id: String = now().chars().filter(char::is_ascii_alphanumeric).take(15).collect();
-        let folder = tempfile::Builder::new().prefix(&format!("{id}-")).rand_bytes(6).tempdir_in(&all);
+        // To the microsecond, so that the order of names is that of time for short runs that follow each other, too.
+        let at = OffsetDateTime::now_utc();
+        let ((year, month, day), (hour, minute, second, micro)) = (at.to_calendar_date(), at.to_hms_micro());
+        let month = u8::from(month);
+        let prefix = format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}-{micro:06}-");
+        let folder = tempfile::Builder::new().prefix(&prefix).rand_bytes(6).tempdir_in(&all);
         let path = folder.map_err(|e| failed(&e))?.keep();
         Self::lock(path)
     }

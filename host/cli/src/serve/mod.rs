@@ -28,7 +28,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::http::StatusCode;
-use axum::routing::{get, post};
+use axum::routing::get;
 use axum::{Json, Router};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -109,18 +109,6 @@ fn routes(server: &Arc<Server>) -> Router {
     let document = Arc::new(openapi::finished(document));
     let guarded = described
         .route("/v1/openapi.json", get(move || async move { Json(Arc::unwrap_or_clone(document)) }))
-        .route("/v1/operations", get(operations::list))
-        .route("/v1/operations/check", post(operations::check_given))
-        .route("/v1/operations/preview", post(operations::preview_given))
-        .route("/v1/operations/{name}", get(operations::show).put(operations::put).delete(operations::delete))
-        .route("/v1/operations/{name}/duplicate", post(operations::duplicate))
-        .route("/v1/operations/{name}/runs", post(runs::begin))
-        .route("/v1/runs", get(runs::list))
-        .route("/v1/runs/{id}", get(runs::show))
-        .route("/v1/runs/{id}/events", get(runs::events))
-        .route("/v1/runs/{id}/cancel", post(runs::cancel))
-        .route("/v1/runs/{id}/resume", post(runs::go_on))
-        .route("/v1/runs/{id}/rejected", get(runs::rejected))
         .fallback(|| async { no_route() })
         .method_not_allowed_fallback(|| async { no_method() })
         .layer(axum::middleware::from_fn_with_state(Arc::clone(server), access::guard));
@@ -165,6 +153,18 @@ fn described() -> OpenApiRouter<Arc<Server>> {
         .routes(routes!(records::update))
         .routes(routes!(records::delete))
         .routes(routes!(records::resolve))
+        .routes(routes!(operations::list))
+        .routes(routes!(operations::check_given))
+        .routes(routes!(operations::preview_given))
+        .routes(routes!(operations::show, operations::put, operations::delete))
+        .routes(routes!(operations::duplicate))
+        .routes(routes!(runs::begin))
+        .routes(routes!(runs::list))
+        .routes(routes!(runs::show))
+        .routes(routes!(runs::events))
+        .routes(routes!(runs::cancel))
+        .routes(routes!(runs::go_on))
+        .routes(routes!(runs::rejected))
 }
 
 fn no_route() -> Refusal {

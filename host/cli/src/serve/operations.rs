@@ -7,14 +7,23 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
 
 use super::answer::{Answer, refusal};
+use super::connections::Named;
 use super::given::Given;
 use super::state::Server;
 use crate::error::{Failure, Failures};
 use crate::operation::model::Operation;
 use crate::operation::{check, files, preview, runs};
 
+#[utoipa::path(
+    get,
+    path = "/v1/operations",
+    operation_id = "operations_list",
+    summary = "The operations of the project, each with its last run",
+    responses((status = OK, body = Value)),
+)]
 pub(super) async fn list(State(server): State<Arc<Server>>) -> Answer<Json<Value>> {
     let project = &server.session.project;
     let all = runs::list(project, None);
@@ -32,6 +41,14 @@ pub(super) async fn list(State(server): State<Arc<Server>>) -> Answer<Json<Value
     Ok(Json(json!({ "items": items })))
 }
 
+#[utoipa::path(
+    get,
+    path = "/v1/operations/{name}",
+    operation_id = "operations_show",
+    summary = "One operation, as its file has it",
+    params(("name" = String, Path, description = "Name of the operation")),
+    responses((status = OK, body = Value)),
+)]
 pub(super) async fn show(State(server): State<Arc<Server>>, Path(name): Path<String>) -> Answer<Json<Value>> {
     Ok(Json(told(&files::load(&server.session.project, &name)?)))
 }
@@ -46,6 +63,14 @@ fn told(saved: &files::Saved) -> Value {
 }
 
 /// Makes an operation or replaces it; another `name` renames it.
+#[utoipa::path(
+    put,
+    path = "/v1/operations/{name}",
+    operation_id = "operations_put",
+    params(("name" = String, Path, description = "Name of the operation")),
+    request_body = Value,
+    responses((status = OK, body = Value)),
+)]
 pub(super) async fn put(
     State(server): State<Arc<Server>>,
     Path(name): Path<String>,
@@ -72,18 +97,28 @@ pub(super) async fn put(
     Ok(Json(told(&files::load(project, &new_name)?)))
 }
 
+#[utoipa::path(
+    delete,
+    path = "/v1/operations/{name}",
+    operation_id = "operations_delete",
+    summary = "Deletes an operation; its runs stay",
+    params(("name" = String, Path, description = "Name of the operation")),
+    responses((status = NO_CONTENT)),
+)]
 pub(super) async fn delete(State(server): State<Arc<Server>>, Path(name): Path<String>) -> Answer<StatusCode> {
     files::delete(&server.session.project, &name)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// A name for a copy.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Named {
-    name: String,
-}
-
+#[utoipa::path(
+    post,
+    path = "/v1/operations/{name}/duplicate",
+    operation_id = "operations_duplicate",
+    summary = "Makes a second operation like this one",
+    params(("name" = String, Path, description = "Name of the operation")),
+    request_body = Named,
+    responses((status = CREATED, body = Value)),
+)]
 pub(super) async fn duplicate(
     State(server): State<Arc<Server>>,
     Path(name): Path<String>,
@@ -100,6 +135,13 @@ pub(super) async fn duplicate(
 }
 
 /// Says what is wrong with an operation on the screen.
+#[utoipa::path(
+    post,
+    path = "/v1/operations/check",
+    operation_id = "operations_check",
+    request_body = Value,
+    responses((status = OK, body = Value)),
+)]
 pub(super) async fn check_given(
     State(server): State<Arc<Server>>,
     Given(mut given): Given<Map<String, Value>>,
@@ -116,9 +158,10 @@ pub(super) async fn check_given(
 }
 
 /// An operation on the screen, and how many rows are wanted.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Screen {
+pub(super) struct Tried {
+    #[schema(value_type = Value)]
     operation: Map<String, Value>,
     #[serde(default = "few")]
     limit: u64,
@@ -131,9 +174,17 @@ fn few() -> u64 {
 /// Rows of a preview at most.
 const MOST_ROWS: u64 = 100;
 
+#[utoipa::path(
+    post,
+    path = "/v1/operations/preview",
+    operation_id = "operations_preview",
+    summary = "What an operation on the screen makes of its first rows; writes nothing",
+    request_body = Tried,
+    responses((status = OK, body = Value)),
+)]
 pub(super) async fn preview_given(
     State(server): State<Arc<Server>>,
-    Given(mut given): Given<Screen>,
+    Given(mut given): Given<Tried>,
 ) -> Answer<Json<Value>> {
     given.operation.remove("revision");
     given.operation.remove("name");

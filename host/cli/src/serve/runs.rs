@@ -15,6 +15,7 @@ use futures_util::{Stream, stream};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::watch;
+use utoipa::{IntoParams, ToSchema};
 
 use super::answer::{Answer, refusal};
 use super::given::Given;
@@ -94,13 +95,22 @@ fn spawn(server: &Arc<Server>, stop: watch::Sender<bool>, begun: Begun) -> Strin
 }
 
 /// How a run is wanted.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Start {
     #[serde(default)]
     dry_run: bool,
 }
 
+#[utoipa::path(
+    post,
+    path = "/v1/operations/{name}/runs",
+    operation_id = "runs_begin",
+    summary = "Starts a run; a dry run writes nothing and answers its report",
+    params(("name" = String, Path, description = "Name of the operation")),
+    request_body = Start,
+    responses((status = ACCEPTED, body = Value), (status = OK, body = Value)),
+)]
 pub(super) async fn begin(
     State(server): State<Arc<Server>>,
     Path(name): Path<String>,
@@ -121,11 +131,20 @@ pub(super) async fn begin(
 }
 
 /// Which runs are wanted.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Which {
     operation: Option<String>,
 }
 
+#[utoipa::path(
+    get,
+    path = "/v1/runs",
+    operation_id = "runs_list",
+    summary = "The runs of the project, the newest first",
+    params(Which),
+    responses((status = OK, body = Value)),
+)]
 pub(super) async fn list(State(server): State<Arc<Server>>, Query(which): Query<Which>) -> Json<Value> {
     let mut items = runs::list(&server.session.project, which.operation.as_deref());
     for run in &mut items {
@@ -136,6 +155,14 @@ pub(super) async fn list(State(server): State<Arc<Server>>, Query(which): Query<
     Json(json!({ "items": items }))
 }
 
+#[utoipa::path(
+    get,
+    path = "/v1/runs/{id}",
+    operation_id = "runs_show",
+    summary = "One run, with its report",
+    params(("id" = String, Path, description = "The run")),
+    responses((status = OK, body = Value)),
+)]
 pub(super) async fn show(State(server): State<Arc<Server>>, Path(id): Path<String>) -> Answer<Json<Value>> {
     let mut run = runs::load(&server.session.project, &id)?;
     if let Some(active) = server.running.find(&id) {
@@ -144,6 +171,14 @@ pub(super) async fn show(State(server): State<Arc<Server>>, Path(id): Path<Strin
     Ok(Json(json!(run)))
 }
 
+#[utoipa::path(
+    post,
+    path = "/v1/runs/{id}/cancel",
+    operation_id = "runs_cancel",
+    summary = "Lets a run stop in good order",
+    params(("id" = String, Path, description = "The run")),
+    responses((status = ACCEPTED)),
+)]
 pub(super) async fn cancel(State(server): State<Arc<Server>>, Path(id): Path<String>) -> Answer<StatusCode> {
     runs::load(&server.session.project, &id)?;
     let Some(active) = server.running.find(&id) else {
@@ -153,6 +188,14 @@ pub(super) async fn cancel(State(server): State<Arc<Server>>, Path(id): Path<Str
     Ok(StatusCode::ACCEPTED)
 }
 
+#[utoipa::path(
+    post,
+    path = "/v1/runs/{id}/resume",
+    operation_id = "runs_resume",
+    summary = "Goes on with a run that did not come to its end",
+    params(("id" = String, Path, description = "The run")),
+    responses((status = ACCEPTED, body = Value)),
+)]
 pub(super) async fn go_on(State(server): State<Arc<Server>>, Path(id): Path<String>) -> Answer {
     let (stop, interrupt) = Interrupt::by_hand();
     let begun = resume(&server.session, &id, interrupt).await?;
@@ -160,6 +203,14 @@ pub(super) async fn go_on(State(server): State<Arc<Server>>, Path(id): Path<Stri
     Ok((StatusCode::ACCEPTED, Json(json!({ "id": id }))).into_response())
 }
 
+#[utoipa::path(
+    get,
+    path = "/v1/runs/{id}/rejected",
+    operation_id = "runs_rejected",
+    summary = "The records that failed or are unknown, with their reasons",
+    params(("id" = String, Path, description = "The run")),
+    responses((status = OK, body = String, content_type = "application/x-ndjson")),
+)]
 pub(super) async fn rejected(State(server): State<Arc<Server>>, Path(id): Path<String>) -> Answer {
     runs::load(&server.session.project, &id)?;
     let Some(path) = runs::rejected(&server.session.project, &id) else {
@@ -187,6 +238,14 @@ struct Watching {
     over: bool,
 }
 
+#[utoipa::path(
+    get,
+    path = "/v1/runs/{id}/events",
+    operation_id = "runs_events",
+    summary = "How a run comes on: events `progress`, and at the end `end`",
+    params(("id" = String, Path, description = "The run")),
+    responses((status = OK, body = String, content_type = "text/event-stream")),
+)]
 pub(super) async fn events(
     State(server): State<Arc<Server>>,
     Path(id): Path<String>,

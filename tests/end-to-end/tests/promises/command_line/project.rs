@@ -15,24 +15,28 @@ pub(super) struct Project {
 impl Project {
     pub(super) fn new(config: Config) -> Self {
         let store = Emulator::launch(config).unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let project = Self { folder, store };
+        let project = Self { folder: tempfile::tempdir().unwrap(), store };
+        project.connect("store", &project.store);
+        project
+    }
+
+    /// Adds a connection to an emulated store.
+    pub(super) fn connect(&self, name: &str, store: &Emulator) {
         let set = |name: &str, value: &str| format!("{name}={value}");
-        let output = project.run(&[
+        let output = self.run(&[
             "connection",
             "add",
-            "store",
+            name,
             "--set",
-            &set("store_hash", project.store.store_hash()),
+            &set("store_hash", store.store_hash()),
             "--set",
-            &set("access_token", project.store.token()),
+            &set("access_token", store.token()),
             "--set",
-            &set("base_url", &project.store.base_url()),
+            &set("base_url", &store.base_url()),
             "--grant",
-            &project.store.base_url(),
+            &store.base_url(),
         ]);
         assert!(output.status.success(), "{}", text(&output.stderr));
-        project
     }
 
     pub(super) fn command(&self, arguments: &[&str]) -> Command {
@@ -86,11 +90,11 @@ pub(super) fn code(output: &Output) -> i32 {
     output.status.code().unwrap()
 }
 
-/// Waits until something holds, at most ten seconds.
+/// Waits until something holds, at most a minute: machines are busy.
 pub(super) fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !holds() {
-        assert!(begun.elapsed() < Duration::from_secs(10), "{what} did not happen");
+        assert!(begun.elapsed() < Duration::from_secs(60), "{what} did not happen");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
