@@ -30,7 +30,7 @@ export function deleteActivity(connection, name) {
 async function users(connection, name) {
   const whole = `${connection}/${name}`;
   const operations = await api.list("/v1/operations").catch(() => []);
-  return operations.filter((one) => one.source?.activity === whole || one.target?.activity === whole).map((one) => `operation ${one.name}`);
+  return operations.filter((one) => one.source === whole || one.target === whole).map((one) => `operation ${one.name}`);
 }
 
 /** @param {string} connection @param {string} name */

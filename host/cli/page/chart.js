@@ -21,13 +21,13 @@ export function chart() {
   /** @type {Progress[]} */
   let seen = [];
   const picture = h("div", {});
-  const element = h("figure", { hidden: true }, picture,
-    h("figcaption", { class: "note" }, "Solid: records that were read. Dashed: what is left of the quota, as a share of its highest value."));
+  const caption = h("figcaption", { class: "note" }, "The chart is drawn while a run is watched.");
+  const element = h("figure", {}, picture, caption);
 
   function draw() {
     const last = seen.at(-1);
     if (!last || seen.length < 2) return;
-    element.hidden = false;
+    caption.textContent = "Solid: records that were read. Dashed: what is left of the quota, as a share of its highest value.";
     const wide = Math.max(last.at, 1);
     const most = Math.max(...seen.map((one) => one.read), 1);
     const quotas = seen.flatMap((one) => {

@@ -58,6 +58,6 @@ export async function operationEnd(title, isSource, end) {
     };
   };
   /** @type {Record<string, {mark: (text: string | null) => void}>} */
-  const fields = { file, activity, connection, object, verb, mode };
+  const fields = { file, format: file, activity, connection, object, verb, mode };
   return { element: h("fieldset", {}, h("legend", {}, title), h("div", { class: "fields" }, kind.element, shown)), value, fields };
 }

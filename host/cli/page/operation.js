@@ -2,8 +2,10 @@
  * One operation: source, mapping and target, with a preview on real rows, and how it runs.
  *
  * @import {Screen} from "./router.js"
+ * @import {Trouble} from "./types.js"
  */
 import * as api from "./api.js";
+import { attempt } from "./connection-menu.js";
 import { confirm } from "./dialogs.js";
 import { button, fill, h, say } from "./dom.js";
 import { operationEnd } from "./operation-end.js";
@@ -34,6 +36,8 @@ function previewed(rows) {
 /** @param {string} name @param {Record<string, any>} saved @returns {Promise<Screen>} */
 async function editor(name, saved) {
   const isNew = saved["revision"] === undefined;
+  /** What the server has of it, which another change must know. @type {{name: string, revision: string} | null} */
+  let kept = isNew ? null : { name, revision: saved["revision"] };
   const text = (/** @type {string} */ label, /** @type {any} */ value, /** @type {Record<string, string>} */ more = {}) =>
     field(label, h("input", { type: "text", value: value ?? "", autocomplete: "off", spellcheck: "false" }), more);
   const of = (/** @type {{input: HTMLElement}} */ { input }) => /** @type {HTMLInputElement} */ (input).value.trim();
@@ -48,8 +52,6 @@ async function editor(name, saved) {
   const goOn = toggle("Continue on Error", saved["run"]?.continue_on_error === true, { help: "Goes on after a failed record. Each is kept with its reason." });
   const success = text("After Success, Run", saved["after"]?.success, { note: "(optional)" });
   const failure = text("After a Failure, Run", saved["after"]?.failure, { note: "(optional)" });
-  const every = text("Every", saved["schedule"]?.every, { note: "(optional)", help: "30m, 1h: while the server runs." });
-  const cron = text("Cron", saved["schedule"]?.cron, { note: "(optional)", help: "0 3 * * *: instead of the above." });
   const [problems, preview] = [h("div", {}), h("div", { "aria-live": "polite" })];
 
   const content = () => {
@@ -58,25 +60,25 @@ async function editor(name, saved) {
     const optional = {
       description: of(description), mapping: program ? { jq: program } : saved["mapping"]?.file ? { file: saved["mapping"].file } : undefined,
       run: given({ batch_size: /^\d+$/.test(size) ? Number(size) : size, continue_on_error: goOn.input.checked }),
-      after: given({ success: of(success), failure: of(failure) }), schedule: given({ every: of(every), cron: of(cron) }),
+      after: given({ success: of(success), failure: of(failure) }),
     };
     return { source: source.value(), target: target.value(), ...given(optional) };
   };
   const snapshot = () => JSON.stringify([of(named), content()]);
-  const before = snapshot();
+  let before = snapshot();
   const changed = () => snapshot() !== before;
 
   /** @param {string} pointer */
   function marked(pointer) {
     const [, part = "", member = ""] = pointer.split("/");
     if (part === "source" || part === "target") return (part === "source" ? source : target).fields[member];
-    return { description, mapping: jq, name: named, batch_size: batch, success, failure, every, cron }[member || part];
+    return { description, mapping: jq, jq, batch_size: batch, success, failure }[member || part];
   }
-  /** @param {unknown} error */
-  function refused(error) {
-    const fields = [named, description, jq, batch, success, failure, every, cron, ...Object.values(source.fields), ...Object.values(target.fields)];
+  /** Each at its field, and what has none below. @param {Trouble[]} errors */
+  function refused(errors) {
+    const fields = [named, description, jq, batch, success, failure, ...Object.values(source.fields), ...Object.values(target.fields)];
     for (const one of fields) one.mark(null);
-    const rest = errorsOf(error).filter((one) => {
+    const rest = errors.filter((one) => {
       const target = one.pointer ? marked(one.pointer) : undefined;
       target?.mark([one.message, one.hint].filter(Boolean).join(". "));
       return !target;
@@ -94,14 +96,22 @@ async function editor(name, saved) {
       return false;
     }
     try {
-      const renamed = !isNew && of(named) !== name ? { name: of(named) } : {};
-      await api.put(`/v1/operations/${api.part(isNew ? of(named) : name)}`, { ...content(), ...renamed, ...(isNew ? {} : { revision: saved["revision"] }) });
+      const given = kept ? { ...content(), name: of(named), revision: kept.revision } : content();
+      kept = await api.put(`/v1/operations/${api.part(kept?.name ?? of(named))}`, given);
+      before = snapshot();
       say(`${of(named)} is saved.`);
       return true;
     } catch (error) {
-      refused(error);
+      refused(errorsOf(error));
       return false;
     }
+  }
+
+  /** Whether it could run: what a run would be refused for stands at its field. */
+  async function sound() {
+    const { errors } = await api.post("/v1/operations/check", { ...content(), name: of(named) });
+    refused(errors);
+    return errors.length === 0;
   }
 
   async function look() {
@@ -112,7 +122,7 @@ async function editor(name, saved) {
       fill(preview, previewed(rows));
     } catch (error) {
       fill(preview);
-      refused(error);
+      refused(errorsOf(error));
     }
   }
 
@@ -122,14 +132,16 @@ async function editor(name, saved) {
       h("div", { class: "columns card" }, source.element, target.element),
       section("Mapping", h("div", { class: "fields" }, jq.element, h("div", { class: "actions" }, button("Preview", look))), preview),
       h("details", { class: "card" }, h("summary", {}, "How It Runs"),
-        h("div", { class: "fields" }, batch.element, goOn.element, success.element, failure.element, every.element, cron.element)),
+        h("div", { class: "fields" }, batch.element, goOn.element, success.element, failure.element)),
       problems,
       h("div", { class: "card actions" },
         button("Save Changes", async () => {
           if (await store()) go(HOME);
         }, { class: "primary" }),
         button("Save and Run", async () => {
-          if (await store()) await runOperation(of(named));
+          await attempt(`${of(named)} is not run`, async () => {
+            if (await sound() && await store()) await runOperation(of(named));
+          });
         }),
         button("Discard Changes", async () => {
           if (!changed() || await confirm("Discard the changes?", { yes: "Discard Changes", no: "Go On Editing", danger: true })) go(HOME);

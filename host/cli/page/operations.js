@@ -1,10 +1,11 @@
 /** The list of operations, and their latest runs. */
 import * as api from "./api.js";
 import { attempt } from "./connection-menu.js";
-import { ask, confirm } from "./dialogs.js";
+import { ask, confirm, tell } from "./dialogs.js";
 import { button, h, link, say } from "./dom.js";
 import { menu } from "./menu.js";
-import { empty, save, screen, section, sentence, table } from "./parts.js";
+import { empty, save, screen, section, sentence, table, troubles } from "./parts.js";
+import { badge, figures } from "./report.js";
 import { again, go } from "./router.js";
 import { when } from "./time.js";
 
@@ -16,19 +17,23 @@ export function operationNameProblem(name) {
   return /^[\w-]+$/.test(name) ? null : "A name has letters, digits, - and _ only: it names the file.";
 }
 
-/** @param {any} end */
-export function endInWords(end) {
-  if (typeof end === "string") return end;
-  if (end?.file) return end.file;
-  if (end?.activity) return end.connection ? `${end.connection}/${end.activity}` : end.activity;
-  return end?.object ? `${end.verb ?? "query"} ${end.object} of ${end.connection}` : "";
+/** @param {string} name */
+export function runOperation(name) {
+  return attempt(`${name} is not run`, async () => {
+    const { id } = await api.post(`${at(name)}/runs`, {});
+    go(`#/runs/${api.part(id)}`);
+  });
 }
 
-/** @param {string} name @param {boolean} [dry] */
-export function runOperation(name, dry = false) {
-  return attempt(`${name} is not run`, async () => {
-    const { id } = await api.post(`${at(name)}/runs`, dry ? { dry_run: true } : {});
-    go(`#/runs/${api.part(id)}`);
+/** A dry run leaves no run to look at: its report is told. @param {string} name */
+function tryOperation(name) {
+  return attempt(`${name} is not tried`, async () => {
+    say("The dry run is under way.");
+    const { state, report, errors = [] } = await api.post(`${at(name)}/runs`, { dry_run: true });
+    await tell(`Dry run of ${name}`, [
+      h("p", {}, badge(state), " Nothing was written. Records that would be sent count as skipped."),
+      figures(report), errors.length > 0 ? troubles(errors) : "",
+    ]);
   });
 }
 
@@ -47,7 +52,7 @@ function operationMenu(name) {
   const check = operationNameProblem;
   return menu(`Actions for ${name}`, [
     ["Edit", () => go(`#/operations/${api.part(name)}`)],
-    ["Dry run", () => runOperation(name, true)],
+    ["Dry run", () => tryOperation(name)],
     ["Duplicate", () => attempt(`${name} is not duplicated`, async () => {
       const copy = await ask(`Duplicate ${name}`, { label: "Name of the duplicate", value: `${name}-2`, yes: "Duplicate", check });
       if (copy === null) return;
@@ -65,16 +70,13 @@ function operationMenu(name) {
   ]);
 }
 
-/** @param {string} state */
-export const badge = (state) => h("span", { class: `badge ${state}` }, state);
-
 export async function operations() {
   const [items, runs] = await Promise.all([api.list("/v1/operations"), api.list("/v1/runs")]);
   const add = link("New Operation", "#/new-operation", { class: "button primary" });
   const rows = items.map((one) => [
     link(one.name, `#/operations/${api.part(one.name)}`),
-    h("div", {}, one.description || `${endInWords(one.source)} → ${endInWords(one.target)}`,
-      one.problem ? h("div", { class: "wrong" }, sentence(typeof one.problem === "string" ? one.problem : one.problem.message)) : null),
+    h("div", {}, one.description || (one.problem ? "" : `${one.source} → ${one.target}`),
+      one.problem ? h("div", { class: "wrong" }, sentence(one.problem)) : null),
     one.last_run ? link(one.last_run.state, `#/runs/${api.part(one.last_run.id)}`) : "never",
     button("Run", () => runOperation(one.name), { "aria-label": `Run ${one.name}`, disabled: Boolean(one.problem) }), operationMenu(one.name),
   ]);

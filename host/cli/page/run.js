@@ -1,31 +1,17 @@
 /**
  * A run: live while it goes, then its report.
  *
- * @import {Progress, Report, Run, Trouble} from "./types.js"
+ * @import {Report, Run, Trouble} from "./types.js"
  * @import {Screen} from "./router.js"
  */
 import * as api from "./api.js";
 import { chart } from "./chart.js";
 import { attempt } from "./connection-menu.js";
 import { button, fill, h, say } from "./dom.js";
-import { badge } from "./operations.js";
 import { errorsOf, save, screen, section, troubles } from "./parts.js";
+import { badge, figures } from "./report.js";
 import { go } from "./router.js";
-import { long, when } from "./time.js";
-
-const COUNTS = /** @type {const} */ (["read", "mapped", "applied", "failed", "unknown", "skipped", "requests"]);
-
-/** @param {Report & Partial<Progress>} report */
-function figures(report) {
-  /** @type {[string, string][]} */
-  const all = COUNTS.map((name) => [name, (report[name] ?? 0).toLocaleString()]);
-  if (report.rate !== undefined) all.push(["records a second", Math.round(report.rate).toLocaleString()]);
-  const left = report.quota_left ?? report.quota?.left;
-  if (left !== undefined && left !== null) all.push(["quota left", left.toLocaleString()]);
-  all.push(["time", long(report.at ?? report.seconds ?? 0)]);
-  if (report.left_seconds !== undefined && report.left_seconds !== null) all.push(["time left", `about ${long(report.left_seconds)}`]);
-  return h("dl", { class: "figures" }, all.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
-}
+import { when } from "./time.js";
 
 const SAID = new Map([
   ["running", "It is running."], ["done", "It is done."], ["failed", "It failed."], ["cancelled", "It was cancelled. What is done stays done."],
@@ -76,7 +62,6 @@ export async function run({ id = "" }) {
   draw(begun.state, begun.report, begun.errors ?? []);
   if (begun.state === "running") void watch();
   const element = screen(`Run of ${begun.operation}`, { back: ["Operations", "#/operations"], about: `Started ${when(begun.started)}` },
-    h("div", { class: "card" }, state, counts, wrong, actions), section("Records and Quota", curve.element,
-      begun.state === "running" ? null : h("p", { class: "note" }, "The chart is drawn while a run is watched.")));
+    h("div", { class: "card" }, state, counts, wrong, actions), section("Records and Quota", curve.element));
   return { title: `Run of ${begun.operation}`, element, close: () => watching.abort() };
 }

@@ -2,8 +2,8 @@
 import * as api from "./api.js";
 import { attempt } from "./connection-menu.js";
 import { button, h, say } from "./dom.js";
-import { badge } from "./operations.js";
 import { empty, screen, section, sentence, table } from "./parts.js";
+import { badge } from "./report.js";
 import { again } from "./router.js";
 
 /** @param {string} connector @param {string} change */

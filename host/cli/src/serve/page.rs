@@ -62,6 +62,7 @@ const FILES: &[File] = files! {
     "operations.js": SCRIPT,
     "parts.js": SCRIPT,
     "record-table.js": SCRIPT,
+    "report.js": SCRIPT,
     "router.js": SCRIPT,
     "run.js": SCRIPT,
     "schema-tree.js": SCRIPT,

@@ -267,8 +267,9 @@ impl Watching {
         if self.before.is_some() {
             tokio::time::sleep(TICK).await;
         }
-        let run = runs::load(&self.server.session.project, &self.id);
+        // In this order: a run that is no longer at work here has written how it ended.
         let active = self.server.running.find(&self.id);
+        let run = runs::load(&self.server.session.project, &self.id);
         match (run, active) {
             (Ok(run), Some(active)) => {
                 let report = active.figures.borrow().clone();
