@@ -2,7 +2,7 @@
  * What the tests share: an emulated store, `connector serve` in a project of its own, and a browser. All of them end with the test.
  */
 import { spawn } from "node:child_process";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -64,9 +64,10 @@ function run(options, more) {
 /**
  * Everything that a test of the page needs.
  *
- * @param {{products?: number, latency?: number, files?: Record<string, string>, serve?: string[]}} [wishes]
+ * @param {{products?: number, latency?: number, files?: Record<string, string>, component?: string}} [wishes] `component` names a file
+ *   of the project that the component served is copied to, so that another can take its place.
  */
-export async function world({ products = 300, latency = 0, files = {}, serve = [] } = {}) {
+export async function world({ products = 300, latency = 0, files = {}, component } = {}) {
   const folder = await mkdtemp(join(tmpdir(), "connector-page-"));
   /** @type {(() => Promise<unknown>)[]} */
   const endings = [() => rm(folder, { recursive: true, force: true })];
@@ -84,7 +85,9 @@ export async function world({ products = 300, latency = 0, files = {}, serve = [
     endings.push(store.stop);
     const { url, store_hash: hash } = JSON.parse(store.first);
     const connector = (/** @type {string[]} */ options) => run(options, { cwd: folder, env: environment });
-    const server = await start("connector", ["serve", "--listen", "127.0.0.1:0", ...serve], { cwd: folder, env: environment });
+    const served = component ? ["--connector", join(folder, component), "--look", "60m"] : [];
+    if (component) await copyFile(join(BINARIES, "../components/bigcommerce.wasm"), join(folder, component));
+    const server = await start("connector", ["serve", "--listen", "127.0.0.1:0", ...served], { cwd: folder, env: environment });
     endings.push(server.stop);
     const home = server.first.replace("listening on ", "").trim();
     // The connector is compiled once, which takes its time and is not the page's.

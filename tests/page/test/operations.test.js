@@ -1,17 +1,37 @@
-/** Operations: built, looked at, tried, and run to their report. */
+/** Operations: built, looked at, run to their report, cancelled and resumed, also while another version takes over. */
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
+import { readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
-import { inspect, visit, world } from "./harness.js";
+import { setTimeout } from "node:timers/promises";
+import { PATIENCE, addConnection, inspect, visit, world } from "./harness.js";
 
 /** @type {import("./harness.js").World} */
 let w;
+const PRODUCTS = 1500;
+/** The price that the file has for a product. @param {number} id */
+const priceOf = (id) => 1000 + id / 4;
+/** The component that serves; another file in its place is another version. */
+const SERVED = "connector.wasm";
+
+/** The products of the store. @type {number[]} */
+let ids;
+
 before(async () => {
-  w = await world({ files: { "few.csv": "id,price\n1,4.50\nx,5.00\n2,7.25\n" } });
+  w = await world({ products: PRODUCTS, latency: 250, component: SERVED, files: { "few.csv": "id,price\n1,4.50\nx,5.00\n2,7.25\n" } });
+  await addConnection(w, "shop");
+  ids = (await prices()).map(([id]) => id);
+  await writeFile(join(w.folder, "prices.csv"), `id,price\n${ids.map((id) => `${id},${priceOf(id).toFixed(2)}\n`).join("")}`);
 });
 after(() => w?.end());
 afterEach(() => assert.deepEqual(w.faults, []));
+
+/** What the store has, in the order of the ids. @returns {Promise<[number, number][]>} */
+async function prices() {
+  /** @type {string} */
+  const answer = await w.connector(["query", "shop", "products", "--fields", "id,price", "--order", "id"]);
+  return answer.trim().split("\n").map((line) => JSON.parse(line)).map(({ id, price }) => [id, price]);
+}
 
 /** @param {string} state */
 const reaches = (state) => w.page.getByRole("status").getByText(state, { exact: true }).waitFor({ timeout: 300_000 });
@@ -20,6 +40,14 @@ const reaches = (state) => w.page.getByRole("status").getByText(state, { exact: 
 async function figure(name) {
   const text = await w.page.locator("dl.figures div").filter({ has: w.page.getByText(name, { exact: true }) }).locator("dd").innerText();
   return Number(text.replace(/\D/g, ""));
+}
+
+/** Waits until the running run has applied more records than so many. @param {number} count */
+async function appliesMoreThan(count) {
+  for (const began = Date.now(); await figure("applied") <= count;) {
+    assert.ok(Date.now() - began < PATIENCE, `it stays at ${count} records: ${await w.page.getByRole("main").innerText()}`);
+    await setTimeout(100);
+  }
 }
 
 test("an operation is built, its mapping looked at on real rows, and run to its report", async () => {
@@ -86,4 +114,54 @@ test("a dry run tells its figures, and writes nothing", async () => {
   await inspect(w, "dry-run");
   await told.getByRole("button", { name: "Close" }).click();
   assert.equal((await (await page.request.get("/v1/runs?operation=few")).json()).items.length, 1);
+});
+
+/** Puts another version in the place of the one that serves. It is compiled before, so that the swap meets the run. */
+async function nextVersion() {
+  const [served, next] = [join(w.folder, SERVED), join(w.folder, "next.wasm")];
+  // An empty section makes it another component that does the same.
+  await writeFile(next, Buffer.concat([await readFile(served), Buffer.from("\0\x05\x04next", "latin1")]));
+  await w.connector(["--connector", next, "objects", "shop"]);
+  return () => rename(next, served);
+}
+
+test("a run goes on while another version takes over, is cancelled and resumed, and the store has what the file says", async () => {
+  const { page } = w;
+  const putInUse = await nextVersion();
+  await visit(w, "/new-operation", "New Operation");
+  await page.getByLabel("Operation Name").fill("prices");
+  await page.getByLabel(/^Description/).fill("Prices from the file");
+  await page.getByRole("group", { name: "Source" }).getByLabel("File", { exact: true }).fill("prices.csv");
+  const target = page.getByRole("group", { name: "Target" });
+  await target.getByLabel("Target: What It Is").selectOption("inline");
+  await target.getByLabel("Object", { exact: true }).fill("products");
+  await target.getByLabel("Type", { exact: true }).selectOption("update");
+  await page.getByRole("textbox", { name: /^Mapping/ }).fill("{id: (.id|tonumber), price: (.price|tonumber)}");
+  await page.getByText("How It Runs").click();
+  await page.getByLabel(/^Batch Size/).fill("20");
+  await page.getByRole("button", { name: "Save Changes" }).click();
+  await page.getByRole("rowheader", { name: "prices" }).waitFor();
+  await inspect(w, "operations");
+  await page.getByRole("button", { name: "Run prices" }).click();
+  await reaches("running");
+  await page.getByRole("img", { name: /records were read/ }).waitFor();
+  await appliesMoreThan(0);
+
+  await putInUse();
+  const swapped = await page.request.post("/v1/deployments/bigcommerce/swap", { data: {}, timeout: 120_000 });
+  assert.equal(swapped.status(), 200, await swapped.text());
+  const asSwapped = await figure("applied");
+  await appliesMoreThan(asSwapped);
+  await inspect(w, "run");
+
+  await page.getByRole("button", { name: "Cancel", exact: true }).click();
+  await reaches("cancelled");
+  const applied = await figure("applied");
+  assert.ok(applied > asSwapped && applied < PRODUCTS, `${applied} were applied when it was cancelled, ${asSwapped} at the swap`);
+  await inspect(w, "run-cancelled");
+
+  await page.getByRole("button", { name: "Resume" }).click();
+  await reaches("done");
+  assert.deepEqual(await Promise.all(["read", "applied", "failed", "unknown", "skipped"].map(figure)), [PRODUCTS, PRODUCTS, 0, 0, 0]);
+  assert.deepEqual(await prices(), ids.map((id) => [id, priceOf(id)]));
 });
