@@ -112,7 +112,7 @@ fn a_key_that_is_missing_is_told_with_every_place_and_what_is_not_hidden_goes_on
     with(keys.trim(), Path::new("nowhere")).good();
     let ran = with("nonsense", Path::new("nowhere"));
     assert!(
-        ran.stderr.contains("CONNECTOR_KEY: something that is no key") && !ran.stderr.contains("nonsense"),
+        ran.stderr.contains("CONNECTOR_KEY holds something that is no key") && !ran.stderr.contains("nonsense"),
         "{ran:#?}"
     );
 }

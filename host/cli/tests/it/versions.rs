@@ -124,7 +124,7 @@ fn where_nothing_serves_a_version_that_fails_leaves_it_so_and_says_so() {
     let file = project.write("new.wasm", component(Variant::version("1.0.0").with(Way::Trap, "test")));
     versions(&project, &["versions", "install", &file]).good();
     versions(&project, &["versions", "use", "1.0.0", "--test", "people"])
-        .bad(2, &["1.0.0 does not serve; nothing does, as before"]);
+        .bad(2, &["fixed 1.0.0", "does not serve; nothing does, as before"]);
 }
 
 #[test]
