@@ -26,7 +26,7 @@ pub(crate) fn field(headers: &Fields, name: &str) -> Option<String> {
 /// The whole body of a request.
 pub(crate) fn body(request: &IncomingRequest) -> Result<Vec<u8>, Unread> {
     let body = request.consume().map_err(|()| Unread::Broken)?;
-    // Dropped after the stream and not finished: nobody wants the trailers, and at them `wasmtime serve` 49.0.3 was seen to hang.
+    // Dropped after the stream and not finished: nobody wants the trailers.
     let stream = body.stream().map_err(|()| Unread::Broken)?;
     let mut bytes = Vec::new();
     loop {

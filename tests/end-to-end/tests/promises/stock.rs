@@ -241,12 +241,6 @@ async fn wasmtime_36_serves_a_composed_connector_as_it_is() {
 
 #[tokio::test]
 #[ignore = "needs `cargo xtask runtimes`"]
-async fn wasmtime_49_serves_a_composed_connector_as_it_is() {
-    serves(|component, port, environment| wasmtime("wasmtime-49", component, port, environment)).await;
-}
-
-#[tokio::test]
-#[ignore = "needs `cargo xtask runtimes`"]
 async fn jco_serves_a_composed_connector_as_it_is() {
     serves(jco).await;
 }
