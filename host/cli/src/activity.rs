@@ -216,7 +216,6 @@ impl Activity {
     }
 
     /// What a write asks for with these records, NDJSON.
-    #[allow(dead_code, reason = "for operations")]
     pub(crate) fn write(&self, records: Vec<u8>, validate_only: bool) -> WriteRequest {
         WriteRequest {
             mode: self.mode.into(),
