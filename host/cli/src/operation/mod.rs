@@ -1,7 +1,7 @@
 //! Operations: records from a source, through a mapping, into a target. A run streams, is kept on disk as it goes, can be cancelled, and
 //! goes on after a crash; every record that failed, or of which nobody knows, is kept with its reason.
 //!
-//! The command line and the HTTP API start runs by [`start`] and look at them by [`runs`].
+//! The command line and the HTTP API start runs by [`start()`] and look at them by [`runs`].
 
 mod checkpoint;
 mod engine;
