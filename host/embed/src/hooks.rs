@@ -1,14 +1,19 @@
-//! `wasi:http` for connectors: the bridge from the runtime's hook to [`crate::transport`], and the table of failure codes.
+//! `wasi:http` for connectors: its linking, the bridge from the runtime's hook to [`crate::transport`], and the table of failure codes.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http_body_util::BodyExt;
 use tracing::Instrument as _;
-use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
+use wasmtime::StoreContextMut;
+use wasmtime::component::{Linker, Resource};
+use wasmtime_wasi_http::p2::bindings::LinkOptions;
+use wasmtime_wasi_http::p2::bindings::http::{outgoing_handler, types};
+use wasmtime_wasi_http::p2::types::HostOutgoingRequest;
+use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttp, WasiHttpHooks, WasiHttpView};
 
 use crate::requests::{Sender, Watched};
-use crate::state::Context;
+use crate::state::{Context, State};
 use crate::transport::{Failure, Keep, Timeouts, Transport};
 
 /// What a request gets that asks for no timeouts, if the limits allow as much.
@@ -20,6 +25,29 @@ const DEFAULTS: Timeouts = Timeouts {
 
 /// Largest piece of a request's body that the host takes at once, in bytes. It may hold two for every body that is open.
 pub(crate) const PIECE: usize = 64 << 10;
+
+/// Adds `wasi:http`.
+///
+/// The runtime's handler of requests leaves their options in the table (wasmtime-wasi-http 48.0.8, `http_impl.rs`), where each would count
+/// against [`crate::Limits::resources`] until the activity ends: so they are taken out here.
+pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    types::add_to_linker::<State, WasiHttp>(linker, &LinkOptions::default().into(), WasiHttpView::http)?;
+    type Asked = (Resource<HostOutgoingRequest>, Option<Resource<RequestOptions>>);
+    let mut handler = linker.instance("wasi:http/outgoing-handler@0.2.12")?;
+    handler.func_wrap("handle", |mut store: StoreContextMut<'_, State>, (request, options): Asked| {
+        let mut http = store.data_mut().http();
+        let left = options.as_ref().map(|options| Resource::<RequestOptions>::new_own(options.rep()));
+        let sent = outgoing_handler::Host::handle(&mut http, request, options);
+        if let Some(left) = left {
+            // A runtime that takes them itself has left none.
+            let _ = http.table.delete(left);
+        }
+        Ok((match sent {
+            Ok(answer) => Ok(answer),
+            Err(error) => Err(error.downcast()?),
+        },))
+    })
+}
 
 /// The network of one instance.
 pub(crate) struct Network {

@@ -20,7 +20,7 @@ use crate::activity::Signal;
 use crate::contract::{control, logging, quota, transport, variables, worlds};
 use crate::error::Cause;
 use crate::held;
-use crate::hooks::Network;
+use crate::hooks::{self, Network};
 use crate::limits::Limits;
 use crate::logging::Log;
 use crate::meter::Meter;
@@ -271,7 +271,7 @@ pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         ctx: &mut state.clocks,
         table: &mut state.table,
     })?;
-    wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
+    hooks::link(linker)?;
     sealed::link(linker)?;
     worlds::link(linker)
 }

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use connector_host::contract::{Error, ErrorKind, Outcome, Retry};
-use connector_host::{CallError, Grant, ProxyConfig};
+use connector_host::contract::{Error, ErrorKind, Outcome, QueryRequest, Retry};
+use connector_host::{CallError, Grant, Limits, ProxyConfig};
 use end_to_end::{Bench, query, write};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -140,4 +140,22 @@ async fn a_connection_that_asks_for_the_proxy_goes_by_it_and_its_refusal_reaches
         assert!(!error.message.contains("hunter2"), "{}", error.message);
         assert_eq!(bench.store.connections_accepted(), before);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_that_are_over_do_not_count_among_what_an_activity_holds() {
+    let bench = Bench::new().await;
+    let mut config = bench.config(bench.settings());
+    config.limits = Limits { resources: 60, ..Limits::default() };
+    let connection = bench.host.open(&bench.connector, config).await.unwrap();
+    let mut activity = connection.activity().await.unwrap();
+    let mut request = QueryRequest { page_size: Some(5), ..query("products") };
+    loop {
+        let page = activity.query(&request).await.unwrap();
+        if page.next.is_none() {
+            break;
+        }
+        request.cursor = page.next;
+    }
+    assert!(connection.status().requests > 90, "more than the activity may hold at once");
 }
