@@ -4,7 +4,7 @@ use crate::database::Layout;
 
 /// A store of connections and variables.
 pub(crate) const LAYOUT: Layout =
-    Layout { title: "store of connections", application_id: 0x636f_6e6e, migrations: &[FIRST, ACTIVITIES] };
+    Layout { title: "store of connections", application_id: 0x636f_6e6e, migrations: &[FIRST, ACTIVITIES, DUE] };
 
 // Ids are never used again (AUTOINCREMENT): a hidden value is bound to that of its connection, and must not fit a later one.
 // A variable without a connection is the project's; one without an environment holds in all of them.
@@ -52,6 +52,17 @@ CREATE TABLE activity (
     settings TEXT NOT NULL,
     revision INTEGER NOT NULL DEFAULT 1,
     UNIQUE (connection, name)
+) STRICT;
+";
+
+// The last time at which an operation was due that somebody has seen to, in seconds since 1970: a later one is claimed by whoever
+// puts it here.
+const DUE: &str = "
+CREATE TABLE due (
+    operation TEXT PRIMARY KEY,
+    due INTEGER NOT NULL,
+    run TEXT,
+    note TEXT
 ) STRICT;
 ";
 

@@ -21,6 +21,7 @@
 mod activities;
 mod connections;
 mod database;
+mod due;
 mod error;
 mod key;
 mod layout;
@@ -32,6 +33,7 @@ mod variables;
 pub use activities::SavedActivity;
 pub use connections::{Dependent, Kept, MADE_HERE, Name, Saved, check_name};
 pub use database::{Changed, Database, DatabaseError, Layout};
+pub use due::Due;
 pub use error::StoreError;
 pub use key::{KeyError, KeySources, Looked};
 pub use rotate::{NewKey, Rotated};

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{print, print_json};
 use crate::args::Operation as Command;
 use crate::error::{Failures, Result};
-use crate::operation::{check, files, preview};
+use crate::operation::{check, due, files, preview};
 use crate::output::table::{base, terminal_width};
 use crate::session::Session;
 
@@ -17,6 +17,11 @@ pub(super) async fn run(session: &Session, command: Command) -> Result<()> {
             let mut value = saved.value.clone();
             if let Value::Object(map) = &mut value {
                 map.insert("revision".to_owned(), json!(saved.revision));
+                let schedule = saved.operation().ok().and_then(|operation| operation.schedule);
+                for (key, told) in due::told(&session.project, &name, schedule.as_ref())? {
+                    // The schedule itself stands there as the file has it.
+                    map.entry(key).or_insert(told);
+                }
             }
             print_json(&value)
         }
@@ -66,12 +71,16 @@ fn list(session: &Session) -> Result<()> {
     let mut items = Vec::new();
     for name in files::names(&session.project)? {
         items.push(match files::load(&session.project, &name).and_then(|saved| saved.operation()) {
-            Ok(operation) => json!({
-                "name": name,
-                "description": operation.description,
-                "source": operation.source.words(),
-                "target": operation.target.words(),
-            }),
+            Ok(operation) => {
+                let mut item = due::told(&session.project, &name, operation.schedule.as_ref())?;
+                item.extend([
+                    ("name".to_owned(), json!(name)),
+                    ("description".to_owned(), json!(operation.description)),
+                    ("source".to_owned(), json!(operation.source.words())),
+                    ("target".to_owned(), json!(operation.target.words())),
+                ]);
+                Value::Object(item)
+            }
             Err(failures) => json!({ "name": name, "problem": failures.in_one_line() }),
         });
     }
@@ -83,11 +92,16 @@ fn list(session: &Session) -> Result<()> {
         return Ok(());
     }
     let mut table = base(terminal_width());
-    table.set_header(["operation", "source", "target", "description"]);
+    table.set_header(["operation", "source", "target", "next run", "description"]);
     for item in &items {
         let text = |key: &str| item.get(key).and_then(Value::as_str).unwrap_or("").to_owned();
         let last = if item.get("problem").is_some() { text("problem") } else { text("description") };
-        table.add_row([text("name"), text("source"), text("target"), last]);
+        table.add_row([text("name"), text("source"), text("target"), text("next_run"), last]);
     }
-    print(&format!("{}\n", table.trim_fmt()))
+    print(&format!("{}\n", table.trim_fmt()))?;
+    for item in items.iter().filter(|item| item.get("not_run").is_some()) {
+        let text = |pointer: &str| item.pointer(pointer).and_then(Value::as_str).unwrap_or("");
+        session.note(format!("{} was due at {}: {}", text("/name"), text("/not_run/due"), text("/not_run/reason")));
+    }
+    Ok(())
 }

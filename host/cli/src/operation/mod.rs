@@ -4,6 +4,7 @@
 //! The command line and the HTTP API start runs by [`start()`] and look at them by [`runs`].
 
 mod checkpoint;
+pub(crate) mod due;
 mod engine;
 pub(crate) mod files;
 mod journal;
@@ -14,6 +15,7 @@ mod preview;
 mod rejected;
 pub(crate) mod report;
 pub(crate) mod runs;
+pub(crate) mod schedule;
 mod source;
 mod start;
 mod target;

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
+use super::schedule::{Missed, Schedule};
 use crate::activity::{Activity, BATCH, LARGEST_BATCH};
 use crate::args::Activity as Kind;
 use crate::error::{Failure, Failures, Result, suggest};
@@ -28,6 +29,8 @@ pub(crate) struct Operation {
     pub on_success: Option<String>,
     /// The operation that runs after a failure.
     pub on_failure: Option<String>,
+    /// When it runs by itself.
+    pub schedule: Option<Schedule>,
 }
 
 /// Where records come from, or go.
@@ -50,7 +53,7 @@ pub(crate) enum Mapping {
     File(PathBuf),
 }
 
-const KEYS: [&str; 6] = ["description", "source", "mapping", "target", "run", "after"];
+const KEYS: [&str; 7] = ["description", "source", "mapping", "target", "run", "after", "schedule"];
 const FILE_KEYS: [&str; 2] = ["file", "format"];
 const ACTIVITY_KEYS: [&str; 13] = [
     "connection",
@@ -96,6 +99,7 @@ impl Operation {
             continue_on_error: reader.member(run, "/run", "continue_on_error").unwrap_or_default(),
             on_success: reader.member(after, "/after", "success"),
             on_failure: reader.member(after, "/after", "failure"),
+            schedule: reader.schedule(root),
             source: source.unwrap_or_else(End::nothing),
             target: target.unwrap_or_else(End::nothing),
         };
@@ -287,6 +291,24 @@ impl Reader {
             (None, None) => None,
         }
     }
+
+    fn schedule(&mut self, root: &Map<String, Value>) -> Option<Schedule> {
+        let at = "/schedule";
+        let map = self.section(root, "schedule", &["every", "cron", "missed"])?;
+        let missed: Missed = self.member(Some(map), at, "missed").unwrap_or_default();
+        let text = |reader: &mut Self, key: &str| reader.member::<String>(Some(map), at, key);
+        let (key, read) = match (map.contains_key("every"), map.contains_key("cron")) {
+            (true, false) => ("every", Schedule::every(&text(self, "every")?, missed)),
+            (false, true) => ("cron", Schedule::cron(&text(self, "cron")?, missed)),
+            (true, true) => ("cron", Err("a schedule is `every` or `cron`, not both".to_owned())),
+            (false, false) => {
+                let failure = Failure::new("the schedule does not say when");
+                self.push(at, failure.hint("add `every = \"1h\"`, or `cron = \"0 3 * * *\"`"));
+                return None;
+            }
+        };
+        read.map_err(|what| self.wrong(&format!("{at}/{key}"), what)).ok()
+    }
 }
 
 /// Whether an operation can have this name: it names a file and stands in paths.
@@ -366,6 +388,15 @@ mod tests {
         assert_eq!(pointers(json!({})), ["/source", "/target"]);
         let file = json!({ "source": { "file": "a.xlsx" }, "target": { "file": "b.csv", "format": "excel" } });
         assert_eq!(pointers(file), ["/source/format", "/target/format"]);
+        let scheduled = |schedule: Value| {
+            let file = json!({ "file": "a.csv" });
+            pointers(json!({ "source": file, "target": file, "schedule": schedule }))
+        };
+        assert_eq!(scheduled(json!({ "every": "1h", "missed": "run" })), [""; 0]);
+        assert_eq!(scheduled(json!({ "evry": "1h" })), ["/schedule", "/schedule/evry"]);
+        assert_eq!(scheduled(json!({ "every": 5, "missed": "maybe" })), ["/schedule/every", "/schedule/missed"]);
+        assert_eq!(scheduled(json!({ "every": "1h", "cron": "0 3 * * *" })), ["/schedule/cron"]);
+        assert_eq!(scheduled(json!({ "cron": "0 25 * * *" })), ["/schedule/cron"]);
         let verbs = json!({
             "source": { "connection": "s", "object": "o", "where": ["a ~ 1"] },
             "target": { "connection": "s", "object": "o", "verb": "query" }

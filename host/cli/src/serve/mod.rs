@@ -17,6 +17,7 @@ mod operations;
 mod page;
 mod records;
 mod runs;
+mod scheduling;
 mod state;
 mod streaming;
 mod testing;
@@ -61,6 +62,7 @@ pub(crate) async fn run(mut session: Session, arguments: Arguments, telemetry: A
     // A program that starts this one reads the address from here; the port may be one that the system chose.
     crate::commands::print(&format!("listening on http://{address}\n"))?;
     server.session.note(format!("{} open; Ctrl-C ends it", counted(open, "connection")));
+    server.keep_schedules();
     let serving = listening::answer(listener, routes(&server), &server.session.interrupt);
     tokio::select! {
         () = serving => {}

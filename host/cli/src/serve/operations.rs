@@ -15,13 +15,13 @@ use super::given::Given;
 use super::state::Server;
 use crate::error::{Failure, Failures};
 use crate::operation::model::Operation;
-use crate::operation::{check, files, preview, runs};
+use crate::operation::{check, due, files, preview, runs};
 
 #[utoipa::path(
     get,
     path = "/v1/operations",
     operation_id = "operations_list",
-    summary = "The operations of the project, each with its last run",
+    summary = "The operations of the project, each with its last run, and its next one if it has a schedule",
     responses((status = OK, body = Value)),
 )]
 pub(super) async fn list(State(server): State<Arc<Server>>) -> Answer<Json<Value>> {
@@ -31,10 +31,17 @@ pub(super) async fn list(State(server): State<Arc<Server>>) -> Answer<Json<Value
     for name in files::names(project)? {
         let last = all.iter().find(|run| run.operation == name);
         items.push(match files::load(project, &name).and_then(|saved| saved.operation()) {
-            Ok(operation) => json!({
-                "name": name, "description": operation.description, "source": operation.source.words(),
-                "target": operation.target.words(), "last_run": last,
-            }),
+            Ok(operation) => {
+                let mut item = due::told(project, &name, operation.schedule.as_ref())?;
+                item.extend([
+                    ("name".to_owned(), json!(name)),
+                    ("description".to_owned(), json!(operation.description)),
+                    ("source".to_owned(), json!(operation.source.words())),
+                    ("target".to_owned(), json!(operation.target.words())),
+                    ("last_run".to_owned(), json!(last)),
+                ]);
+                Value::Object(item)
+            }
             Err(failures) => json!({ "name": name, "problem": failures.in_one_line(), "last_run": last }),
         });
     }

@@ -20,6 +20,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::answer::{Answer, refusal};
 use super::given::Given;
 use super::state::Server;
+use crate::error::Result;
 use crate::interrupt::Interrupt;
 use crate::operation::report::Report;
 use crate::operation::{Begun, Wanted, files, resume, runs, start};
@@ -94,6 +95,26 @@ fn spawn(server: &Arc<Server>, stop: watch::Sender<bool>, begun: Begun) -> Strin
     id
 }
 
+/// Starts a run of an operation as it is now. Answers its id, and figures that change as long as it is at work.
+///
+/// # Errors
+/// Whatever stands in its way.
+pub(super) async fn launch(server: &Arc<Server>, name: &str) -> Result<(String, watch::Receiver<Report>)> {
+    let saved = runnable(server, name)?;
+    let (stop, interrupt) = Interrupt::by_hand();
+    let begun = start(&server.session, Wanted { saved: &saved, input: None, dry_run: false }, interrupt).await?;
+    let figures = begun.progress.clone();
+    Ok((spawn(server, stop, begun), figures))
+}
+
+/// An operation whose chain has an end.
+fn runnable(server: &Server, name: &str) -> Result<files::Saved> {
+    let project = &server.session.project;
+    let saved = files::load(project, name)?;
+    let checked = files::check_chain(project, name, &saved.operation()?);
+    checked.map_err(|failures| saved.place(failures)).map(|()| saved)
+}
+
 /// How a run is wanted.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -116,17 +137,15 @@ pub(super) async fn begin(
     Path(name): Path<String>,
     Given(how): Given<Start>,
 ) -> Answer {
-    let saved = files::load(&server.session.project, &name)?;
-    let operation = saved.operation()?;
-    files::check_chain(&server.session.project, &name, &operation).map_err(|failures| saved.place(failures))?;
-    let (stop, interrupt) = Interrupt::by_hand();
-    let begun = start(&server.session, Wanted { saved: &saved, input: None, dry_run: how.dry_run }, interrupt).await?;
     if how.dry_run {
+        let saved = runnable(&server, &name)?;
+        let (_stop, interrupt) = Interrupt::by_hand();
+        let wanted = Wanted { saved: &saved, input: None, dry_run: true };
         // It leaves no run to look at, so whoever wants it waits for it.
-        let (run, _) = begun.run().await;
+        let (run, _) = start(&server.session, wanted, interrupt).await?.run().await;
         return Ok((StatusCode::OK, Json(json!(run))).into_response());
     }
-    let id = spawn(&server, stop, begun);
+    let (id, _) = launch(&server, &name).await?;
     Ok((StatusCode::ACCEPTED, Json(json!({ "id": id }))).into_response())
 }
 

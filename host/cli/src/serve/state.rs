@@ -14,6 +14,7 @@ use super::access::Access;
 use super::closing::Closing;
 use super::limits::Limits;
 use super::runs::Running;
+use super::scheduling;
 use super::upkeep::{self, Upkeep};
 use crate::error::{Failures, Result};
 use crate::schema::Schema;
@@ -134,6 +135,12 @@ impl Server {
         let mut looking = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
         looking.spawn(upkeep::keep_up(Arc::downgrade(self), Arc::clone(&serving)));
         Ok(serving)
+    }
+
+    /// Begins to run operations when they are due.
+    pub(super) fn keep_schedules(self: &Arc<Self>) {
+        let mut looking = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
+        looking.spawn(scheduling::keep(Arc::downgrade(self)));
     }
 
     /// Ends what runs beside requests.

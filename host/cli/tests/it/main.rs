@@ -9,6 +9,7 @@ mod bad_input;
 mod connections;
 mod operations;
 mod query;
+mod schedules;
 mod serve;
 mod serving;
 mod support;

@@ -7,7 +7,7 @@ use crate::support::Project;
 
 impl Project {
     /// Writes an operation.
-    fn operation(&self, name: &str, text: &str) {
+    pub(crate) fn operation(&self, name: &str, text: &str) {
         std::fs::create_dir_all(self.path("operations")).unwrap();
         self.write(&format!("operations/{name}.toml"), text);
     }

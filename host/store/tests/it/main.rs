@@ -3,6 +3,7 @@
 
 mod activities;
 mod connections;
+mod due;
 mod keys;
 mod many;
 mod variables;
