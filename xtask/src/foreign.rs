@@ -1,5 +1,5 @@
-//! The guest in another language: makes a component of the connector in Python (`target/components/words.wasm`) and runs the tests of
-//! the host that need it.
+//! The guest in another language: makes a component of the connector in Python (`target/components/words.wasm`) and runs the tests
+//! that need it.
 //!
 //! componentize-py comes from PyPI and is installed below `target/`. It brings its own Python for WebAssembly, so that nothing else
 //! has to be fetched. Where it cannot be had, the step is skipped, with the reason.
@@ -24,9 +24,11 @@ pub(crate) fn run(root: &Path) -> Result<Ran> {
     if let Ran::Skipped(reason) = make(root)? {
         return Ok(Ran::Skipped(reason));
     }
-    let mut tests = process::cargo();
-    tests.current_dir(root).args(["test", "--workspace", "--test", "it", "hostile::sealed", "--", "--ignored"]);
-    process::show(&mut tests)?;
+    for (target, tests) in [("it", "hostile::sealed"), ("promises", "isolation::")] {
+        let mut cargo = process::cargo();
+        cargo.current_dir(root).args(["test", "--workspace", "--test", target, tests, "--", "--ignored"]);
+        process::show(&mut cargo)?;
+    }
     Ok(Ran::Yes)
 }
 

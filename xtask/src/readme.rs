@@ -1,6 +1,6 @@
 //! Holds what the README lists against what the sources and the component say.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use wasmparser::{Parser, Payload};
 
@@ -55,26 +55,36 @@ fn the_imports_are_those_of_the_component_and_no_others() {
 
 #[test]
 fn every_limit_is_told_with_its_default() {
-    // Limits of the host: a documented field each, whose default a test of that crate holds against the real one.
-    let source = read("host/embed/src/limits.rs");
-    let mut wanted = Vec::new();
-    let mut default = None;
-    for line in source.lines().map(str::trim).take_while(|line| !line.starts_with("impl")) {
-        if let Some((_, text)) = line.strip_prefix("///").and_then(|line| line.split_once("Default ")) {
-            default = Some(text.trim_end_matches('.').to_owned());
-        } else if let Some((name, _)) = line.strip_prefix("pub ").and_then(|line| line.split_once(": ")) {
-            wanted.push((name.to_owned(), default.take().unwrap()));
-        }
-    }
-    let rows = section("## Configuration").into_iter().skip_while(|line| !line.starts_with("| limit |")).skip(2);
+    assert_eq!(rows_of("| limit |"), defaults_in("host/embed/src/limits.rs"));
+    let mut of_the_host = defaults_in("host/embed/src/engine.rs");
+    assert_eq!(of_the_host.remove("pooling").as_deref(), Some("true"), "a switch, and no limit");
+    assert_eq!(rows_of("| limit of the host |"), of_the_host);
+}
+
+/// Names and defaults that the README has in the table that begins like this.
+fn rows_of(head: &str) -> BTreeMap<String, String> {
+    let rows = section("## Configuration").into_iter().skip_while(|line| !line.starts_with(head)).skip(2);
     let cells = |row: &str| {
         let (name, rest) = row.strip_prefix("| `")?.split_once("`: ")?;
         let (_, default) = rest.strip_suffix(" |")?.rsplit_once(" | ")?;
         Some((name.to_owned(), default.to_owned()))
     };
-    let told: Vec<(String, String)> = rows.map_while(|row| cells(&row)).collect();
-    assert!(!wanted.is_empty());
-    assert_eq!(told, wanted);
+    rows.map_while(|row| cells(&row)).collect()
+}
+
+/// The fields of a structure of the host, with the defaults that their documentation has. A test of that crate holds those against
+/// the real ones.
+fn defaults_in(source: &str) -> BTreeMap<String, String> {
+    let (source, mut found, mut default) = (read(source), BTreeMap::new(), None);
+    for line in source.lines().map(str::trim).take_while(|line| !line.starts_with("impl")) {
+        if let Some((_, text)) = line.strip_prefix("///").and_then(|line| line.split_once("Default ")) {
+            default = Some(text.trim_end_matches('.').to_owned());
+        } else if let Some((name, _)) = line.strip_prefix("pub ").and_then(|line| line.split_once(": ")) {
+            found.extend(default.take().map(|default| (name.to_owned(), default)));
+        }
+    }
+    assert!(!found.is_empty());
+    found
 }
 
 #[test]
@@ -118,7 +128,7 @@ fn every_test_that_the_book_names_for_an_attack_is_there() {
     }
     let mut named = 0;
     for row in rows {
-        let tests = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
+        let tests = row.trim_end_matches(" |").rsplit(" | ").nth(1).unwrap();
         for test in tests.split(", ").map(|test| test.trim_matches('`')) {
             assert!(sources.contains(&format!("async fn {test}() {{")), "there is no test `{test}`: {row}");
             named += 1;

@@ -5,7 +5,7 @@
 //!
 //! What a compiled file is the compiled form *of*, the component's digest and the engine that compiled it, stands in it and makes
 //! its name: a file that got another one's name is not loaded. Files appear by rename, so any number of processes may share a
-//! folder; a folder that cannot be used costs time, never a failure.
+//! folder; a folder that cannot be used costs time, never a failure. `sweep` bounds its size.
 
 use std::fs;
 use std::hash::{Hash, Hasher};
@@ -17,6 +17,8 @@ use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
+use crate::sweep::{sweep, touch};
+
 const MAGIC: &[u8; 8] = b"cwasm\0\0\x03";
 /// The magic, what this is the compiled form of, and the digest of what follows.
 const HEADER: usize = MAGIC.len() + 2 * DIGEST;
@@ -27,11 +29,12 @@ const DIGEST: usize = 32;
 #[derive(Clone, Debug)]
 pub(crate) struct Cache {
     folder: Option<PathBuf>,
+    most_bytes: u64,
 }
 
 impl Cache {
-    pub(crate) fn new(folder: Option<PathBuf>) -> Self {
-        Self { folder }
+    pub(crate) fn new(folder: Option<PathBuf>, most_bytes: u64) -> Self {
+        Self { folder, most_bytes }
     }
 
     /// The component's compiled form, if it is there and undamaged.
@@ -66,8 +69,12 @@ impl Cache {
         let of = compiled_of(engine, digest);
         let Some(path) = self.path(&of) else { return };
         let written = component.serialize().map_err(io::Error::other).and_then(|compiled| write(&path, &of, &compiled));
-        if let Err(error) = written {
-            tracing::warn!(target: "connector_host::cache", path = %path.display(), %error, "cannot keep a compiled connector");
+        match (written, &self.folder) {
+            (Ok(()), Some(folder)) => sweep(folder, self.most_bytes, &path),
+            (Err(error), _) => {
+                tracing::warn!(target: "connector_host::cache", path = %path.display(), %error, "cannot keep a compiled connector");
+            }
+            (Ok(()), None) => {}
         }
     }
 
@@ -127,6 +134,7 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut file = fs::File::open(path)?;
     // The file that is open, whatever its name stands for by now.
     only_ours(&file.metadata()?)?;
+    touch(&file);
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)?;
     Ok(bytes)
@@ -205,7 +213,7 @@ mod tests {
     #[test]
     fn a_compiled_file_is_loaded_for_its_own_component_alone_and_only_undamaged() {
         let folder = tempfile::tempdir().unwrap();
-        let cache = Cache::new(Some(folder.path().join("compiled")));
+        let cache = Cache::new(Some(folder.path().join("compiled")), u64::MAX);
         let engine = Engine::default();
         let component = Component::new(&engine, EMPTY).unwrap();
         cache.store(&engine, "one", &component);
@@ -218,5 +226,21 @@ mod tests {
         *bytes.last_mut().unwrap() ^= 1;
         fs::write(path("one"), bytes).unwrap();
         assert!(cache.load(&engine, "one").is_none(), "it is damaged");
+    }
+
+    #[test]
+    fn the_folder_is_bounded_and_keeps_what_was_loaded_last() {
+        let folder = tempfile::tempdir().unwrap();
+        let unbounded = Cache::new(Some(folder.path().join("compiled")), u64::MAX);
+        let engine = Engine::default();
+        let component = Component::new(&engine, EMPTY).unwrap();
+        unbounded.store(&engine, "one", &component);
+        unbounded.store(&engine, "two", &component);
+        assert!(unbounded.load(&engine, "one").is_some());
+        let size = fs::metadata(unbounded.path(&compiled_of(&engine, "one")).unwrap()).unwrap().len();
+        let bounded = Cache { most_bytes: 2 * size, ..unbounded };
+        bounded.store(&engine, "three", &component);
+        let there = ["one", "two", "three"].map(|digest| bounded.load(&engine, digest).is_some());
+        assert_eq!(there, [true, false, true]);
     }
 }

@@ -26,6 +26,9 @@ pub struct HostConfig {
     /// that belongs to somebody else or that others may write into: what is in it runs as machine code with the rights of this
     /// process. That is looked at on Unix; elsewhere, name a folder that only this user can write into.
     pub cache_dir: Option<PathBuf>,
+    /// What the compiled connectors in that folder may take, in bytes: when one is added, those that were used least recently go.
+    /// Default 1 GiB.
+    pub cache_bytes: u64,
     /// Room for instances, that is for activities at once, of all connections; at least 1. Opening a connection and loading a
     /// connector take a place, too, for moments. Who finds none waits a second, because who has just dropped an activity gives
     /// its place back a little later, and then gets [`Cause::Full`]. Default 512.
@@ -50,6 +53,7 @@ impl Default for HostConfig {
     fn default() -> Self {
         Self {
             cache_dir: None,
+            cache_bytes: 1 << 30,
             activities: 512,
             pooling: true,
             stack: 512 << 10,
@@ -134,7 +138,7 @@ impl Host {
         link(&mut linker).map_err(|error| HostError::Engine(format!("{error:#}")))?;
         let ticker = Ticker::start(&engine).map_err(|error| HostError::Engine(error.to_string()))?;
         let HostConfig { compilations, compile_time, component_bytes, .. } = config;
-        let cache = Cache::new(config.cache_dir);
+        let cache = Cache::new(config.cache_dir, config.cache_bytes);
         let compiler = Compiler::new(&engine, cache, compilations, compile_time, component_bytes);
         let places =
             Arc::new(Semaphore::new(usize::try_from(activities).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS)));
@@ -201,4 +205,27 @@ fn wasmtime_config(pool: Option<u32>, stack: usize) -> Config {
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pooling));
     }
     config
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_documented_default_is_the_real_one() {
+        let HostConfig { cache_bytes, activities, pooling, stack, component_bytes, compilations, compile_time, .. } =
+            HostConfig::default();
+        let real = [
+            format!("{} GiB", cache_bytes >> 30),
+            activities.to_string(),
+            pooling.to_string(),
+            format!("{} KiB", stack >> 10),
+            format!("{} MiB", component_bytes >> 20),
+            compilations.to_string(),
+            format!("{} minutes", compile_time.as_secs() / 60),
+        ];
+        let documented = include_str!("engine.rs").lines().map(str::trim).take_while(|line| *line != "}");
+        let told = documented.filter_map(|line| line.strip_prefix("///")?.split_once("Default "));
+        assert_eq!(told.map(|(_, default)| default.trim_end_matches('.')).collect::<Vec<_>>(), real);
+    }
 }

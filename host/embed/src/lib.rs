@@ -96,6 +96,7 @@ mod requests;
 mod sealed;
 mod state;
 mod status;
+mod sweep;
 mod ticker;
 mod transport;
 mod variables;

@@ -1,18 +1,24 @@
 //! While a hostile connector runs, the well-behaved connections of the same host work on: no failed call, and about as fast.
+//! [`ATTACKS`] is the list of what is made beside them; the table of `docs/security.md` names each, row by row.
 
-use std::net::TcpListener;
+mod attacks;
+mod remote;
+
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use connector_host::contract::{QueryRequest, WriteRequest};
-use connector_host::{Connection, ConnectionConfig, Connector, Grant, Host, Limits};
-use end_to_end::{Bench, component, query};
-use serde_json::json;
+use connector_host::Connection;
+use connector_host::contract::QueryRequest;
+use end_to_end::{Bench, component, query, root};
+
+use attacks::{ATTACKS, Attack, IN_PYTHON, NOT_MADE};
+use remote::Remote;
 
 /// Well-behaved connections, each of which makes one call after the other.
 const CONNECTIONS: usize = 8;
 /// For how long calls are counted; some hundred of them, of which the hundredth part is a few.
 const ROUND: Duration = Duration::from_millis(700);
-/// Rounds of each kind, of which the median counts: the machine has other things to do.
+/// Rounds beside each attack, and undisturbed ones before it, of which the median counts: the machine has other things to do.
 const ROUNDS: usize = 3;
 /// How much slower the slowest hundredth of the calls may be.
 const MOST: u32 = 5;
@@ -20,73 +26,72 @@ const MOST: u32 = 5;
 /// so whoever finds one on its processor waits for so long, however fast it is itself.
 const FLOOR: Duration = Duration::from_millis(20);
 
-/// What is attacked, how, and in which function. Those that end are made again and again.
-const ATTACKS: [(&str, &str); 18] = [
-    ("loop", "query"),
-    ("busy", "query"),
-    ("busy-polling", "query"),
-    ("memory", "query"),
-    ("stack", "query"),
-    ("trap", "create"),
-    ("pollables", "query"),
-    ("deaf", "query"),
-    ("log", "query"),
-    ("log-long", "query"),
-    ("error-huge", "query"),
-    ("huge-page", "query"),
-    ("new-cursors", "query"),
-    ("million-outcomes", "create"),
-    ("unread", "query"),
-    ("requests", "query"),
-    ("held-addresses", "query"),
-    ("permits", "query"),
-];
-
 #[tokio::test(flavor = "multi_thread")]
 async fn eight_connections_work_on_while_a_hostile_one_runs() {
+    work_on_beside("hostile", ATTACKS).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs words.wasm: `cargo xtask guests`"]
+async fn eight_connections_work_on_while_a_program_in_python_tries_what_it_can() {
+    work_on_beside("words", IN_PYTHON).await;
+}
+
+#[test]
+fn the_book_says_as_what_each_attack_is_made_beside_others() {
+    let page = std::fs::read_to_string(root().join("docs/security.md")).unwrap();
+    let table = page.lines().skip_while(|line| !line.starts_with("| attack |"));
+    let rows: Vec<&str> = table.skip(2).take_while(|line| line.starts_with('|')).collect();
+    let mut told = Vec::new();
+    for row in &rows {
+        let made_as = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
+        if !NOT_MADE.contains(&made_as) {
+            told.extend(made_as.split(", ").map(|name| name.trim_matches('`')));
+        }
+    }
+    let names = || [ATTACKS, IN_PYTHON].into_iter().flatten().map(|attack| attack.name);
+    assert_eq!(told.iter().copied().collect::<BTreeSet<_>>(), names().collect::<BTreeSet<_>>());
+    assert_eq!(names().count(), names().collect::<BTreeSet<_>>().len(), "two attacks of one name");
+}
+
+/// Makes each attack beside the well-behaved connections, and demands that these do not suffer by it.
+async fn work_on_beside(connector: &str, attacks: &'static [Attack]) {
     let bench = Bench::new().await;
     let mut connections = Vec::new();
     for _ in 0..CONNECTIONS {
         connections.push(bench.connection().await);
     }
-    let hostile = bench.host.load(&component("hostile")).await.unwrap();
-    // Nobody takes the sockets, so whoever asks waits.
-    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", silent.local_addr().unwrap());
+    let (connector, remote) = (component(connector), Remote::start().await);
     round(&connections).await;
     println!("| attack | undisturbed p99 | p99 meanwhile | ratio | calls | attacks |\n|--|--|--|--|--|--|");
-    let mut slow = Vec::new();
-    for (how, function) in ATTACKS {
-        let (mut calm, mut disturbed, mut calls, mut attacks) = (Vec::new(), Vec::new(), 0, 0);
-        for _ in 0..ROUNDS {
+    let (mut calm, mut slow) = (Vec::new(), Vec::new());
+    for attack in attacks {
+        let made = attack.prepare(&bench.host, &connector, &remote).await;
+        while calm.len() < ROUNDS {
             calm.push(round(&connections).await.0);
-            let connection = open(&bench.host, &hostile, how, function, &url).await;
-            let attack = tokio::spawn(async move {
-                loop {
-                    ATTACKS_MADE.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                    make(&connection, function).await;
-                }
-            });
+        }
+        let (mut disturbed, mut calls) = (Vec::new(), 0);
+        for _ in 0..ROUNDS {
+            let (made, host) = (made.clone(), bench.host.clone());
+            let attacking = tokio::spawn(async move { made.again_and_again(&host).await });
             let (p99, count) = round(&connections).await;
-            attack.abort();
-            let _ = attack.await;
-            attacks += ATTACKS_MADE.swap(0, std::sync::atomic::Ordering::Relaxed);
+            attacking.abort();
+            let ended = attacking.await.unwrap_err();
+            assert!(ended.is_cancelled(), "{}: {ended}", attack.name);
             disturbed.push(p99);
             calls += count;
         }
-        let (calm, disturbed) = (median(calm), median(disturbed));
-        let ratio = disturbed.as_secs_f64() / calm.max(FLOOR).as_secs_f64();
-        println!("| `{how}` | {calm:.1?} | {disturbed:.1?} | {ratio:.2} | {calls} | {attacks} |");
-        if disturbed > calm.max(FLOOR) * MOST {
-            slow.push(how);
+        let (name, count) = (attack.name, made.count());
+        let (undisturbed, disturbed) = (median(&calm), median(&disturbed));
+        let ratio = disturbed.as_secs_f64() / undisturbed.max(FLOOR).as_secs_f64();
+        println!("| `{name}` | {undisturbed:.1?} | {disturbed:.1?} | {ratio:.2} | {calls} | {count} |");
+        if disturbed > undisturbed.max(FLOOR) * MOST {
+            slow.push(name);
         }
-        assert!(attacks > 0, "{how} was not made");
+        calm.remove(0);
     }
     assert!(slow.is_empty(), "p99 of more than {MOST} times the undisturbed one: {slow:?}");
 }
-
-/// How often the attack under way was made.
-static ATTACKS_MADE: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
 
 /// Calls of all connections for the length of a round, none of which may fail: p99, and how many there were.
 async fn round(connections: &[Connection]) -> (Duration, usize) {
@@ -117,33 +122,8 @@ async fn round(connections: &[Connection]) -> (Duration, usize) {
     (times[rank], times.len())
 }
 
-fn median(mut times: Vec<Duration>) -> Duration {
+fn median(times: &[Duration]) -> Duration {
+    let mut times = times.to_vec();
     times.sort_unstable();
     times[times.len() / 2]
-}
-
-async fn open(host: &Host, connector: &Connector, how: &str, function: &str, url: &str) -> Connection {
-    let settings = json!({ "how": how, "in": function, "url": url });
-    let mut config = ConnectionConfig::new("hostile", settings.to_string());
-    config.grants = vec![Grant::extra(url.parse().unwrap())];
-    // Short enough that each attack is made to its end, and made again.
-    let second = Duration::from_secs(1);
-    config.limits = Limits { compute_time: second, call_time: second, cancel_grace: second, ..Limits::default() };
-    host.open(connector, config).await.unwrap()
-}
-
-/// One attack. How it ends is the subject of other tests.
-async fn make(connection: &Connection, function: &str) {
-    let Ok(mut activity) = connection.activity().await else { return };
-    if function == "create" {
-        let _ = activity.create(&WriteRequest::new("anything", "{\"id\":1}\n")).await;
-        return;
-    }
-    let mut request = query("anything");
-    while let Ok(page) = activity.query(&request).await {
-        request.cursor = page.next;
-        if request.cursor.is_none() {
-            break;
-        }
-    }
 }
