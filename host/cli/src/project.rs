@@ -129,7 +129,10 @@ pub(crate) const READ_ONLY: &str =
 /// What went wrong in the store, and what to do about it.
 pub(crate) fn failed(error: &StoreError) -> Failure {
     // The innermost message is part of the outer ones.
-    let failure = Failure::new(error.to_string());
+    let mut failure = Failure::new(error.to_string());
+    if let StoreError::Database(DatabaseError::Open { source, .. }) = error {
+        failure = failure.cause(source);
+    }
     match error {
         StoreError::Name { name, reason } => bad_name(name, reason),
         StoreError::Ambiguous { .. } => failure.hint("say which with connector:name").with("kind", "conflict"),
@@ -147,10 +150,14 @@ pub(crate) fn failed(error: &StoreError) -> Failure {
         StoreError::ActivityName { .. } => failure.with("kind", "invalid-request").with("pointer", "/name"),
         StoreError::ActivityChanged(_) => failure.hint("look at it, and change it again").with("kind", "conflict"),
         StoreError::Damaged { .. } => failure.hint("set it again, or take the file from a copy"),
+        StoreError::Database(error) if error.is_damage() => failure.hint(
+            "move it away and put a copy of the file in its place; without a copy, begin with `connector connection import` \
+             of what was exported, and set the variables again",
+        ),
         StoreError::Database(DatabaseError::Foreign { .. }) => failure
             .hint("it is left as it is; take it out of the project's folder, or name another folder with --project"),
         StoreError::Database(DatabaseError::ReadOnly { .. } | DatabaseError::Older { .. }) => {
-            failure.hint("change it as a user who may write the file and its folder; commands that only read work here")
+            failure.hint(READ_ONLY)
         }
         StoreError::Key(error) => no_key(error),
         _ => failure,

@@ -141,6 +141,8 @@ pub(crate) fn version_failed(error: &VersionsError) -> Failure {
         VersionsError::Database(DatabaseError::ReadOnly { .. } | DatabaseError::Older { .. }) => {
             failure.hint(READ_ONLY)
         }
+        VersionsError::Database(error) if error.is_damage() => failure
+            .hint("move it away and put a copy of the file in its place; without a copy, install the versions again"),
         VersionsError::Taken { .. } => failure.hint("push another version, or pass --replace"),
         VersionsError::Switched(_) => {
             failure.hint("`connector versions list` shows which; switch again if you mean to")

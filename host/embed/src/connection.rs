@@ -22,7 +22,7 @@ use crate::quota::{Registry, sharers};
 use crate::state::Context;
 use crate::status::Status;
 use crate::transport::{ProxyConfig, Resolver, Setup, Transport, tls};
-use crate::variables::{NoVariables, Variables, each_text, mentions, resolved};
+use crate::variables::{NoVariables, Variables, each_text, mentions, path, resolved};
 
 /// What makes a connection.
 #[derive(Clone)]
@@ -178,6 +178,7 @@ impl Connection {
     async fn configured(&self, connector: &Connector, canceller: &Canceller) -> Result<Live, CallError> {
         let inner = &self.inner;
         let mut live = Live::new(connector.program(), &inner.context, canceller, "configure").await?;
+        live.state().hide_literals_in(&inner.parsed);
         let settings = inner.settings.clone();
         let taken = live
             .run("configure", Effect::NothingSent, std::future::pending(), move |store, exports| {
@@ -396,7 +397,7 @@ fn leaves_a_choice(error: &CallError) -> bool {
 fn mentioned(settings: &Value) -> BTreeMap<String, BTreeSet<String>> {
     let mut found: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
     for mention in mentions(settings) {
-        found.entry(mention.name.clone()).or_default().extend(mention.path());
+        found.entry(mention.name.clone()).or_default().extend(path(&mention.pointer));
     }
     found
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::sync::watch;
 use wasmtime::component::{Linker, Resource, ResourceTable};
 use wasmtime::{ResourceLimiter, StoreContextMut, UpdateDeadline};
@@ -28,7 +29,7 @@ use crate::observe::Watch;
 use crate::quota::{Bucket, Held, Permit, Registry, Report};
 use crate::sealed;
 use crate::transport::Transport;
-use crate::variables::{NoVariables, Secret, VariableError, Variables};
+use crate::variables::{NoVariables, Secret, VariableError, Variables, each_text, literals, path};
 
 /// Longest that a connection may keep idle sockets open.
 const LONGEST_KEEP_ALIVE: u32 = 3600;
@@ -160,6 +161,18 @@ impl State {
     /// What these settings mention is hidden, whatever the embedder says of it.
     pub(crate) fn hide_what_is_mentioned_in(&mut self, secret_settings: &Arc<BTreeSet<String>>) {
         self.secret_settings = Arc::clone(secret_settings);
+    }
+
+    /// What settings that are secret say themselves is hidden like the value of a variable.
+    pub(crate) fn hide_literals_in(&self, settings: &Value) {
+        if self.secret_settings.is_empty() {
+            return;
+        }
+        each_text(settings, &mut String::new(), &mut |pointer, text| {
+            if path(pointer).any(|name| self.secret_settings.contains(&name)) {
+                literals(text).into_iter().for_each(|literal| self.log.hide(&Secret::new(literal)));
+            }
+        });
     }
 
     /// Opens the network, once the instance is configured.

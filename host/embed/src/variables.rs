@@ -143,11 +143,9 @@ pub struct Mention {
     pub default: Option<String>,
 }
 
-impl Mention {
-    /// The names on the way to the place, from the setting on.
-    pub(crate) fn path(&self) -> impl Iterator<Item = String> {
-        self.pointer.split('/').skip(1).map(|key| key.replace("~1", "/").replace("~0", "~"))
-    }
+/// The names on the way to a place, from the setting on.
+pub(crate) fn path(pointer: &str) -> impl Iterator<Item = String> {
+    pointer.split('/').skip(1).map(|key| key.replace("~1", "/").replace("~0", "~"))
 }
 
 /// The variables that the texts of settings mention, text by text: `[name]`, or `[name{default}]`. `[[` stands for `[`, and
@@ -162,6 +160,24 @@ pub fn mentions(settings: &serde_json::Value) -> Vec<Mention> {
             }
         }
     });
+    found
+}
+
+/// What a text says itself: what stands between its variables, and their defaults.
+pub(crate) fn literals(text: &str) -> Vec<String> {
+    let (mut found, mut joined) = (Vec::new(), String::new());
+    for piece in pieces(text) {
+        match piece {
+            // A `[[` is a piece of its own.
+            Piece::Text(text) => joined.push_str(text),
+            Piece::Variable { default, .. } => {
+                found.push(std::mem::take(&mut joined));
+                found.extend(default.map(str::to_owned));
+            }
+        }
+    }
+    found.push(joined);
+    found.retain(|literal| !literal.is_empty());
     found
 }
 
@@ -242,6 +258,12 @@ mod tests {
         let found = mentions(&settings);
         let found: Vec<_> = found.iter().map(|m| (m.pointer.as_str(), m.name.as_str(), m.default.as_deref())).collect();
         assert_eq!(found, [("/a", "x", None), ("/a", "y", Some("d")), ("/b/1", "z", None)]);
+    }
+
+    #[test]
+    fn what_a_text_says_itself_is_told_from_what_variables_bring() {
+        assert_eq!(literals("a[[b[token]c[x{d}]"), ["a[b", "c", "d"]);
+        assert_eq!(literals("[token]"), [""; 0]);
     }
 
     #[test]

@@ -93,6 +93,20 @@ pub enum DatabaseError {
     },
 }
 
+impl DatabaseError {
+    /// Whether the file, or something in its place, is not as this program left it.
+    pub fn is_damage(&self) -> bool {
+        use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+        match self {
+            Self::Open { source, .. } => source.kind() == io::ErrorKind::IsADirectory,
+            Self::Sqlite { source, .. } => {
+                matches!(source.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
+            }
+            _ => false,
+        }
+    }
+}
+
 /// An open file. Changes are transactions: all of one or nothing, on the disk when the call returns.
 #[derive(Debug)]
 pub struct Database {

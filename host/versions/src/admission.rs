@@ -175,12 +175,25 @@ impl Versions {
     /// [`VersionsError::Refused`] with the reason.
     pub async fn ready(&self, host: &Host, version: &Installed) -> Result<Ready, VersionsError> {
         let refused = |source: Refusal| VersionsError::Refused { what: version.title(), source };
-        self.demands(&version.source)?.admit(&version.digest, &version.signatures).map_err(refused)?;
-        let wasm = self.bytes(version).map_err(refused)?;
+        let wasm = self.admitted(version)?.map_err(refused)?;
         let connector = host.load(&wasm).await.map_err(|error| refused(error.into()))?;
         let expected = Expected { connector: Some(version.connector.clone()), version: Some(version.version.clone()) };
         described(&connector, &expected).map_err(refused)?;
         Ok(Ready { version: version.clone(), connector })
+    }
+
+    /// What keeps an installed version from serving, as far as that is seen without loading it: its file and its signatures.
+    ///
+    /// # Errors
+    /// [`VersionsError::Database`].
+    pub fn refusal(&self, version: &Installed) -> Result<Option<Refusal>, VersionsError> {
+        Ok(self.admitted(version)?.err())
+    }
+
+    /// The bytes of an installed version, if its signatures still do and the bytes are those that were installed.
+    fn admitted(&self, version: &Installed) -> Result<Result<Vec<u8>, Refusal>, VersionsError> {
+        let admitted = self.demands(&version.source)?.admit(&version.digest, &version.signatures);
+        Ok(admitted.and_then(|_verdict| self.bytes(version)))
     }
 
     /// What serves a connector now, compiled; `bundled` is the version that the program brings along, if it has one of this

@@ -75,6 +75,11 @@ impl Origin {
         }
     }
 
+    /// Whether it comes before what connections have of their own.
+    pub(crate) fn comes_first(&self) -> bool {
+        matches!(self, Self::CommandLine | Self::Environment(_) | Self::Predefined)
+    }
+
     /// For people: for whom the value holds.
     pub(crate) fn scope(&self) -> &'static str {
         match self {

@@ -148,3 +148,22 @@ fn a_command_line_that_makes_no_sense_is_exit_code_1_and_help_is_0() {
     assert!(help.stdout.contains("connection"));
     project.run(&["connection", "list", "--project", "nowhere"]).bad(1, &["no folder `nowhere`"]);
 }
+
+#[test]
+fn a_store_that_is_damaged_or_something_else_is_told_with_the_cause_and_what_to_do() {
+    let project = Project::empty();
+    std::fs::create_dir(project.path("connector.db")).unwrap();
+    let hint = ["hint: move it away and put a copy", "connection import"];
+    project.run(&["connection", "list"]).bad(1, &["connector.db", "caused by: ", "directory", hint[0], hint[1]]);
+    std::fs::create_dir(project.path("versions.db")).unwrap();
+    project
+        .run(&["versions", "list"])
+        .bad(1, &["versions.db", "caused by: ", "directory", "install the versions again"]);
+
+    let project = Project::with_people();
+    let file = project.path("connector.db");
+    let mut pages = std::fs::read(&file).unwrap();
+    pages[4096..].fill(0xff);
+    std::fs::write(&file, pages).unwrap();
+    project.run(&["connection", "list"]).bad(1, &["connector.db", "malformed", hint[0], hint[1]]);
+}

@@ -26,6 +26,20 @@ fn records_are_read_and_written_over_http_and_the_process_ends_in_good_order() {
     let path = "/v1/connections/people/create?object=people&dry_run=true";
     let (status, outcomes) = serving.ask("POST", path, &[NDJSON], "{\"name\":\"Ada\"}\n");
     assert_eq!((status, outcomes.trim()), (200, "{\"outcomes\":[{\"row\":1,\"outcome\":\"skipped\"}\n]}"));
+    let records = "{\"name\":\"Ada\"}\n{\"age\":3}\n";
+    let path = "/v1/connections/people/resolve/create?object=people";
+    let (status, outcomes) = serving.ask("POST", path, &[NDJSON], records);
+    let outcomes: Value = serde_json::from_str(&outcomes).unwrap();
+    let words: Vec<_> =
+        outcomes["outcomes"].as_array().unwrap().iter().map(|row| (&row["row"], &row["outcome"])).collect();
+    assert_eq!(
+        (status, words),
+        (200, vec![(&json!(1), &json!("applied")), (&json!(2), &json!("failed"))]),
+        "{outcomes}"
+    );
+    let (status, other) =
+        serving.ask("POST", "/v1/connections/people/resolve/upsert?object=people", &[NDJSON], records);
+    assert!(status == 404 && other.contains("written by create, update or delete"), "{status} {other}");
     let (status, state) = serving.get("/v1/deployments");
     let state: Value = serde_json::from_str(&state).unwrap();
     assert_eq!((status, &state[0]["versions"][0]["role"]), (200, &json!("serving")));

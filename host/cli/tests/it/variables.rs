@@ -76,6 +76,26 @@ fn the_list_says_scope_source_default_and_value_but_no_hidden_one() {
 }
 
 #[test]
+fn a_variable_of_the_project_is_not_used_by_connections_that_have_their_own() {
+    let project = project();
+    project.import("[connections.b]\nconnector = \"fixed\"\n[connections.b.settings]\ntoken = \"[who]\"\n");
+    project.run(&["variables", "set", "who", "of the project"]).good();
+    project.run_with(&["variables", "set", "who", "--connection", "b"], "of b\n").good();
+    let rows = |args: &[&str]| -> Vec<(Value, Value)> {
+        let list = project.run(&[&["variables", "list", "--json"], args].concat()).good().json();
+        let rows = list.as_array().unwrap().iter().filter(|row| row["name"] == "who");
+        rows.map(|row| (row["scope"].clone(), row["connections"].clone())).collect()
+    };
+    let own = (json!("connection"), json!(["fixed:b"]));
+    assert_eq!(rows(&[]), [(json!("project"), json!(["a"])), own.clone()]);
+    assert_eq!(rows(&["--var", "who=x"]), [(json!("global"), json!(["a", "b"])), own.clone()], "it comes first");
+    project.run(&["connection", "delete", "a", "--yes"]).good();
+    assert_eq!(rows(&[]), [(json!("project"), json!([])), own.clone()]);
+    project.run(&["variables", "unset", "who"]).good();
+    assert_eq!(rows(&[]), [own], "nobody lacks it");
+}
+
+#[test]
 fn a_hidden_value_is_never_taken_from_the_command_line() {
     let project = Project::empty();
     project.run(&["variables", "set", "who", "s3cret", "--hidden"]).bad(1, &["--hidden"]);

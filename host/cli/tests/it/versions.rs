@@ -268,6 +268,11 @@ fn a_version_that_was_changed_on_disk_is_held_back_and_the_reason_is_told() {
     let ran = ran.says(&["fixed 2.0.0", "does not serve; 1.0.0 goes on", "its digest is sha256:"]);
     assert!(!ran.stderr.contains("6.6.6"), "{ran:#?}");
     versions(&project, &["versions", "pin", "2.0.0"]).bad(1, &["its digest is sha256:"]);
+    let list = versions(&project, &["versions", "list", "--json"]).good().json();
+    assert!(list[0]["refused"].as_str().unwrap().starts_with("its digest is sha256:"), "{list}");
+    assert_eq!((&list[0]["state"], &list[1]["refused"]), (&json!("in use"), &Value::Null));
+    let table = versions(&project, &["versions", "list"]).says(&["fixed 2.0.0 (sha256:", "is refused: its digest is"]);
+    assert!(table.code == 0 && ["in use,", "refused"].iter().all(|word| table.stdout.contains(word)), "{table:#?}");
 }
 
 #[test]
@@ -291,11 +296,16 @@ fn signatures_are_required_warned_about_or_not_looked_at_as_the_policy_says() {
     let pushed = versions(&project, &["versions", "push", &file, "published", "--sign-key", "ours.key"]).good();
     assert!(pushed.stdout.contains("fixed-2.0.0.wasm, signed"), "{pushed:#?}");
     versions(&project, &["test", "people"]).bad_step("unsigned");
+    let list = versions(&project, &["versions", "list", "--json"]).good().json();
+    for (row, why) in [(0, "signed by no trusted key"), (1, "unsigned")] {
+        let refused = list[row]["refused"].as_str().unwrap();
+        assert!(refused.contains(why) && refused.contains("the policy requires"), "{list}");
+    }
     versions(&project, &["versions", "policy", "--trust", "ours.pub"]).good();
     versions(&project, &["versions", "use", "2.0.0"]).good();
     serves(&project, "2.0.0");
     let list = versions(&project, &["versions", "list", "--json"]).good().json();
-    assert_eq!(list[0]["signature"], "signed by ours.pub");
+    assert_eq!((&list[0]["signature"], &list[0]["refused"]), (&json!("signed by ours.pub"), &Value::Null));
     versions(&project, &["versions", "install", &file]).bad(1, &["unsigned"]);
     versions(&project, &["versions", "policy", "--distrust", "ours.pub", "--signatures", "off"]).good();
     versions(&project, &["versions", "install", &file]).good();

@@ -1,8 +1,9 @@
 //! `variables`: which there are, where each value comes from and who uses it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use connector_host::mentions;
+use connector_store::Stored;
 use serde_json::{Value, json};
 
 use super::{print, print_json};
@@ -51,6 +52,8 @@ impl Row {
 #[derive(Default)]
 struct Users {
     connections: Vec<String>,
+    /// Those that have one of this name of their own, which comes before the project's.
+    with_own: Vec<String>,
     defaults: Vec<String>,
 }
 
@@ -68,17 +71,28 @@ pub(crate) fn listed(session: &Session) -> Result<Vec<Value>> {
 
 fn all(session: &Session) -> Result<Vec<Row>> {
     let variables = session.variables()?;
+    let kept = match session.project.store()? {
+        Some(store) => store.variables().map_err(|error| failed(&error))?,
+        None => Vec::new(),
+    };
+    let chosen = session.global.environment.as_deref();
+    let holds = |own: &&Stored| own.environment().is_none_or(|environment| Some(environment) == chosen);
+    let own = kept.iter().filter(holds).filter_map(|own| Some((own.owner.as_deref()?, own.name.as_str())));
+    let own: HashSet<(&str, &str)> = own.collect();
     let mut users: BTreeMap<String, Users> = BTreeMap::new();
     for saved in session.project.connections()? {
+        let whole_name = saved.full_name();
         for mention in mentions(&Value::Object(saved.settings)) {
+            let has_own = own.contains(&(whole_name.as_str(), mention.name.as_str()));
             let user = users.entry(mention.name).or_default();
             user.defaults.extend(mention.default.filter(|default| !user.defaults.contains(default)));
-            if !user.connections.contains(&saved.name) {
-                user.connections.push(saved.name.clone());
+            let connections = if has_own { &mut user.with_own } else { &mut user.connections };
+            if !connections.contains(&saved.name) {
+                connections.push(saved.name.clone());
             }
         }
     }
-    let mut rows = rows(session, &variables, &mut users)?;
+    let mut rows = rows(&kept, &variables, &mut users)?;
     rows.sort_by(|a, b| (&a.name, &a.owner).cmp(&(&b.name, &b.owner)));
     Ok(rows)
 }
@@ -120,11 +134,7 @@ fn to_json(row: &Row) -> Value {
 }
 
 /// The project's view of each name, and what connections have of their own.
-fn rows(session: &Session, variables: &Variables, users: &mut BTreeMap<String, Users>) -> Result<Vec<Row>> {
-    let kept = match session.project.store()? {
-        Some(store) => store.variables().map_err(|error| failed(&error))?,
-        None => Vec::new(),
-    };
+fn rows(kept: &[Stored], variables: &Variables, users: &mut BTreeMap<String, Users>) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for own in kept.iter().filter(|stored| stored.is_of_a_connection()) {
         let connections = own.owner.iter().cloned().collect();
@@ -143,12 +153,15 @@ fn rows(session: &Session, variables: &Variables, users: &mut BTreeMap<String, U
         });
     }
     // Names that are mentioned and not set belong into the list too: they are what is missing. A connection's own are not.
-    let owned = |name: &String| kept.iter().any(|stored| stored.is_of_a_connection() && stored.name == *name);
+    let lacked = users.iter().filter(|(_, users)| !users.connections.is_empty()).map(|(name, _)| name.clone());
     let of_the_project = kept.iter().filter(|stored| !stored.is_of_a_connection()).map(|stored| stored.name.clone());
-    let mentioned: Vec<String> = users.keys().filter(|name| !owned(name)).cloned().chain(of_the_project).collect();
+    let mentioned: Vec<String> = lacked.chain(of_the_project).collect();
     for name in variables.names(&mentioned) {
         let variable = variables.find(&name).map_err(|error| failed(&error))?;
-        let Users { connections, defaults } = users.remove(&name).unwrap_or_default();
+        let Users { mut connections, with_own, defaults } = users.remove(&name).unwrap_or_default();
+        if variable.as_ref().is_some_and(|variable| variable.origin.comes_first()) {
+            connections.extend(with_own);
+        }
         let hidden = variable.as_ref().is_some_and(|v| v.hidden);
         let shown = variable.as_ref().and_then(|v| v.value.as_ref()).map(|held| match held {
             _ if hidden => "****".to_owned(),

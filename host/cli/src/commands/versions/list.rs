@@ -27,14 +27,16 @@ pub(super) fn installed(session: &Session, of: Option<&str>) -> Result<()> {
             SignaturePolicy::Off => "not looked at".to_owned(),
             _ => versions.verdict(version).map_err(|error| version_failed(&error))?.to_string(),
         };
-        rows.push((version, state(version, &serving), serving.pinned, verdict));
+        let refused = versions.refusal(version).map_err(|error| version_failed(&error))?;
+        let refused = refused.map(|refusal| refusal.to_string());
+        rows.push((version, state(version, &serving), serving.pinned, refused, verdict));
     }
     if session.global.json {
-        let list = rows.iter().map(|(version, state, pinned, verdict)| {
+        let list = rows.iter().map(|(version, state, pinned, refused, verdict)| {
             json!({
                 "connector": version.connector, "version": version.version.to_string(),
                 "digest": version.digest.to_string(), "state": state, "pinned": *pinned && *state == "in use",
-                "signature": verdict, "world": version.world, "source": version.source,
+                "refused": refused, "signature": verdict, "world": version.world, "source": version.source,
                 "installed_at": installed_at(version),
             })
         });
@@ -45,12 +47,17 @@ pub(super) fn installed(session: &Session, of: Option<&str>) -> Result<()> {
     }
     let mut table = base(terminal_width());
     table.set_header(["connector", "version", "state", "digest", "signature", "source", "installed"]);
-    for (version, state, pinned, verdict) in rows {
-        let state = if pinned && state == "in use" { "in use, pinned" } else { state };
+    for (version, state, pinned, refused, verdict) in rows {
+        let pinned = (pinned && state == "in use").then_some("pinned");
+        let words = [Some(state).filter(|state| !state.is_empty()), pinned, refused.as_ref().map(|_| "refused")];
+        // A reason with its digests is longer than a column.
+        if let Some(reason) = refused {
+            session.note(format!("{} is refused: {reason}", version.title()));
+        }
         table.add_row([
             version.connector.clone(),
             version.version.to_string(),
-            state.to_owned(),
+            words.into_iter().flatten().collect::<Vec<_>>().join(", "),
             version.digest.short(),
             verdict,
             version.source.clone(),

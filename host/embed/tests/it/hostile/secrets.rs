@@ -1,9 +1,10 @@
 //! A secret that the connector has read, in what it says.
 
 use connector_host::contract::{Outcome, WriteRequest};
-use connector_host::{CallError, OpenError};
+use connector_host::{CallError, ConnectionConfig, OpenError};
 
 use super::Attack;
+use crate::{connection, trial};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_is_taken_out_of_every_text_of_an_answer() {
@@ -25,4 +26,21 @@ async fn a_secret_is_taken_out_of_every_text_of_an_answer() {
     let outcomes = connection.activity().await.unwrap().create(&WriteRequest::new("x", "{}\n")).await.unwrap();
     let [Outcome::Failed(error)] = outcomes.as_slice() else { panic!("{outcomes:?}") };
     assert_eq!(error.message, "the token is ****");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_is_typed_into_the_settings_is_taken_out_like_the_value_of_a_variable() {
+    for (token, told) in [
+        ("s3cret-typed", "****"),
+        ("s3cret[[typed", "****"),
+        ("[nobody{s3cret-default}]", "****"),
+        ("s3cret[nobody{-}]typed", "****-****"),
+    ] {
+        let settings = serde_json::json!({ "token": token, "greeting": "hello" });
+        let connection = connection(ConnectionConfig::new("typed", settings.to_string())).await;
+        let failed = connection.activity().await.unwrap().query(&trial("log")).await;
+        let Err(CallError::Connector(error)) = failed else { panic!("{token}: {failed:?}") };
+        assert_eq!(error.message, format!("the token is {told}"), "{token}");
+        assert_eq!(connection.test().await.unwrap().account, "hello", "what is no secret stays");
+    }
 }
