@@ -1,21 +1,21 @@
 /**
  * One activity: its object, its settings, its data schemas, and the first rows.
  *
- * @import {Activity, Described, ObjectItem} from "./types.js"
+ * @import {Activity, Described, ObjectItem, Trouble} from "./types.js"
+ * @import {Mark} from "./parts.js"
  * @import {Screen} from "./router.js"
  */
 import * as api from "./api.js";
 import { activitySettings } from "./activity-settings.js";
-import { deleteActivity } from "./activity-menu.js";
+import { PREVIEWED, activityNameProblem, deleteActivity } from "./activity-menu.js";
 import { confirm } from "./dialogs.js";
 import { button, fill, h, say } from "./dom.js";
 import { objectTable } from "./object-table.js";
-import { errorsOf, field, problem, screen, section, troubles } from "./parts.js";
+import { errorsOf, field, focusMarked, markFields, problem, screen, section, troubles } from "./parts.js";
 import { recordTable } from "./record-table.js";
 import { go } from "./router.js";
 import { schemaTree } from "./schema-tree.js";
 
-const PREVIEWED = 10;
 export const VERBS = new Map([["query", "Query"], ["create", "Create"], ["update", "Update"], ["delete", "Delete"]]);
 
 /** @param {string} connection @param {Activity} saved @returns {Promise<Screen>} */
@@ -77,23 +77,21 @@ async function editor(connection, saved) {
       await objectTable(connection, { verb: saved.verb, chosen, under: top, choose })) : null);
   }
 
-  /** @param {unknown} error */
-  function refused(error) {
-    name.mark(null);
-    const rest = errorsOf(error).filter((one) => {
-      const member = (one.pointer ?? "").split("/")[1] ?? "";
-      const target = member === "name" ? name : made?.fields[/** @type {keyof typeof made.fields} */ (member)];
-      target?.mark(one.message);
-      return !target;
-    });
+  /** Tells each at its field, and what has none below. @param {Trouble[]} errors */
+  function refused(errors) {
+    /** @type {Record<string, {mark: Mark}>} */
+    const fields = { name, ...made?.fields };
+    // A look at what is not saved is an operation's, of which this is the source.
+    const find = (/** @type {string} */ pointer) => fields[pointer.replace(/^\/source/, "").split("/")[1] ?? ""];
+    const rest = markFields(Object.values(fields), errors, find);
     fill(problems, rest.length > 0 ? troubles(rest) : null);
-    /** @type {HTMLElement | null} */ (element.querySelector("[aria-invalid]"))?.focus();
+    focusMarked(element);
   }
 
   /** @returns {Promise<boolean>} */
   async function store() {
     fill(problems);
-    const wrong = nameInput.value.trim() === "" ? "An activity needs a name." : null;
+    const wrong = activityNameProblem(nameInput.value);
     name.mark(wrong);
     if (wrong) nameInput.focus();
     else if (!chosen) fill(problems, troubles([{ message: "no object is selected", hint: "select one in the list" }]));
@@ -104,12 +102,13 @@ async function editor(connection, saved) {
       say(`${nameInput.value} is saved.`);
       return true;
     } catch (error) {
-      refused(error);
+      refused(errorsOf(error));
       return false;
     }
   }
 
   async function look() {
+    refused([]);
     fill(preview, h("p", {}, "Reading …"));
     try {
       const { name: _, verb: __, ...request } = content();
@@ -118,7 +117,7 @@ async function editor(connection, saved) {
       fill(preview, recordTable(answer.records, answer.more));
     } catch (error) {
       fill(preview);
-      refused(error);
+      refused(errorsOf(error));
     }
   }
 
@@ -149,8 +148,9 @@ async function editor(connection, saved) {
 /** The first rows of a query that is not saved: an operation that is never run. @param {Record<string, unknown>} source */
 async function firstRows(source) {
   const operation = { source, target: { file: "preview.ndjson" } };
-  const { rows } = await api.records("/v1/operations/preview", { operation, limit: PREVIEWED });
-  return { records: rows.map((/** @type {{in: unknown}} */ row) => row.in), more: rows.length === PREVIEWED };
+  const { rows } = await api.records("/v1/operations/preview", { operation, limit: PREVIEWED + 1 });
+  const records = rows.map((/** @type {{in: unknown}} */ row) => row.in);
+  return { records: records.slice(0, PREVIEWED), more: records.length > PREVIEWED };
 }
 
 /** @param {Record<string, string>} parts @param {URLSearchParams} query */

@@ -21,10 +21,23 @@ let token = null;
 
 /** @type {(wrong: boolean) => Promise<string | null>} */
 let askForToken = async () => null;
+/** The question that is open: one, however many requests wait for its answer. @type {Promise<boolean> | null} */
+let asking = null;
 
 /** Who asks the person for the token. @param {typeof askForToken} ask */
 export function onTokenNeeded(ask) {
   askForToken = ask;
+}
+
+/** Whether there is another token to try than the one that was refused. @param {string | null} refused */
+async function anotherToken(refused) {
+  if (token !== refused) return true;
+  asking ??= askForToken(refused !== null).then((given) => {
+    if (given !== null) token = given;
+    asking = null;
+    return given !== null;
+  });
+  return asking;
 }
 
 /**
@@ -35,11 +48,12 @@ export function onTokenNeeded(ask) {
  * @returns {Promise<Response>} Of a success.
  */
 async function send(method, path, body, options = {}) {
-  for (let wrong = token !== null; ; wrong = true) {
+  for (;;) {
+    const sent = token;
     /** @type {Record<string, string>} */
     const headers = { accept: options.accept ?? "application/json" };
     if (body !== undefined) headers["content-type"] = "application/json";
-    if (token !== null) headers["authorization"] = `Bearer ${token}`;
+    if (sent !== null) headers["authorization"] = `Bearer ${sent}`;
     let answer;
     try {
       answer = await fetch(path, {
@@ -51,14 +65,7 @@ async function send(method, path, body, options = {}) {
       throw new Problem(0, "No answer", [{ message: "the server does not answer", hint: "is `connector serve` still running?" }]);
     }
     if (answer.ok) return answer;
-    if (answer.status === 401) {
-      const given = await askForToken(wrong);
-      if (given !== null) {
-        token = given;
-        continue;
-      }
-    }
-    throw await problem(answer);
+    if (answer.status !== 401 || !await anotherToken(sent)) throw await problem(answer);
   }
 }
 

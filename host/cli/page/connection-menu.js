@@ -1,5 +1,6 @@
 /** What can be done with a connection from wherever it is listed. */
 import * as api from "./api.js";
+import { nameProblem } from "./connection-name.js";
 import { testPanel } from "./connection-test.js";
 import { ask, confirm, tell } from "./dialogs.js";
 import { h, say } from "./dom.js";
@@ -9,13 +10,6 @@ import { again, go } from "./router.js";
 
 /** @param {string} name */
 const at = (name) => `/v1/connections/${api.part(name)}`;
-
-/** @param {string} name */
-export function nameProblem(name) {
-  if (name.trim() === "") return "A connection needs a name.";
-  if (/[/:]/.test(name)) return "A name has no / and no :";
-  return null;
-}
 
 /** Does it, and tells why where it cannot be done. @param {string} what @param {() => Promise<unknown>} work */
 export async function attempt(what, work) {

@@ -5,6 +5,7 @@
  */
 import * as api from "./api.js";
 import { connectionMenu } from "./connection-menu.js";
+import { reference } from "./connection-name.js";
 import { h, link } from "./dom.js";
 import { empty, screen, sentence, table } from "./parts.js";
 
@@ -21,10 +22,12 @@ export async function connections() {
   /** @type {ConnectionItem[]} */
   const items = await api.list("/v1/connections");
   const add = link("New Connection", "#/new-connection", { class: "button primary" });
-  const rows = items.map((item) => [
-    link(item.name, `#/connections/${api.part(item.name)}`), item.connector, h("div", {}, state(item)),
-    String(item.activities ?? 0), connectionMenu(item.name),
-  ]);
+  const rows = items.map((item) => {
+    const name = reference(item, items);
+    return [
+      link(item.name, `#/connections/${api.part(name)}`), item.connector, h("div", {}, state(item)), String(item.activities ?? 0), connectionMenu(name),
+    ];
+  });
   return {
     title: "Connections",
     element: screen("Connections", { actions: [items.length > 0 ? add : null], about: "A connection says how to reach a store. Activities and operations use it." },

@@ -1,10 +1,11 @@
 /**
  * The settings of a connection as a form, drawn from the connector's settings schema: any connector gets one.
  *
+ * @import {Mark} from "./parts.js"
  * @import {SettingSchema, SettingsSchema, Trouble, Variable} from "./types.js"
  */
 import { h } from "./dom.js";
-import { field, sentence, toggle } from "./parts.js";
+import { field, markFields, toggle } from "./parts.js";
 import { withVariables } from "./variables.js";
 
 /**
@@ -17,7 +18,7 @@ import { withVariables } from "./variables.js";
  * @property {HTMLElement} element
  * @property {HTMLElement} input
  * @property {() => unknown} value What is to be sent; nothing where the setting is left out.
- * @property {(text: string | null) => void} mark
+ * @property {Mark} mark
  * @property {() => string | null} check
  */
 
@@ -118,12 +119,6 @@ export function settingsForm(schema, settings, context, advancedToo) {
   element.addEventListener("input", arrange);
   arrange();
 
-  /** @param {Entry} entry */
-  function reveal(entry) {
-    if (advanced.contains(entry.element)) advanced.open = true;
-    entry.element.hidden = false;
-  }
-
   return {
     element,
     /** The settings as they are on the screen. @returns {Record<string, unknown>} */
@@ -139,27 +134,17 @@ export function settingsForm(schema, settings, context, advancedToo) {
         const entry = /** @type {Entry} */ (entries.get(name));
         const wrong = isShown(property) ? entry.check() : null;
         entry.mark(wrong);
-        if (wrong !== null) {
-          reveal(entry);
-          first ??= entry.input;
-        }
+        if (wrong !== null) first ??= entry.input;
       }
       return first;
     },
     /** Marks the fields that errors point at, and answers the other errors. @param {Trouble[]} errors */
     mark(errors) {
-      for (const entry of entries.values()) entry.mark(null);
-      return errors.filter((error) => {
-        const entry = entries.get((error.pointer ?? "").replace(/^(\/settings)?\//, ""));
-        if (!entry) return true;
-        entry.mark([error.message, error.hint].filter(Boolean).map((text) => sentence(String(text))).join(" "));
-        reveal(entry);
-        return false;
+      return markFields([...entries.values()], errors, (pointer) => {
+        const entry = entries.get(pointer.replace(/^(\/settings)?\//, ""));
+        if (entry) entry.element.hidden = false;
+        return entry;
       });
-    },
-    /** Puts the focus on the first field that is marked. */
-    focusWrong() {
-      /** @type {HTMLElement | null} */ (element.querySelector("[aria-invalid]"))?.focus();
     },
   };
 }

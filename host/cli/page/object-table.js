@@ -32,7 +32,7 @@ export async function objectTable(connection, { verb, chosen = "", under, choose
   const refresh = button("Refresh", async () => {
     refresh.disabled = true;
     try {
-      items = await api.list(`${path}?refresh=true`);
+      items = await api.list(path);
       draw();
       say(`${items.length} objects.`);
     } catch (error) {

@@ -1,5 +1,11 @@
-/** One end of an operation: a file, an activity, or an object without an activity of its own. */
+/**
+ * One end of an operation: a file, an activity, or an object without an activity of its own.
+ *
+ * @import {Mark} from "./parts.js"
+ * @import {ConnectionItem} from "./types.js"
+ */
 import * as api from "./api.js";
+import { reference } from "./connection-name.js";
 import { fill, h } from "./dom.js";
 import { choice, field } from "./parts.js";
 
@@ -17,10 +23,11 @@ function kindOf(end) {
  * @param {End} end
  */
 export async function operationEnd(title, isSource, end) {
-  /** @type {{name: string}[]} */
-  const connections = await api.list("/v1/connections");
+  /** @type {ConnectionItem[]} */
+  const items = await api.list("/v1/connections");
+  const connections = items.map((item) => reference(item, items));
   /** @type {{connection: string, name: string, verb: string}[]} */
-  const activities = (await Promise.all(connections.map(async ({ name }) =>
+  const activities = (await Promise.all(connections.map(async (name) =>
     (await api.list(`/v1/connections/${api.part(name)}/activities`).catch(() => [])).map((one) => ({ ...one, connection: name })))))
     .flat().filter((one) => (one.verb === "query") === isSource);
   const kind = choice(`${title}: What It Is`, [
@@ -30,7 +37,7 @@ export async function operationEnd(title, isSource, end) {
     { help: "In the project's folder. The ending says what it is: .ndjson, .json, .csv or .parquet." });
   const names = activities.map((one) => `${one.connection}/${one.name}`);
   const activity = choice("Activity", names.map((name) => [name, name]), end["activity"] ?? "");
-  const connection = choice("Connection", connections.map(({ name }) => [name, name]), end["connection"] ?? "");
+  const connection = choice("Connection", connections.map((name) => [name, name]), end["connection"] ?? "");
   const object = field("Object", h("input", { type: "text", value: end["object"] ?? "", autocomplete: "off", spellcheck: "false" }), { help: "Its name, as the connection's objects list it." });
   const verb = choice("Type", ["create", "update", "delete"].map((word) => [word, word]), end["verb"] ?? "update");
   const mode = choice("Mode", [["strict", "Strict"], ["upsert", "Upsert"]], end["mode"] ?? "strict");
@@ -57,7 +64,7 @@ export async function operationEnd(title, isSource, end) {
       ...(isSource ? {} : { verb: verb.select.value, ...(mode.select.value === "upsert" ? { mode: "upsert" } : {}) }),
     };
   };
-  /** @type {Record<string, {mark: (text: string | null) => void}>} */
+  /** @type {Record<string, {mark: Mark}>} */
   const fields = { file, format: file, activity, connection, object, verb, mode };
   return { element: h("fieldset", {}, h("legend", {}, title), h("div", { class: "fields" }, kind.element, shown)), value, fields };
 }

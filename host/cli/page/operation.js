@@ -10,7 +10,7 @@ import { confirm } from "./dialogs.js";
 import { button, fill, h, say } from "./dom.js";
 import { operationEnd } from "./operation-end.js";
 import { deleteOperation, operationNameProblem, runOperation } from "./operations.js";
-import { errorsOf, field, problem, screen, section, table, toggle, troubles } from "./parts.js";
+import { errorsOf, field, focusMarked, markFields, problem, screen, section, table, toggle, troubles } from "./parts.js";
 import { go } from "./router.js";
 
 const HOME = "#/operations";
@@ -77,14 +77,9 @@ async function editor(name, saved) {
   /** Each at its field, and what has none below. @param {Trouble[]} errors */
   function refused(errors) {
     const fields = [named, description, jq, batch, success, failure, ...Object.values(source.fields), ...Object.values(target.fields)];
-    for (const one of fields) one.mark(null);
-    const rest = errors.filter((one) => {
-      const target = one.pointer ? marked(one.pointer) : undefined;
-      target?.mark([one.message, one.hint].filter(Boolean).join(". "));
-      return !target;
-    });
+    const rest = markFields(fields, errors, marked);
     fill(problems, rest.length > 0 ? troubles(rest) : null);
-    /** @type {HTMLElement | null} */ (element.querySelector("[aria-invalid]"))?.focus();
+    focusMarked(element);
   }
 
   async function store() {
@@ -150,8 +145,10 @@ async function editor(name, saved) {
   return { title: name || "New operation", element, changed };
 }
 
-export function newOperation() {
-  return editor("", { source: {}, target: {} });
+/** @param {Record<string, string>} _ @param {URLSearchParams} query The activity to begin with, as `source` or `target`. */
+export function newOperation(_, query) {
+  const [source, target] = ["source", "target"].map((end) => (query.has(end) ? { activity: query.get(end) } : {}));
+  return editor("", { source, target });
 }
 
 /** @param {Record<string, string>} parts */

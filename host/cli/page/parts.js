@@ -5,14 +5,21 @@
  * @import {Child} from "./dom.js"
  */
 import { Problem } from "./api.js";
-import { h, newId } from "./dom.js";
+import { fill, h, newId } from "./dom.js";
 
-/** What went wrong, and what to do about it. @param {Trouble[]} errors */
-export function troubles(errors) {
-  return h("div", { class: "problem", role: "alert" }, errors.map((error) => h("div", {},
+/** @typedef {(what: Trouble[] | string | null) => void} Mark */
+
+/** What went wrong, why, and what to do about it. @param {Trouble} error */
+function told(error) {
+  return h("div", {},
     h("p", {}, sentence(error.message)),
     (error.causes ?? []).map((cause) => h("p", { class: "cause" }, cause)),
-    error.hint ? h("p", { class: "hint" }, h("strong", {}, "What to do: "), sentence(error.hint)) : null)));
+    error.hint ? h("p", { class: "hint" }, h("strong", {}, "What to do: "), sentence(error.hint)) : null);
+}
+
+/** What went wrong where no field is to blame. @param {Trouble[]} errors */
+export function troubles(errors) {
+  return h("div", { class: "problem", role: "alert" }, errors.map(told));
 }
 
 /** @param {unknown} error */
@@ -78,20 +85,50 @@ export function field(label, input, { help, around, note } = {}) {
   const id = input.id || newId("field");
   input.id = id;
   const [helpId, wrongId] = [`${id}-help`, `${id}-wrong`];
-  const wrong = h("p", { id: wrongId, class: "wrong" });
+  const wrong = h("div", { id: wrongId, class: "wrong" });
   input.setAttribute("aria-describedby", help ? `${helpId} ${wrongId}` : wrongId);
   const element = h("div", { class: "field" },
     h("label", { for: id }, label, note ? h("span", { class: "note" }, ` ${note}`) : null),
     around ?? input,
     help ? h("p", { id: helpId, class: "help" }, help) : null,
     wrong);
-  /** @param {string | null} text */
-  const mark = (text) => {
-    wrong.textContent = text ?? "";
-    if (text === null) input.removeAttribute("aria-invalid");
-    else input.setAttribute("aria-invalid", "true");
+  /** Says what is wrong with it, or that nothing is. @type {Mark} */
+  const mark = (what) => {
+    const errors = typeof what === "string" ? [{ message: what }] : what ?? [];
+    fill(wrong, errors.map(told));
+    if (errors.length === 0) return input.removeAttribute("aria-invalid");
+    input.setAttribute("aria-invalid", "true");
+    // What is folded away could be neither seen nor reached.
+    const folded = element.closest("details");
+    if (folded) folded.open = true;
   };
   return { element, input, mark };
+}
+
+/**
+ * Tells each error at the field that it points at, and takes what was told before from the others.
+ *
+ * @template {{mark: Mark}} F
+ * @param {F[]} fields
+ * @param {Trouble[]} errors
+ * @param {(pointer: string) => F | undefined} find The field that a pointer leads to.
+ * @returns {Trouble[]} Those that no field has.
+ */
+export function markFields(fields, errors, find) {
+  /** @type {Map<F, Trouble[]>} */
+  const found = new Map();
+  const rest = errors.filter((error) => {
+    const target = find(error.pointer ?? "");
+    if (target) found.set(target, [...found.get(target) ?? [], error]);
+    return !target;
+  });
+  for (const one of fields) one.mark(found.get(one) ?? null);
+  return rest;
+}
+
+/** Puts the focus on the first field that is marked. @param {HTMLElement} within */
+export function focusMarked(within) {
+  /** @type {HTMLElement | null} */ (within.querySelector("[aria-invalid]"))?.focus();
 }
 
 /** A switch with its label. @param {string} label @param {boolean} on @param {{help?: string, disabled?: boolean}} [more] */

@@ -11,6 +11,10 @@ const routes = [];
 let current = null;
 let shown = "";
 let showing = 0;
+/** Where the present screen stands in the history of this tab. */
+let place = 0;
+/** Where to the person agreed to leave. @type {string | null} */
+let agreed = null;
 
 /** @type {() => Promise<boolean>} */
 let mayLeave = async () => true;
@@ -41,17 +45,20 @@ function find(path) {
 async function change() {
   const hash = location.hash || "#/connections";
   if (hash === shown || !hash.startsWith("#/")) return;
-  if (current?.changed?.() && !(await leaves(hash))) return;
+  // An address that is new in the history comes behind the present one.
+  const there = history.state?.place ?? place + 1;
+  if (current?.changed?.() && hash !== agreed) {
+    // The address says where the person still is, until they agree; the way back and forth stays as it was.
+    history.go(place - there);
+    if (!await mayLeave()) return;
+    agreed = hash;
+    history.go(there - place);
+    return;
+  }
+  agreed = null;
+  place = there;
+  history.replaceState({ place }, "");
   await show(hash);
-}
-
-/** @param {string} hash */
-async function leaves(hash) {
-  // The address says where the person still is, until they agree.
-  history.replaceState(null, "", shown);
-  const leave = await mayLeave();
-  if (leave) history.pushState(null, "", hash);
-  return leave;
 }
 
 /** @param {string} hash */

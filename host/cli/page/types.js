@@ -22,7 +22,7 @@
  * @typedef {{title?: string, required?: string[], properties?: Record<string, SettingSchema>}} SettingsSchema
  *
  * @typedef {{name: string, title?: string, version: string, digest: string, source: string, settings_schema: SettingsSchema,
- *   origins?: string[]}} Connector
+ *   origins?: string[], problem?: string}} Connector `problem`: why it does not load; nothing else is known of it then but its name.
  * @typedef {{name: string, connector: string, revision: number, state: string, problem?: string | Trouble, activities: number}} ConnectionItem
  * @typedef {{name: string, connector: string, revision: number, settings: Record<string, unknown>, grants?: string[],
  *   ca_file?: string | null, hidden?: string[]}} Connection

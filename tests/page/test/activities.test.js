@@ -28,7 +28,7 @@ test("objects are searched in any column, and read anew", async () => {
   await page.getByLabel("Search in any column").fill("nothing like it");
   await page.getByText("No object matches.").waitFor();
   await page.getByLabel("Search in any column").fill("");
-  const asked = page.waitForRequest((request) => request.url().endsWith("/objects?refresh=true"));
+  const asked = page.waitForRequest((request) => request.url().endsWith("/objects"));
   await page.getByRole("button", { name: "Refresh" }).click();
   await asked;
 });
@@ -64,6 +64,45 @@ test("a query is built from conditions, kept, shown again as it was, and its fir
   await inspect(w, "activity-preview");
 });
 
+test("a sub-object is chosen instead of its object, and is still chosen when the activity is opened again", async () => {
+  const { page } = w;
+  await visit(w, "/connections/shop/new-activity?verb=create&object=products", "New Create Activity");
+  await page.getByLabel("Activity Name").fill("pictures");
+  await page.getByRole("region", { name: "Select a Sub-object" }).getByRole("button", { name: "products/images" }).click();
+  await page.getByText("Selected: products/images").waitFor();
+  await inspect(w, "activity-sub-object");
+  await page.getByRole("button", { name: "Save Changes" }).click();
+  await page.getByRole("rowheader", { name: "pictures" }).waitFor();
+  await visit(w, "/connections/shop/activities/pictures", "pictures");
+  await page.getByText("Selected: products/images").waitFor();
+  const list = page.getByRole("region", { name: "Select a Sub-object" });
+  assert.equal(await list.getByRole("button", { name: "products/images" }).getAttribute("aria-pressed"), "true");
+  await list.getByLabel("Search in any column").fill("nothing like it");
+  assert.equal(await list.getByRole("button", { name: "products/images" }).isVisible(), true, "whatever is searched for");
+});
+
+test("a query has order, included data and a limit, and what changed since the last run, where its object offers them", async () => {
+  const { page } = w;
+  await visit(w, "/connections/shop/new-activity?verb=query&object=products", "New Query Activity");
+  await page.getByLabel("Activity Name").fill("all of it");
+  await page.getByLabel(/^Order/).fill("-id");
+  await page.getByLabel(/^Include/).fill("variants");
+  await page.getByLabel(/^At Most/).fill("3");
+  await page.getByRole("button", { name: "Save Changes" }).click();
+  await page.getByRole("rowheader", { name: "all of it" }).waitFor();
+  const kept = async () => (await page.request.get("/v1/connections/shop/activities/all%20of%20it")).json();
+  const { order_by, include, max_records } = await kept();
+  assert.deepEqual([order_by, include, max_records], [["-id"], ["variants"], 3]);
+  await page.getByRole("link", { name: "all of it" }).click();
+  await page.getByLabel("Incremental").check();
+  await page.getByRole("button", { name: "Save Changes" }).click();
+  await page.getByText("An incremental query reads everything that was modified, so it has no limit.").waitFor();
+  await page.getByLabel(/^At Most/).fill("");
+  await page.getByRole("button", { name: "Save Changes" }).click();
+  await page.getByRole("heading", { level: 1, name: "shop" }).waitFor();
+  assert.equal((await kept()).incremental, true);
+});
+
 test("the data schemas are shown as trees with types and required marks, and copied as JSON Schema", async () => {
   const { page } = w;
   await w.context.grantPermissions(["clipboard-read", "clipboard-write"]);
@@ -71,6 +110,8 @@ test("the data schemas are shown as trees with types and required marks, and cop
   const schemas = page.getByRole("region", { name: "Review the Data Schemas" });
   await schemas.getByText("Request", { exact: true }).waitFor();
   assert.match(await schemas.innerText(), /weight number.* required/);
+  for (const summary of await schemas.locator("summary").all()) await summary.click();
+  await inspect(w, "activity-schemas");
   await schemas.getByRole("button", { name: "Copy as JSON Schema: request" }).click();
   await schemas.getByText("Copied").waitFor();
   const copied = JSON.parse(await page.evaluate(() => navigator.clipboard.readText()));
@@ -85,6 +126,7 @@ test("a write has its mode, and what cannot be read is told at its field", async
   await page.getByLabel("Mode").selectOption("upsert");
   await page.getByLabel(/^Match On/).fill("sku");
   await page.getByLabel("Continue on Error").check();
+  await inspect(w, "activity-write");
   await page.getByRole("button", { name: "Save Changes" }).click();
   await page.getByRole("rowheader", { name: "prices" }).waitFor();
   await page.getByRole("button", { name: "Actions for prices" }).click();
@@ -103,7 +145,7 @@ test("a write has its mode, and what cannot be read is told at its field", async
   await page.getByLabel("Activity Name").fill("unreadable");
   await page.getByLabel(/^Conditions/).fill("price ~ 5");
   await page.getByRole("button", { name: "Save Changes" }).click();
-  await page.getByText(/cannot read the condition/).waitFor();
+  await page.getByText(/Cannot read the condition/).waitFor();
   assert.equal(await page.getByLabel(/^Conditions/).getAttribute("aria-invalid"), "true");
 });
 

@@ -1,7 +1,7 @@
 /** Connections: made, tested, saved, left, changed and deleted on the screen. */
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
-import { TOKEN, addConnection, inspect, visit, world } from "./harness.js";
+import { TOKEN, addConnection, choose, downloaded, inspect, visit, world } from "./harness.js";
 
 /** @type {import("./harness.js").World} */
 let w;
@@ -50,9 +50,22 @@ test("the form is drawn from the connector's schema, its labels as the connector
   await seconds.fill("ten");
   await page.getByRole("button", { name: "Save Changes" }).click();
   await page.getByText("Digits only.").waitFor();
+  await inspect(w, "connection-wrong");
+  await page.getByLabel("Enable Keep-alive Strategy").uncheck();
+  assert.equal(await seconds.isVisible(), false, "they are shown when it is enabled");
   const proxy = page.getByLabel("Use Proxy Settings (Private Agent Only)");
   assert.equal(await proxy.isDisabled(), true);
   await page.getByText("has configured no proxy").waitFor();
+  const { items: [{ settings_schema: { properties } }] } = await (await page.request.get("/v1/connectors")).json();
+  for (const [name, { title = name, ...property }] of Object.entries(properties)) {
+    const icon = page.getByRole("button", { name: `Insert a variable into ${title}`, exact: true, includeHidden: true });
+    assert.equal(await icon.count(), property["x-variables"] ? 1 : 0, title);
+  }
+  await page.getByRole("button", { name: "Insert a variable into Store Hash" }).click();
+  await page.getByRole("listbox", { name: "Variables for Store Hash" }).getByRole("option", { name: /^region/ }).waitFor();
+  await inspect(w, "variables-offered");
+  await page.keyboard.press("Enter");
+  assert.match(await page.getByLabel("Store Hash", { exact: true }).inputValue(), /^\[\w+\]$/);
   assert.equal(await page.getByLabel(/^API Base URL/).isVisible(), false, "the advanced part is folded away");
   await inspect(w, "connection-new");
 });
@@ -75,7 +88,8 @@ test("a connection with a variable in its token is made, tested before it is sav
   assert.equal(await token.getAttribute("type"), "text", "the name of a variable is to be seen");
   await page.getByRole("button", { name: "Test", exact: true }).click();
   await page.getByText("The connection works.").first().waitFor();
-  assert.match(await page.getByRole("region", { name: "Test" }).innerText(), /bigcommerce[\s\S]*Emulated Store/i);
+  const steps = await page.getByRole("region", { name: "Test" }).getByRole("listitem").allInnerTexts();
+  assert.match(steps.join(), /Connector bigcommerce[\s\S]*Settings are complete[\s\S]*Emulated Store/i);
   await inspect(w, "connection-tested");
   assert.equal((await w.connector(["connection", "list", "--json"])).includes("my store"), false, "a test saves nothing");
   await page.getByRole("button", { name: "Save Changes" }).click();
@@ -190,22 +204,24 @@ test("a delete asks first and lists what depends on the connection; the menu wor
 test("a connection is duplicated, renamed, tested and exported from its menu", async () => {
   const { page } = w;
   await visit(w, "/connections", "Connections");
-  const choose = async (/** @type {string} */ name, /** @type {string} */ action) => {
-    await page.getByRole("button", { name: `Actions for ${name}`, exact: true }).click();
-    await page.getByRole("menuitem", { name: action }).click();
-  };
-  await choose("typed", "Duplicate");
+  await choose(w, "typed", "Duplicate");
+  await inspect(w, "connection-duplicate");
   await page.getByLabel("Name of the duplicate").fill("copy");
   await page.keyboard.press("Enter");
   await page.getByRole("rowheader", { name: "copy" }).waitFor();
-  await choose("copy", "Rename");
+  await choose(w, "copy", "Rename");
+  await page.getByLabel("New name").fill("re/named");
+  await page.keyboard.press("Enter");
+  await page.getByText("A name has no / and no :").waitFor();
   await page.getByLabel("New name").fill("renamed");
   await page.keyboard.press("Enter");
   await page.getByRole("rowheader", { name: "renamed" }).waitFor();
-  await choose("renamed", "Test");
-  await page.getByText("The connection works.").first().waitFor();
+  await choose(w, "renamed", "Test");
+  await page.getByRole("dialog", { name: "Test of renamed" }).getByText("The connection works.").waitFor();
+  await inspect(w, "connection-test");
   await page.getByRole("button", { name: "Close" }).click();
-  const download = page.waitForEvent("download");
-  await choose("renamed", "Export");
-  assert.equal((await download).suggestedFilename(), "renamed.toml");
+  const { name, text } = await downloaded(w, () => choose(w, "renamed", "Export"));
+  assert.equal(name, "renamed.toml");
+  assert.match(text, new RegExp(`store_hash = "${w.hash}"`));
+  assert.equal(text.includes(TOKEN), false);
 });

@@ -2,7 +2,7 @@
  * What the tests share: an emulated store, `connector serve` in a project of its own, and a browser. All of them end with the test.
  */
 import { spawn } from "node:child_process";
-import { copyFile, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -11,6 +11,7 @@ import { createInterface } from "node:readline";
 import { chromium } from "playwright-core";
 
 const BINARIES = needed("CONNECTOR_BINARIES");
+const COMPONENTS = join(BINARIES, "../components");
 /** Where the pictures of the screens go. */
 export const SCREENS = new URL("../screens/", import.meta.url).pathname;
 /** A machine that builds something else meanwhile is slow. */
@@ -64,10 +65,12 @@ function run(options, more) {
 /**
  * Everything that a test of the page needs.
  *
- * @param {{products?: number, latency?: number, files?: Record<string, string>, component?: string}} [wishes] `component` names a file
- *   of the project that the component served is copied to, so that another can take its place.
+ * @param {{products?: number, latency?: number, files?: Record<string, string>, component?: string, installed?: string[],
+ *   token?: string, options?: string[]}} [wishes] `component` names a file of the project that the component served is copied to, so
+ *   that another can take its place; `installed` components that the project has versions of; `token` is asked of whoever asks;
+ *   `options` come before `serve`.
  */
-export async function world({ products = 300, latency = 0, files = {}, component } = {}) {
+export async function world({ products = 300, latency = 0, files = {}, component, installed = [], token, options = [] } = {}) {
   const folder = await mkdtemp(join(tmpdir(), "connector-page-"));
   /** @type {(() => Promise<unknown>)[]} */
   const endings = [() => rm(folder, { recursive: true, force: true })];
@@ -86,12 +89,17 @@ export async function world({ products = 300, latency = 0, files = {}, component
     const { url, store_hash: hash } = JSON.parse(store.first);
     const connector = (/** @type {string[]} */ options) => run(options, { cwd: folder, env: environment });
     const served = component ? ["--connector", join(folder, component), "--look", "60m"] : [];
-    if (component) await copyFile(join(BINARIES, "../components/bigcommerce.wasm"), join(folder, component));
-    const server = await start("connector", ["serve", "--listen", "127.0.0.1:0", ...served], { cwd: folder, env: environment });
+    if (component) await copyFile(join(COMPONENTS, "bigcommerce.wasm"), join(folder, component));
+    for (const name of installed) await connector(["versions", "install", join(COMPONENTS, name), "--use"]);
+    if (token) {
+      await writeFile(join(folder, "token"), token);
+      served.push("--token-file", join(folder, "token"));
+    }
+    const server = await start("connector", [...options, "serve", "--listen", "127.0.0.1:0", ...served], { cwd: folder, env: environment });
     endings.push(server.stop);
     const home = server.first.replace("listening on ", "").trim();
     // The connector is compiled once, which takes its time and is not the page's.
-    await (await fetch(`${home}/v1/connectors`)).text();
+    await (await fetch(`${home}/v1/connectors`, { headers: token ? { authorization: `Bearer ${token}` } : {} })).text();
     const browser = await launch(folder);
     endings.push(() => browser.close());
     const context = await browser.newContext({ baseURL: home, viewport: { width: 1100, height: 800 } });
@@ -133,6 +141,20 @@ export async function visit({ page }, hash, heading) {
   await page.goto("about:blank");
   await page.goto(`/#${hash}`);
   await page.getByRole("heading", { level: 1, name: heading }).waitFor();
+}
+
+/** Chooses from a menu. @param {World} world @param {string} name Whose. @param {string} action */
+export async function choose({ page }, name, action) {
+  await page.getByRole("button", { name: `Actions for ${name}`, exact: true }).click();
+  await page.getByRole("menuitem", { name: action, exact: true }).click();
+}
+
+/** What the page hands over as a file: its name and its text. @param {World} world @param {() => Promise<unknown>} act */
+export async function downloaded({ page }, act) {
+  const download = page.waitForEvent("download");
+  await act();
+  const file = await download;
+  return { name: file.suggestedFilename(), text: await readFile(await file.path(), "utf8") };
 }
 
 /** A connection to the emulated store, by the command line. @param {World} world @param {string} name */

@@ -162,22 +162,24 @@ pub(super) async fn preview(
         return Err(refusal(StatusCode::BAD_REQUEST, "unsupported", &message));
     }
     let connection = server.opened(&saved).await?;
-    let wanted = activity.max_records.map_or(limit, |most| most.min(limit));
+    // One record beyond the limit tells that there are more.
+    let wanted = activity.max_records.map_or(limit + 1, |most| most.min(limit + 1));
     let request = QueryRequest {
         max_records: Some(wanted),
         page_size: u32::try_from(wanted).ok(),
         ..activity.query(&connection, None).await?
     };
     let mut pages = connection.query(request).await.map_err(|e| Refusal::from(&e))?;
-    let (mut text, mut count, mut more) = (b"{\"records\":[".to_vec(), 0, false);
-    while count < wanted {
+    let (mut text, mut count, mut seen) = (b"{\"records\":[".to_vec(), 0, 0);
+    while seen < wanted {
         let page = server.closing.call(pages.canceller(), pages.next()).await.map_err(|e| Refusal::from(&e))?;
         let Some(page) = page else { break };
-        let room = usize::try_from(wanted - count).unwrap_or(usize::MAX);
+        let room = usize::try_from(limit - count).unwrap_or(usize::MAX);
         let (taken, all) = list_into(&mut text, &page.records, room, count == 0);
         count += taken as u64;
-        more = all > taken || page.next.is_some();
+        seen += all as u64;
     }
+    let more = seen > count;
     text.extend_from_slice(format!("],\"count\":{count},\"more\":{more}}}\n").as_bytes());
     Ok(raw_json(text))
 }

@@ -47,6 +47,7 @@ const FILES: &[File] = files! {
     "chart.js": SCRIPT,
     "conditions.js": SCRIPT,
     "connection-menu.js": SCRIPT,
+    "connection-name.js": SCRIPT,
     "connection-test.js": SCRIPT,
     "connection.js": SCRIPT,
     "connections.js": SCRIPT,
