@@ -1,7 +1,9 @@
 /** Several connectors in one project, and an operator with a proxy: each connector's form is drawn from its own schema. */
 import assert from "node:assert/strict";
+import { copyFile, mkdir } from "node:fs/promises";
+import { join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
-import { addConnection, inspect, visit, world } from "./harness.js";
+import { COMPONENTS, addConnection, choose, inspect, visit, world } from "./harness.js";
 
 /** @type {import("./harness.js").World} */
 let w;
@@ -72,4 +74,24 @@ test("proxy settings can be used where the operator has configured a proxy", asy
   await page.getByRole("heading", { level: 1, name: "Connections", exact: true }).waitFor();
   await visit(w, "/connections/bigcommerce:shop/edit", /^Edit shop/);
   assert.equal(await proxy.isChecked(), true);
+});
+
+test("a test says that a newer version was held back by the policy, and once it may, that none is newer", async () => {
+  const { page } = w;
+  const offered = join(w.folder, "offered");
+  await mkdir(offered);
+  await copyFile(join(COMPONENTS, "bigcommerce.wasm"), join(offered, "bigcommerce-0.1.0.wasm"));
+  await w.connector(["versions", "sources", "add", offered]);
+  await w.connector(["versions", "policy", "--auto-update", "off"]);
+  const steps = async () => {
+    await visit(w, "/connections", "Connections");
+    await choose(w, "fixed:shop", "Test");
+    const dialog = page.getByRole("dialog", { name: "Test of fixed:shop" });
+    await dialog.getByText("The connection works.").waitFor();
+    return dialog.getByRole("listitem").allInnerTexts();
+  };
+  assert.match((await steps())[0] ?? "", /automatic updates off/);
+  await inspect(w, "test-held-back");
+  await w.connector(["versions", "policy", "--auto-update", "unsigned", "--signatures", "off"]);
+  assert.match((await steps())[0] ?? "", /No newer version of fixed in one source/);
 });

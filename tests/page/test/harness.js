@@ -11,7 +11,8 @@ import { createInterface } from "node:readline";
 import { chromium } from "playwright-core";
 
 const BINARIES = needed("CONNECTOR_BINARIES");
-const COMPONENTS = join(BINARIES, "../components");
+/** Where the components are that the project builds. */
+export const COMPONENTS = join(BINARIES, "../components");
 /** Where the pictures of the screens go. */
 export const SCREENS = new URL("../screens/", import.meta.url).pathname;
 /** A machine that builds something else meanwhile is slow. */
