@@ -25,6 +25,11 @@ pub(crate) fn is_value(text: &str) -> bool {
     trim(text).len() == text.len() && serde_json::from_str::<&RawValue>(text).is_ok()
 }
 
+/// Whether a JSON string stands for a text. Half a surrogate pair is a legal escape, and stands for none.
+pub(crate) fn is_text(string: &str) -> bool {
+    !string.contains("\\u") || serde_json::from_str::<String>(string).is_ok()
+}
+
 /// A text without JSON's white space around it. Other white space, like a form feed, makes it a text that is no JSON.
 pub(crate) fn trim(text: &str) -> &str {
     text.trim_matches([' ', '\t', '\n', '\r'])

@@ -28,6 +28,10 @@ pub(super) async fn run(session: &Session, query: Query) -> Result<()> {
         let failure = Failure::new("a table shows the first records only, so the state could not move on");
         return Err(failure.hint("pass another --format with --since").into());
     }
+    if query.output.is_none() && format == Format::Parquet {
+        let failure = Failure::new("a Parquet file does not go to stdout: it is made when all records are there");
+        return Err(failure.hint("pass --output NAME.parquet").into());
+    }
     let limit = query.limit.or((format == Format::Table).then_some(TABLE_RECORDS));
     // Before anything is read: a state that cannot be kept makes the read worthless.
     let state_file = if query.explain { StateFile::look } else { StateFile::open };
@@ -51,7 +55,12 @@ pub(super) async fn run(session: &Session, query: Query) -> Result<()> {
     }
     // From here on there is a file that an abrupt end would leave behind.
     let _working = session.interrupt.working();
-    let output = Output::open(format, query.output.as_deref(), &query.fields, query.cursor.as_deref())?;
+    let mut columns = query.fields.clone();
+    if format == Format::Parquet && columns.is_empty() {
+        // Also where no record comes, the file has columns.
+        columns = describe(&connection, &query.object).await?.fields.into_iter().map(|field| field.name).collect();
+    }
+    let output = Output::open(format, query.output.as_deref(), &columns, query.cursor.as_deref())?;
     if let Some(partial) = output.continues() {
         session.note(format!("going on with {} of {}", counted(output.continued(), "record"), partial.display()));
     } else if let (Some(path), Some(_)) = (&query.output, &query.cursor) {

@@ -1,4 +1,4 @@
-//! Records that a person passes in: NDJSON, JSON or CSV, from a file or from stdin.
+//! Records that a person passes in: NDJSON, JSON, CSV or Parquet, from a file or from stdin.
 //!
 //! The input is read and checked to its end before the first record goes anywhere, so that a mistake in its last row sends
 //! nothing. On the way it is copied as NDJSON, into memory if it is small and else into an unnamed temporary file: memory stays
@@ -18,6 +18,7 @@ use crate::schema::Schema;
 mod bounded;
 mod csv;
 mod json;
+mod parquet;
 mod utf8;
 
 /// How the input is written.
@@ -29,11 +30,13 @@ pub(crate) enum Format {
     Json,
     /// A header and rows; cells become JSON as the object's schema says.
     Csv,
+    /// Typed columns, nested ones included.
+    Parquet,
 }
 
 impl Format {
     /// As they are written.
-    pub(crate) const NAMES: [&str; 3] = ["ndjson", "json", "csv"];
+    pub(crate) const NAMES: [&str; 4] = ["ndjson", "json", "csv", "parquet"];
 
     /// The format that a file's name tells.
     pub(crate) fn of_name(path: &Path) -> Option<Self> {
@@ -41,6 +44,7 @@ impl Format {
             "ndjson" | "jsonl" => Some(Self::Ndjson),
             "json" => Some(Self::Json),
             "csv" => Some(Self::Csv),
+            "parquet" => Some(Self::Parquet),
             _ => None,
         }
     }
@@ -131,9 +135,14 @@ pub(crate) struct Batch {
 pub(crate) fn read(source: &Source, format: Format, schema: &Schema) -> Result<Records, Failure> {
     let name = source.name();
     let reader: Box<dyn Read> = match source {
-        Source::File(path) => Box::new(
-            File::open(path).map_err(|e| Failure::new(format!("cannot open the input file `{name}`")).causes_of(&e))?,
-        ),
+        Source::File(path) => {
+            let file = File::open(path)
+                .map_err(|e| Failure::new(format!("cannot open the input file `{name}`")).causes_of(&e))?;
+            if format == Format::Parquet {
+                return collect(&name, format, |sink| parquet::read(file, &name, sink));
+            }
+            Box::new(file)
+        }
         Source::Stdin => Box::new(io::stdin().lock()),
         Source::Text(text) => Box::new(io::Cursor::new(text.clone().into_bytes())),
     };
@@ -141,22 +150,47 @@ pub(crate) fn read(source: &Source, format: Format, schema: &Schema) -> Result<R
 }
 
 /// Reads and checks everything that `reader` has; messages call it `name`.
-pub(crate) fn read_from(reader: impl Read, name: &str, format: Format, schema: &Schema) -> Result<Records, Failure> {
+pub(crate) fn read_from(
+    mut reader: impl Read,
+    name: &str,
+    format: Format,
+    schema: &Schema,
+) -> Result<Records, Failure> {
+    collect(name, format, |sink| {
+        let left = sink.left.clone();
+        let text = |reader| BufReader::new(Bounded::new(utf8::Checked::new(reader), left));
+        match format {
+            Format::Ndjson => json::read_lines(text(reader), name, sink),
+            Format::Json => json::read_document(text(reader), name, sink),
+            Format::Csv => csv::read(text(reader), name, schema, sink),
+            Format::Parquet => {
+                // What its columns are stands at its end.
+                let mut whole = tempfile::tempfile().map_err(|e| no_spool(&e))?;
+                io::copy(&mut reader, &mut whole).map_err(|e| bad_read(name, None, &e))?;
+                parquet::read(whole, name, sink)
+            }
+        }
+    })
+}
+
+fn collect(
+    name: &str,
+    format: Format,
+    read: impl FnOnce(&mut Sink) -> Result<(), Failure>,
+) -> Result<Records, Failure> {
     let spool = SpooledTempFile::new(MOST_IN_MEMORY);
-    let left = Left::new();
-    let mut sink = Sink { out: BufWriter::new(spool), count: 0, name: name.to_owned(), left: left.clone() };
-    let input = BufReader::new(Bounded::new(utf8::Checked::new(reader), left));
-    match format {
-        Format::Ndjson => json::read_lines(input, name, &mut sink)?,
-        Format::Json => json::read_document(input, name, &mut sink)?,
-        Format::Csv => csv::read(input, name, schema, &mut sink)?,
-    }
+    let mut sink = Sink { out: BufWriter::new(spool), count: 0, name: name.to_owned(), left: Left::new() };
+    read(&mut sink)?;
     if sink.count == 0 {
-        return Err(Failure::new(format!("`{name}` holds no records")).hint(match format {
-            Format::Csv => "a CSV starts with a header line that names the fields, and has one line per record",
-            Format::Ndjson => "write one JSON object per line",
-            Format::Json => "write an array of objects",
-        }));
+        let failure = Failure::new(format!("`{name}` holds no records"));
+        return Err(match format {
+            Format::Csv => {
+                failure.hint("a CSV starts with a header line that names the fields, and has one line per record")
+            }
+            Format::Ndjson => failure.hint("write one JSON object per line"),
+            Format::Json => failure.hint("write an array of objects"),
+            Format::Parquet => failure,
+        });
     }
     let count = sink.count;
     let mut file = sink.out.into_inner().map_err(|e| no_spool(e.error()))?;

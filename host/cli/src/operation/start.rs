@@ -219,6 +219,8 @@ pub(super) struct Ready {
     target: Ends,
     since: Option<StateFile>,
     path: Option<(PathBuf, output::Format)>,
+    /// Of a target that is a file, as far as they are known.
+    columns: Vec<String>,
     dry_run: bool,
 }
 
@@ -234,9 +236,20 @@ pub(super) async fn prepare(
         None => None,
     };
     let mut ends = Ends { source: None, target: None };
+    let path = match &operation.target {
+        End::File { path, format } => Some((session.project.resolve(path), output::Format::from(*format))),
+        _ => None,
+    };
+    let mut columns = Vec::new();
     let wanted = if order.input.is_none() && reads { session_activity(session, &operation.source)? } else { None };
     if let Some(activity) = wanted {
-        let (connection, ..) = open(session, &activity).await?;
+        let (connection, _, described) = open(session, &activity).await?;
+        if mapper.is_none() {
+            columns = activity.fields.clone();
+            if columns.is_empty() && path.as_ref().is_some_and(|(_, format)| *format == output::Format::Parquet) {
+                columns = described.fields.into_iter().map(|field| field.name).collect();
+            }
+        }
         ends.source = Some((connection, activity));
     }
     if let Some(activity) = session_activity(session, &operation.target)? {
@@ -246,10 +259,6 @@ pub(super) async fn prepare(
         let connection = same.map_or(connection, |(connection, _)| connection.clone());
         ends.target = Some((connection, via, activity, described));
     }
-    let path = match &operation.target {
-        End::File { path, format } => Some((session.project.resolve(path), output::Format::from(*format))),
-        _ => None,
-    };
     let mut since = None;
     let source = match (&ends.source, &operation.source) {
         _ if !reads => Source::Ended,
@@ -284,7 +293,7 @@ pub(super) async fn prepare(
             read.map_err(|e| Failure::defect("reading the input has ended").causes_of(&e))??
         }
     };
-    Ok(Ready { source, fed_back: order.input.is_some(), mapper, target: ends, since, path, dry_run })
+    Ok(Ready { source, fed_back: order.input.is_some(), mapper, target: ends, since, path, columns, dry_run })
 }
 
 impl Ready {
@@ -309,7 +318,7 @@ impl Ready {
             (None, Some((path, format))) => {
                 let length =
                     if folder.path.join("checkpoint").exists() { checkpoint::read(&folder.path)?.0.output } else { 0 };
-                Target::File(Keeping::open(&folder.path, length, path, format)?)
+                Target::File(Keeping::open(&folder.path, length, path, format, self.columns)?)
             }
             (None, None) => return Err(Failure::defect("the operation has no target").into()),
         };

@@ -84,6 +84,7 @@ pub(super) struct Keeping {
     /// The file that is made of them.
     path: PathBuf,
     format: Format,
+    columns: Vec<String>,
 }
 
 /// Bytes of records that are moved at a time.
@@ -91,7 +92,13 @@ const BUFFER: u64 = 1 << 16;
 
 impl Keeping {
     /// Opens the records as they were when they had this length.
-    pub(super) fn open(folder: &Path, length: u64, path: PathBuf, format: Format) -> Result<Self, Failure> {
+    pub(super) fn open(
+        folder: &Path,
+        length: u64,
+        path: PathBuf,
+        format: Format,
+        columns: Vec<String>,
+    ) -> Result<Self, Failure> {
         let records_path = folder.join("records.ndjson");
         let failed = |e: &std::io::Error| not_written(&records_path, e);
         let mut options = OpenOptions::new();
@@ -100,7 +107,7 @@ impl Keeping {
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let mut file = options.open(&records_path).map_err(|e| failed(&e))?;
         file.set_len(length).and_then(|()| file.seek(SeekFrom::End(0))).map_err(|e| failed(&e))?;
-        Ok(Self { records: BufWriter::new(file), records_path, path, format })
+        Ok(Self { records: BufWriter::new(file), records_path, path, format, columns })
     }
 
     pub(super) fn add(&mut self, record: &str) -> Result<(), Failure> {
@@ -119,7 +126,7 @@ impl Keeping {
     pub(super) fn finish(&mut self) -> Result<(), Failure> {
         self.synced()?;
         let failed = |e: &std::io::Error| not_written(&self.path, e);
-        let mut output = Output::open(self.format, Some(&self.path), &[], None)?;
+        let mut output = Output::open(self.format, Some(&self.path), &self.columns, None)?;
         let file = self.records.get_mut();
         file.rewind().map_err(|e| failed(&e))?;
         let (mut reader, mut lines) = (BufReader::new(file), Vec::new());

@@ -35,7 +35,7 @@ impl Rows {
 }
 
 impl RecordWriter for Rows {
-    fn write(&mut self, ndjson: &[u8], _: &mut dyn Write) -> io::Result<()> {
+    fn write(&mut self, ndjson: &[u8], _: &mut (dyn Write + Send)) -> io::Result<()> {
         for line in lines(ndjson) {
             flatten(line, &mut |name, _| {
                 self.columns.add(name);
@@ -47,7 +47,7 @@ impl RecordWriter for Rows {
         }
     }
 
-    fn finish(&mut self, out: &mut dyn Write) -> io::Result<()> {
+    fn finish(&mut self, out: &mut (dyn Write + Send)) -> io::Result<()> {
         let Some(spool) = self.spool.take() else { return Ok(()) };
         let mut file = spool.into_inner().map_err(io::IntoInnerError::into_error)?;
         file.rewind()?;

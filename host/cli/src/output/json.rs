@@ -9,11 +9,11 @@ use crate::json::lines;
 pub(super) struct Lines;
 
 impl RecordWriter for Lines {
-    fn write(&mut self, ndjson: &[u8], out: &mut dyn Write) -> io::Result<()> {
+    fn write(&mut self, ndjson: &[u8], out: &mut (dyn Write + Send)) -> io::Result<()> {
         out.write_all(ndjson)
     }
 
-    fn finish(&mut self, _: &mut dyn Write) -> io::Result<()> {
+    fn finish(&mut self, _: &mut (dyn Write + Send)) -> io::Result<()> {
         Ok(())
     }
 }
@@ -25,7 +25,7 @@ pub(super) struct Array {
 }
 
 impl RecordWriter for Array {
-    fn write(&mut self, ndjson: &[u8], out: &mut dyn Write) -> io::Result<()> {
+    fn write(&mut self, ndjson: &[u8], out: &mut (dyn Write + Send)) -> io::Result<()> {
         for line in lines(ndjson) {
             out.write_all(if self.begun { b",\n" } else { b"[\n" })?;
             out.write_all(line)?;
@@ -34,7 +34,7 @@ impl RecordWriter for Array {
         Ok(())
     }
 
-    fn finish(&mut self, out: &mut dyn Write) -> io::Result<()> {
+    fn finish(&mut self, out: &mut (dyn Write + Send)) -> io::Result<()> {
         out.write_all(if self.begun { b"\n]\n" } else { b"[]\n" })
     }
 }

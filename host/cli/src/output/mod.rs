@@ -1,4 +1,4 @@
-//! Where records go: NDJSON, JSON, CSV or a table, to stdout or to a file.
+//! Where records go: NDJSON, JSON, CSV, Parquet or a table, to stdout or to a file.
 //!
 //! A file appears under its final name only when it is complete: until then the records are kept as NDJSON in a temporary file
 //! beside it (`files.rs`), from which the output is made at the end. If a query stops early in good order, that NDJSON stays as
@@ -17,8 +17,14 @@ use crate::error::Failure;
 use crate::files::{Access, behind_links, beside, keep, neighbour, not_written};
 use crate::input;
 
+pub(crate) use self::kinds::is_json;
+
 mod csv;
 mod json;
+mod kinds;
+mod parquet;
+#[cfg(test)]
+mod parquet_tests;
 pub(crate) mod table;
 
 /// Bytes that are collected before they are written.
@@ -33,6 +39,8 @@ pub(crate) enum Format {
     Json,
     /// A header and rows; nested fields become columns with dots.
     Csv,
+    /// Typed columns, for what reads tables; nested fields are structs and lists.
+    Parquet,
     /// For the eye: as much as fits.
     Table,
 }
@@ -50,6 +58,7 @@ impl From<input::Format> for Format {
             input::Format::Ndjson => Self::Ndjson,
             input::Format::Json => Self::Json,
             input::Format::Csv => Self::Csv,
+            input::Format::Parquet => Self::Parquet,
         }
     }
 }
@@ -75,9 +84,9 @@ pub(crate) struct Output {
 /// A format's part of the work.
 trait RecordWriter {
     /// Takes complete records, one per line, every line closed.
-    fn write(&mut self, ndjson: &[u8], out: &mut dyn Write) -> io::Result<()>;
+    fn write(&mut self, ndjson: &[u8], out: &mut (dyn Write + Send)) -> io::Result<()>;
     /// Writes what is still due. Called once, also after a query that stopped early.
-    fn finish(&mut self, out: &mut dyn Write) -> io::Result<()>;
+    fn finish(&mut self, out: &mut (dyn Write + Send)) -> io::Result<()>;
 }
 
 enum Target {
@@ -97,19 +106,20 @@ struct Unfinished {
 }
 
 impl Output {
-    /// Opens the output. `fields` are the columns that were asked for, if any; `cursor` is where the query goes on, if it does.
+    /// Opens the output. `fields` are the columns that were asked for or are known, if any; `cursor` is where the query goes on, if it
+    /// does.
     pub(crate) fn open(
         format: Format,
         path: Option<&Path>,
         fields: &[String],
         cursor: Option<&str>,
     ) -> Result<Self, Failure> {
+        let no_file = |e: io::Error| Failure::new("cannot write a temporary file").causes_of(&e);
         let writer: Box<dyn RecordWriter> = match format {
             Format::Ndjson => Box::new(json::Lines),
             Format::Json => Box::new(json::Array::default()),
-            Format::Csv => Box::new(
-                csv::Rows::new(fields).map_err(|e| Failure::new("cannot write a temporary file").causes_of(&e))?,
-            ),
+            Format::Csv => Box::new(csv::Rows::new(fields).map_err(no_file)?),
+            Format::Parquet => Box::new(parquet::Table::new(fields).map_err(no_file)?),
             Format::Table => Box::new(table::Preview::new(fields)),
         };
         let (target, continued) = match path {

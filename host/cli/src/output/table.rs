@@ -57,7 +57,7 @@ impl Preview {
 }
 
 impl RecordWriter for Preview {
-    fn write(&mut self, ndjson: &[u8], _: &mut dyn Write) -> io::Result<()> {
+    fn write(&mut self, ndjson: &[u8], _: &mut (dyn Write + Send)) -> io::Result<()> {
         for line in lines(ndjson) {
             let text = std::str::from_utf8(line).map_err(io::Error::other)?;
             let mut row = Vec::new();
@@ -84,7 +84,7 @@ impl RecordWriter for Preview {
         Ok(())
     }
 
-    fn finish(&mut self, out: &mut dyn Write) -> io::Result<()> {
+    fn finish(&mut self, out: &mut (dyn Write + Send)) -> io::Result<()> {
         if self.rows.is_empty() {
             return out.write_all(b"no records\n");
         }

@@ -33,6 +33,29 @@ fn a_query_becomes_a_file_and_a_report() {
 }
 
 #[test]
+fn records_go_through_a_parquet_file_and_come_back_as_they_were() {
+    let project = Project::with_people();
+    project.operation("out", &format!("{PEOPLE}[target]\nfile = \"people.parquet\"\n"));
+    project.operation("back", "[source]\nfile = \"people.parquet\"\n[target]\nfile = \"back.ndjson\"\n");
+    project.operation("straight", &format!("{PEOPLE}[target]\nfile = \"people.ndjson\"\n"));
+    for name in ["out", "back", "straight"] {
+        project.run(&["run", name]).good();
+    }
+    let records = |file: &str| -> Vec<Value> {
+        project.read(file).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    assert_eq!(records("back.ndjson").len(), 1000);
+    assert_eq!(records("back.ndjson"), records("people.ndjson"));
+    // A query makes the same file, and none on stdout.
+    project.run(&["query", "people", "people", "--output", "people.parquet"]).good();
+    project.run(&["run", "back"]).good();
+    assert_eq!(records("back.ndjson"), records("people.ndjson"));
+    project.run(&["query", "people", "people", "--format", "parquet"]).bad(1, &["stdout", "--output"]);
+    project.run(&["query", "people", "people", "--where", "id < 0", "--output", "none.parquet"]).good();
+    assert!(project.path("none.parquet").exists(), "columns are known without any record");
+}
+
+#[test]
 fn a_mapping_makes_any_number_of_records_of_a_row_and_keeps_every_digit() {
     let project = Project::empty();
     project.write("in.csv", "id,price,tags\n12345678901234567890,25.00,a b\n2,1.50,\n3,x,c\n");

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use bigcommerce_emulator::{Config, Emulator};
+use parquet::file::reader::{FileReader as _, SerializedFileReader};
 
 fn docs() -> PathBuf {
     end_to_end::root().join("docs")
@@ -123,15 +124,22 @@ fn follow(chapter: &str, folder: &Path, store: Option<&Emulator>) -> String {
 }
 
 #[test]
-fn the_start_page_leads_from_the_programs_to_products_in_a_file() {
+fn the_start_page_leads_from_the_programs_to_products_in_a_parquet_file() {
     let folder = tempfile::tempdir().unwrap();
     let said = follow("README.md", folder.path(), None);
     assert!(said.contains("works"), "{said}");
-    let file = read(&folder.path().join("products.csv"));
-    let mut columns: Vec<&str> = file.lines().next().unwrap().split(',').collect();
-    columns.sort_unstable();
-    assert_eq!(columns, ["id", "name", "price", "sku"]);
-    assert!(file.lines().count() > 400, "{file}");
+    let file = std::fs::File::open(folder.path().join("products.parquet")).unwrap();
+    let file = SerializedFileReader::new(file).unwrap();
+    let described = file.metadata().file_metadata();
+    let columns = described.schema_descr().root_schema().get_fields();
+    let columns: Vec<&str> = columns.iter().map(|column| column.name()).collect();
+    assert_eq!(columns, ["id", "sku", "name", "price"]);
+    assert!(described.num_rows() > 400, "{} rows", described.num_rows());
+    for row in file.get_row_iter(None).unwrap() {
+        let row = row.unwrap();
+        let price = row.get_column_iter().find(|(name, _)| *name == "price").unwrap().1.to_string();
+        assert!(price.parse::<f64>().unwrap() > 0.0, "{row}");
+    }
 }
 
 #[test]
