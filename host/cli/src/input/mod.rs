@@ -18,7 +18,7 @@ use crate::schema::Schema;
 mod bounded;
 mod csv;
 mod json;
-mod parquet;
+pub(crate) mod parquet;
 mod utf8;
 
 /// How the input is written.

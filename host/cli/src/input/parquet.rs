@@ -7,17 +7,25 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray as _;
 use arrow_array::{Array, StringArray};
 use arrow_json::writer::{Encoder, EncoderFactory, EncoderOptions, LineDelimited, NullableEncoder, WriterBuilder};
-use arrow_schema::{ArrowError, DataType, FieldRef};
+use arrow_schema::extension::EXTENSION_TYPE_NAME_KEY;
+use arrow_schema::{ArrowError, DataType, Field, FieldRef};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::{Place, Sink, bad_input};
 use crate::error::Failure;
 use crate::json::{compact_into, is_value, lines, quote};
-use crate::output::is_json;
 
 /// What is read at a time: rows, and about so many bytes of them.
 const ROWS: i64 = 1024;
 const BYTES: i64 = 4 << 20;
+
+/// The extension type of columns that hold JSON.
+pub(crate) const JSON: &str = "arrow.json";
+
+/// Whether a column holds JSON.
+pub(crate) fn is_json(field: &Field) -> bool {
+    field.metadata().get(EXTENSION_TYPE_NAME_KEY).is_some_and(|name| name == JSON)
+}
 
 /// Reads all rows.
 pub(super) fn read(file: File, name: &str, sink: &mut Sink) -> Result<(), Failure> {

@@ -12,6 +12,7 @@ use arrow_schema::extension::{EXTENSION_TYPE_METADATA_KEY, EXTENSION_TYPE_NAME_K
 use arrow_schema::{DataType, Field, Schema};
 use serde_json::value::RawValue;
 
+use crate::input::parquet::JSON;
 use crate::json::{for_each_member, is_text, quote};
 
 /// Levels of lists and objects; what is deeper is kept as JSON.
@@ -21,14 +22,6 @@ const MOST_MEMBERS: usize = 2000;
 /// Digits of a decimal, and of one that takes the room of an integer.
 const DIGITS: usize = 38;
 const DIGITS_IN_64_BITS: usize = 18;
-
-/// The extension type of columns that hold JSON.
-const JSON: &str = "arrow.json";
-
-/// Whether a column holds JSON.
-pub(crate) fn is_json(field: &Field) -> bool {
-    field.metadata().get(EXTENSION_TYPE_NAME_KEY).is_some_and(|name| name == JSON)
-}
 
 /// What the values of a field are, as far as they have been seen.
 #[derive(Debug, Default)]
@@ -310,6 +303,7 @@ impl Digits {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::input::parquet::is_json;
 
     /// The types of the fields of these records, and the last record as its columns take it.
     fn learned(records: &[&str]) -> (Vec<String>, String) {

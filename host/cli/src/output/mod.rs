@@ -17,8 +17,6 @@ use crate::error::Failure;
 use crate::files::{Access, behind_links, beside, keep, neighbour, not_written};
 use crate::input;
 
-pub(crate) use self::kinds::is_json;
-
 mod csv;
 mod json;
 mod kinds;
