@@ -3,6 +3,7 @@
  *
  * @import {Trouble} from "./types.js"
  */
+import { agentResults } from "./agent-results.js";
 import * as api from "./api.js";
 import { fill, h, say } from "./dom.js";
 import { errorsOf, sentence, troubles } from "./parts.js";
@@ -32,7 +33,8 @@ export function testPanel(mark = (errors) => errors) {
       running = mine;
       const steps = h("ol", { class: "steps" });
       const verdict = h("div", { "aria-live": "polite" });
-      fill(element, h("h2", {}, "Test"), steps, verdict);
+      const agents = agentResults();
+      fill(element, h("h2", {}, "Test"), steps, agents.element, verdict);
       element.hidden = false;
       fill(verdict, h("p", {}, "Testing …"));
       mark([]);
@@ -40,13 +42,14 @@ export function testPanel(mark = (errors) => errors) {
       try {
         await api.events("POST", "/v1/tests", body, (event, data) => {
           if (mine.signal.aborted) return;
-          if (event === "step") steps.append(h("li", { class: data.ok ? "ok" : "failed" }, sentence(data.text)));
+          if (data.agent) agents.heard(event, data);
+          else if (event === "step") steps.append(h("li", { class: data.ok ? "ok" : "failed" }, sentence(data.text)));
           else if (event === "note") steps.append(h("li", {}, sentence(data.text)));
           else if (event === "verdict") {
             ended = true;
             if (data.ok) {
               fill(verdict, h("p", { class: "verdict" }, h("strong", {}, "The connection works."),
-                data.account ? ` It leads to ${data.account}.` : ""),
+                data.agents ? ` All ${data.agents.length} agents of ${data.group} have tested it.` : data.account ? ` It leads to ${data.account}.` : ""),
               (data.warnings ?? []).map((/** @type {string | Trouble} */ warning) =>
                 h("p", { class: "notice" }, sentence(typeof warning === "string" ? warning : warning.message))));
               say("The connection works.");

@@ -27,7 +27,8 @@ const lines = (text) => text.split("\n").map((line) => line.trim()).filter(Boole
  */
 async function form(edited, connectors, chosen) {
   const saved = edited?.saved;
-  const [variables, proxy] = await Promise.all([api.list("/v1/variables"), api.get("/v1/proxy")]);
+  const [variables, proxy, environments] = await Promise.all([
+    api.list("/v1/variables"), api.get("/v1/proxy"), api.list("/v1/environments")]);
   const connector = connectors.find((one) => one.name === chosen);
   if (!connector) throw new Error(`there is no connector ${chosen} here`);
   if (connector.problem) throw new Error(`the connector ${chosen} does not load: ${connector.problem}`);
@@ -51,6 +52,9 @@ async function form(edited, connectors, chosen) {
   const snapshot = () => JSON.stringify([nameInput.value, content()]);
   const before = snapshot();
   const changed = () => snapshot() !== before;
+
+  const groups = environments.filter((one) => one.group).map((one) => /** @type {[string, string]} */ ([one.name, `The agents of ${one.name}`]));
+  const where = choice("Test On", [["", "This agent"], ...groups], "");
 
   const problems = h("div", {});
   /** Tells each error at its field; answers those that have none. @param {Trouble[]} errors */
@@ -102,9 +106,11 @@ async function form(edited, connectors, chosen) {
       },
     },
     !saved && connectors.length > 1 ? picked.element : null, name.element, made.element, problems,
+    groups.length > 0 ? where.element : null,
     h("div", { class: "actions" },
       button("Test", () => {
-        if (complete(false)) return test.run({ connector: connector.name, ...(edited ? { name: edited.reference } : {}), ...content() });
+        const on = where.select.value ? { environment: where.select.value } : {};
+        if (complete(false)) return test.run({ connector: connector.name, ...(edited ? { name: edited.reference } : {}), ...content(), ...on });
       }),
       h("button", { type: "submit", class: "primary" }, "Save Changes"),
       button("Discard Changes", discard),

@@ -60,7 +60,7 @@ async function editor(name, saved) {
     const optional = {
       description: of(description), mapping: program ? { jq: program } : saved["mapping"]?.file ? { file: saved["mapping"].file } : undefined,
       run: given({ batch_size: /^\d+$/.test(size) ? Number(size) : size, continue_on_error: goOn.input.checked }),
-      after: given({ success: of(success), failure: of(failure) }),
+      after: given({ success: of(success), failure: of(failure) }), schedule: saved["schedule"],
     };
     return { source: source.value(), target: target.value(), ...given(optional) };
   };

@@ -76,6 +76,8 @@ export async function operations() {
   const rows = items.map((one) => [
     link(one.name, `#/operations/${api.part(one.name)}`),
     h("div", {}, one.description || (one.problem ? "" : `${one.source} → ${one.target}`),
+      one.next_run ? h("div", { class: "note" }, `Runs by itself (${one.schedule}), next ${when(one.next_run)}.`) : null,
+      one.not_run ? h("div", { class: "wrong" }, sentence(`it was due ${when(one.not_run.due)} and did not run: ${one.not_run.reason}`)) : null,
       one.problem ? h("div", { class: "wrong" }, sentence(one.problem)) : null),
     one.last_run ? link(one.last_run.state, `#/runs/${api.part(one.last_run.id)}`) : "never",
     button("Run", () => runOperation(one.name), { "aria-label": `Run ${one.name}`, disabled: Boolean(one.problem) }), operationMenu(one.name),

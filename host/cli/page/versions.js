@@ -2,7 +2,7 @@
 import * as api from "./api.js";
 import { attempt } from "./connection-menu.js";
 import { button, h, say } from "./dom.js";
-import { empty, screen, section, sentence, table } from "./parts.js";
+import { empty, screen, section, sentence, table, troubles } from "./parts.js";
 import { badge } from "./report.js";
 import { again } from "./router.js";
 
@@ -30,7 +30,8 @@ export async function versions() {
       ...(serving.length > 0 ? serving : [empty("No connector serves yet. One is loaded when a connection is used.")]),
       installed.length > 0 ? section("Installed", table("Installed versions", ["Version", "Connector", "From", "Role"], installed.map((one) => [
         one.version, one.connector, one.source ?? "", [one.role, one.pinned ? "pinned" : ""].filter(Boolean).join(", ")]))) : null,
-      agents.length > 0 ? section("Agents", table("Agents", ["Name", "Version", "Group"], agents.map((one) => [
-        one.self ? `${one.name} (this one)` : one.name, one.version, one.group ?? ""]))) : null),
+      agents.length > 0 ? section("Agents", table("Agents", ["Name", "Version", "Group", "Connectors"], agents.map((one) => [
+        one.self ? `${one.name} (this one)` : one.name, one.version ?? "", one.group ?? "",
+        one.reachable ? one.connectors.map((/** @type {any} */ it) => h("div", { title: it.digest }, `${it.name} ${it.version}`)) : troubles(one.errors)]))) : null),
   };
 }

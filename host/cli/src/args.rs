@@ -9,11 +9,13 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::{input, output, serve, telemetry};
 
 mod activity;
+mod agents;
 mod connection;
 mod operation;
 mod variables;
 
 pub(crate) use activity::{Activities, Changes as ActivityChanges, How};
+pub(crate) use agents::{Agents, Environments};
 pub(crate) use connection::{Changes, Connection};
 pub(crate) use operation::{Operation, Run, Runs};
 pub(crate) use variables::Variables;
@@ -90,6 +92,9 @@ pub(crate) enum Command {
     Test {
         /// Name of the connection, or connector:name.
         name: String,
+        /// Ask every agent of the environment's group to bring the newest allowed version of the connector, and to test there.
+        #[arg(long)]
+        agents: bool,
     },
     /// List the objects of a connection.
     Objects {
@@ -142,6 +147,12 @@ pub(crate) enum Command {
     /// The process that runs the program of a mapping.
     #[command(name = crate::operation::mapper::COMMAND, hide = true)]
     MapRecords,
+    /// List the environments of the project.
+    #[command(subcommand)]
+    Environments(Environments),
+    /// Look at the agents of the environment's group: processes that serve, each on its own host, named in agents.toml.
+    #[command(subcommand)]
+    Agents(Agents),
     /// List variables, and keep them in the store, hidden ones encrypted.
     #[command(subcommand)]
     Variables(Variables),

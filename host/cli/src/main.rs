@@ -10,6 +10,7 @@ use clap::error::ErrorKind;
 
 mod activities;
 mod activity;
+mod agents;
 mod args;
 mod commands;
 mod condition;

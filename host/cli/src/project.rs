@@ -39,6 +39,11 @@ impl Project {
         self.file("variables.toml")
     }
 
+    /// The file of agents.
+    pub(crate) fn agents_file(&self) -> PathBuf {
+        self.file("agents.toml")
+    }
+
     /// A path that the project mentions.
     pub(crate) fn resolve(&self, path: &Path) -> PathBuf {
         if self.folder == Path::new(".") { path.to_owned() } else { self.folder.join(path) }

@@ -81,12 +81,17 @@ impl Session {
         }
     }
 
+    /// The file of variables that counts.
+    pub(crate) fn variables_file(&self) -> PathBuf {
+        self.global.variables.clone().unwrap_or_else(|| self.project.variables_file())
+    }
+
     /// The project's variables.
     pub(crate) fn variables(&self) -> Result<Variables> {
-        let own = self.project.variables_file();
+        let file = self.variables_file();
         let process = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
         Variables::load(Sources {
-            file: self.global.variables.as_deref().unwrap_or(&own),
+            file: &file,
             file_required: self.global.variables.is_some(),
             store: self.project.store()?,
             environment: self.global.environment.as_deref(),
@@ -284,7 +289,7 @@ impl Session {
     }
 
     fn undefined_variable(&self, name: &str, setting: &str) -> Failure {
-        let file = self.global.variables.clone().unwrap_or_else(|| self.project.variables_file());
+        let file = self.variables_file();
         Failure::new(format!("{setting} mentions the variable `{name}`, which is not defined"))
             .hint(format!(
                 "keep it with `connector variables set {name}`, or define it under [variables] in {}, as environment variable \

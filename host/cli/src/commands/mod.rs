@@ -4,17 +4,19 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::args::{Cli, Command, Verb};
+use crate::args::{Agents, Cli, Command, Environments, Verb};
 use crate::error::{Failure, Result};
 use crate::interrupt::Interrupt;
 use crate::session::Session;
 use crate::telemetry::Telemetry;
 
 mod activity;
+mod agents;
 mod build;
 mod compose;
 pub(crate) mod connection;
 pub(crate) mod describe;
+pub(crate) mod environments;
 mod new;
 pub(crate) mod objects;
 mod operation;
@@ -34,7 +36,8 @@ pub(crate) async fn run(cli: Cli, telemetry: &Arc<Telemetry>) -> Result<()> {
     match cli.command {
         Command::Connection(command) => connection::run(&session, command).await,
         Command::Activity(command) => activity::run(&session, command).await,
-        Command::Test { name } => test::run(&session, &name).await,
+        Command::Test { name, agents: false } => test::run(&session, &name).await,
+        Command::Test { name, agents: true } => agents::test(&session, &name).await,
         Command::Objects { name, search } => objects::run(&session, &name, search.as_deref()).await,
         Command::Describe { name, object, schema } => describe::run(&session, &name, &object, schema).await,
         Command::Query(query) => query::run(&session, query).await,
@@ -47,6 +50,8 @@ pub(crate) async fn run(cli: Cli, telemetry: &Arc<Telemetry>) -> Result<()> {
         Command::Runs(command) => run::runs(&session, &command),
         // `main` runs it without any of this.
         Command::MapRecords => Ok(()),
+        Command::Environments(Environments::List) => environments::list(&session),
+        Command::Agents(Agents::List) => agents::list(&session).await,
         Command::Variables(command) => variables::run(&session, command),
         Command::Versions(command) => versions::run(&session, command).await,
         Command::Compose { output } => compose::run(&session, &output),

@@ -16,6 +16,9 @@ pub(crate) struct Arguments {
     /// Answer only requests that bring the token in this file, as `Authorization: Bearer TOKEN`. Needed where other machines can ask.
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
+    /// Which agent of the environment's group this process is: a name in agents.toml.
+    #[arg(long, value_name = "NAME", env = "CONNECTOR_AGENT")]
+    pub agent: Option<String>,
     /// Activities at once, of all connections.
     #[arg(long, value_name = "N", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..))]
     pub activities: u32,

@@ -1,4 +1,4 @@
-//! What there is: connectors and their versions, whether the operator has a proxy, who serves.
+//! What there is: connectors and their versions, whether the operator has a proxy.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,7 +13,6 @@ use super::answer::Answer;
 use super::state::{Server, Serving};
 use crate::error::{Failure, Failures, Result};
 use crate::remote::version_failed;
-use crate::variables::host_name;
 
 #[utoipa::path(
     get,
@@ -128,26 +127,4 @@ pub(super) async fn versions(State(server): State<Arc<Server>>) -> Answer<Json<V
         }
     }
     Ok(Json(json!({ "items": items })))
-}
-
-/// Who serves this project: this process.
-#[utoipa::path(
-    get,
-    path = "/v1/agents",
-    operation_id = "catalogue_agents",
-    responses((status = OK, body = Value)),
-)]
-pub(super) async fn agents(State(server): State<Arc<Server>>) -> Json<Value> {
-    let connectors: Vec<Value> = server
-        .connectors()
-        .iter()
-        .map(|serving| {
-            let connector = serving.loaded.deployment.connector();
-            json!({ "name": serving.name, "version": connector.info().version, "digest": connector.digest() })
-        })
-        .collect();
-    let this = json!({
-        "name": host_name(), "version": env!("CARGO_PKG_VERSION"), "connectors": connectors, "group": null, "self": true,
-    });
-    Json(json!({ "items": [this] }))
 }

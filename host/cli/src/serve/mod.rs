@@ -3,6 +3,7 @@
 
 mod access;
 mod activities;
+mod agents;
 mod answer;
 mod arguments;
 mod catalogue;
@@ -34,6 +35,7 @@ use axum::{Json, Router};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::agents::Group;
 use crate::error::{Failure, Result};
 use crate::progress::counted;
 use crate::session::Session;
@@ -43,12 +45,23 @@ pub(crate) use arguments::Arguments;
 
 use access::Access;
 use answer::{Refusal, refusal};
+use scheduling::Claims;
 use state::Server;
 
 /// Runs until it is told to stop.
 pub(crate) async fn run(mut session: Session, arguments: Arguments, telemetry: Arc<Telemetry>) -> Result<()> {
     let access = Access::new(arguments.listen, arguments.token_file.as_deref())?;
     session.activities = Some(arguments.activities);
+    let group = Group::of(&session, None)?;
+    match (&group, &arguments.agent) {
+        (Some(group), Some(name)) => group.check(name)?,
+        (None, Some(name)) => {
+            let failure = Failure::new(format!("--agent {name}: this project has no group of agents"));
+            return Err(failure.hint("name it in agents.toml, and its environment with --environment").into());
+        }
+        (_, None) => {}
+    }
+    let claims = Claims::of(group.as_ref(), arguments.agent.as_deref())?;
     let listen = arguments.listen;
     let server = Arc::new(Server::new(session, arguments, telemetry, access));
     let watched: Arc<dyn Watched> = Arc::new(Arc::downgrade(&server));
@@ -62,7 +75,7 @@ pub(crate) async fn run(mut session: Session, arguments: Arguments, telemetry: A
     // A program that starts this one reads the address from here; the port may be one that the system chose.
     crate::commands::print(&format!("listening on http://{address}\n"))?;
     server.session.note(format!("{} open; Ctrl-C ends it", counted(open, "connection")));
-    server.keep_schedules();
+    server.keep_schedules(claims);
     let serving = listening::answer(listener, routes(&server), &server.session.interrupt);
     tokio::select! {
         () = serving => {}
@@ -130,7 +143,8 @@ fn described() -> OpenApiRouter<Arc<Server>> {
         .routes(routes!(watching::rollback))
         .routes(routes!(catalogue::connectors))
         .routes(routes!(catalogue::versions))
-        .routes(routes!(catalogue::agents))
+        .routes(routes!(agents::this))
+        .routes(routes!(agents::list))
         .routes(routes!(catalogue::proxy))
         .routes(routes!(variables::environments))
         .routes(routes!(variables::list))

@@ -42,6 +42,7 @@ const FILES: &[File] = files! {
     "activity-menu.js": SCRIPT,
     "activity-settings.js": SCRIPT,
     "activity.js": SCRIPT,
+    "agent-results.js": SCRIPT,
     "api.js": SCRIPT,
     "app.js": SCRIPT,
     "chart.js": SCRIPT,

@@ -1,5 +1,6 @@
 //! Runs operations at the times of their schedules, as long as the process serves. A time is claimed before anything runs, so that of
-//! all processes that serve the same project one runs it; a process that ends in between leaves that time out rather than run it twice.
+//! all processes that serve the same project, or of all agents of a group, one runs it; a process that ends in between leaves that time
+//! out rather than run it twice.
 //! Whatever does not run is told in the log and in lists, with its reason.
 
 use std::collections::BTreeMap;
@@ -11,14 +12,47 @@ use tokio::sync::Mutex;
 
 use super::runs;
 use super::state::Server;
-use crate::error::Result;
+use crate::agents::Group;
+use crate::agents::coordinator::{Claim, Coordinator, Lease};
+use crate::error::{Failures, Result};
 use crate::operation::due;
 use crate::operation::schedule::{Missed, Schedule, now, words};
+use crate::variables::host_name;
 
 /// How often the files of operations are looked at.
 const LOOK: Duration = Duration::from_secs(5);
 /// Seconds after which a time counts as missed: the process was stopped, or its machine was asleep.
 const LATE: i64 = 60;
+
+/// Where times are claimed.
+pub(super) enum Claims {
+    /// In the project's store: whoever serves this project has it.
+    Store,
+    /// With the other agents of the group.
+    Group(Coordinator),
+    /// Nowhere, for this reason.
+    Nowhere(String),
+}
+
+impl Claims {
+    /// With one agent, its store will do; with more, each of which has its own, only a coordinator knows what others run.
+    ///
+    /// # Errors
+    /// No client can be made.
+    pub(super) fn of(group: Option<&Group>, agent: Option<&str>) -> Result<Self> {
+        let Some(group) = group else { return Ok(Self::Store) };
+        let name = agent.map_or_else(host_name, str::to_owned);
+        match &group.coordinator {
+            Some(url) => Ok(Self::Group(Coordinator::new(url, &group.name, &name)?)),
+            None if group.agents.len() < 2 => Ok(Self::Store),
+            None => Ok(Self::Nowhere(format!(
+                "the group `{}` has {} agents, and no `coordinator` in agents.toml by which one of them would run it",
+                group.name,
+                group.agents.len()
+            ))),
+        }
+    }
+}
 
 /// A schedule that this process keeps.
 struct Kept {
@@ -38,18 +72,19 @@ struct Time {
 }
 
 /// Keeps the project's schedules.
-pub(super) async fn keep(server: Weak<Server>) {
+pub(super) async fn keep(server: Weak<Server>, claims: Claims) {
+    let claims = Arc::new(claims);
     let mut kept = BTreeMap::new();
     loop {
         let Some(server) = server.upgrade() else { return };
-        let wait = look(&server, &mut kept);
+        let wait = look(&server, &claims, &mut kept);
         drop(server);
         tokio::time::sleep(wait).await;
     }
 }
 
 /// Sees to what is due. Answers how long there is nothing to do.
-fn look(server: &Arc<Server>, kept: &mut BTreeMap<String, Kept>) -> Duration {
+fn look(server: &Arc<Server>, claims: &Arc<Claims>, kept: &mut BTreeMap<String, Kept>) -> Duration {
     let (now, mut before) = (now(), std::mem::take(kept));
     for (operation, schedule) in due::scheduled(&server.session.project) {
         let Some(after) = schedule.after(now) else { continue };
@@ -76,7 +111,7 @@ fn look(server: &Arc<Server>, kept: &mut BTreeMap<String, Kept>) -> Duration {
             (None, None) => {}
         }
         if !times.is_empty() {
-            tokio::spawn(see_to_all(Arc::clone(server), times, Arc::clone(&turn)));
+            tokio::spawn(see_to_all(Arc::clone(server), Arc::clone(claims), times, Arc::clone(&turn)));
         }
         kept.insert(operation, Kept { schedule, next: after, turn });
     }
@@ -95,7 +130,7 @@ fn unseen(server: &Server, operation: &str, last: i64) -> Result<bool> {
     }
 }
 
-async fn see_to_all(server: Arc<Server>, times: Vec<Time>, turn: Arc<Mutex<()>>) {
+async fn see_to_all(server: Arc<Server>, claims: Arc<Claims>, times: Vec<Time>, turn: Arc<Mutex<()>>) {
     let _counted = server.closing.begins();
     let _turn = turn.lock().await;
     for time in times {
@@ -103,7 +138,7 @@ async fn see_to_all(server: Arc<Server>, times: Vec<Time>, turn: Arc<Mutex<()>>)
             return;
         }
         let (operation, due) = (&time.operation, words(time.due));
-        match see_to(&server, &time).await {
+        match see_to(&server, &claims, &time).await {
             Ok(Some(Ok(run))) => tracing::info!(target: "connector", operation, due, run, "it is due, and runs"),
             Ok(Some(Err(reason))) => {
                 tracing::warn!(target: "connector", operation, due, reason, "it is due, and does not run")
@@ -118,21 +153,57 @@ async fn see_to_all(server: Arc<Server>, times: Vec<Time>, turn: Arc<Mutex<()>>)
 }
 
 /// Claims a time and starts the run. Answers the run, or why there is none; nothing if another process has claimed it.
-async fn see_to(server: &Arc<Server>, time: &Time) -> Result<Option<Result<String, String>>> {
-    let (project, operation) = (&server.session.project, &time.operation);
-    if !due::claim(project, operation, time.due)? {
-        return Ok(None);
-    }
-    let came = if time.missed == Some(Missed::Skip) {
-        Err("nothing served the project when it was due".to_owned())
-    } else if let Some(run) = due::still_going(project, operation)? {
-        Err(format!("the run {run}, which an earlier time started, is still going"))
-    } else {
-        match runs::launch(server, operation).await {
-            Ok((run, _)) => Ok(run),
-            Err(failures) => Err(failures.in_one_line()),
+async fn see_to(server: &Arc<Server>, claims: &Claims, time: &Time) -> Result<Option<Result<String, String>>> {
+    let (project, operation, due) = (&server.session.project, &time.operation, time.due);
+    let skipped = time.missed == Some(Missed::Skip);
+    // Also where others decide: what this process has seen, it does not see as missed when it begins anew.
+    let first = due::claim(project, operation, due)?;
+    let (came, lease) = match claims {
+        Claims::Store if !first => return Ok(None),
+        // Other agents may have served.
+        Claims::Group(_) if skipped => return Ok(None),
+        Claims::Store | Claims::Nowhere(_) if skipped => {
+            (Err("nothing served the project when it was due".to_owned()), None)
         }
+        Claims::Nowhere(reason) => (Err(reason.clone()), None),
+        Claims::Store => match due::still_going(project, operation)? {
+            Some(run) => (Err(format!("the run {run}, which an earlier time started, is still going")), None),
+            None => (Ok(()), None),
+        },
+        Claims::Group(coordinator) => match coordinator.claim(operation, due).await {
+            Ok(Claim::Ours(lease)) => (Ok(()), Some(lease)),
+            Ok(Claim::Taken) => return Ok(None),
+            Ok(Claim::StillGoing(agent)) => {
+                (Err(format!("the run that an earlier time started is still going on the agent `{agent}`")), None)
+            }
+            Err(failure) => (Err(Failures::from(failure).in_one_line()), None),
+        },
     };
-    due::note(project, operation, time.due, came.as_ref().map(String::as_str).map_err(String::as_str))?;
+    let came = match came {
+        Ok(()) => launched(server, operation, lease).await,
+        Err(reason) => Err(reason),
+    };
+    due::note(project, operation, due, came.as_ref().map(String::as_str).map_err(String::as_str))?;
     Ok(Some(came))
+}
+
+/// Starts the run; the group hears of it as long as it is at work.
+async fn launched(server: &Arc<Server>, operation: &str, lease: Option<Lease>) -> Result<String, String> {
+    match (runs::launch(server, operation).await, lease) {
+        (Ok((run, mut figures)), Some(lease)) => {
+            let counted = server.closing.begins();
+            tokio::spawn(async move {
+                let _counted = counted;
+                lease.during(async { while figures.changed().await.is_ok() {} }).await;
+            });
+            Ok(run)
+        }
+        (Ok((run, _)), None) => Ok(run),
+        (Err(failures), lease) => {
+            if let Some(lease) = lease {
+                lease.end().await;
+            }
+            Err(failures.in_one_line())
+        }
+    }
 }

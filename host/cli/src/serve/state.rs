@@ -137,10 +137,15 @@ impl Server {
         Ok(serving)
     }
 
+    /// Which agent of its group this process is, if somebody has said so.
+    pub(super) fn agent(&self) -> Option<&str> {
+        self.arguments.agent.as_deref()
+    }
+
     /// Begins to run operations when they are due.
-    pub(super) fn keep_schedules(self: &Arc<Self>) {
+    pub(super) fn keep_schedules(self: &Arc<Self>, claims: scheduling::Claims) {
         let mut looking = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
-        looking.spawn(scheduling::keep(Arc::downgrade(self)));
+        looking.spawn(scheduling::keep(Arc::downgrade(self), claims));
     }
 
     /// Ends what runs beside requests.

@@ -15,10 +15,11 @@ use utoipa::{IntoParams, ToSchema};
 use super::answer::{Answer, Refusal, refusal};
 use super::given::Given;
 use super::state::Server;
+use crate::commands::environments::listed as listed_environments;
 use crate::commands::variables::listed;
 use crate::error::Result;
 use crate::project::failed;
-use crate::variables::{check_name, environments as known_environments};
+use crate::variables::check_name;
 
 #[utoipa::path(
     get,
@@ -35,17 +36,12 @@ pub(super) async fn list(State(server): State<Arc<Server>>) -> Answer<Json<Value
     get,
     path = "/v1/environments",
     operation_id = "variables_environments",
-    summary = "Environments that somebody has a value for, and the active one",
+    summary = "Environments that somebody has a value for or that have a group of agents, and the active one",
     responses((status = OK, body = Value)),
 )]
 pub(super) async fn environments(State(server): State<Arc<Server>>) -> Answer<Json<Value>> {
     let session = &server.session;
-    let own = session.project.variables_file();
-    let file = session.global.variables.as_deref().unwrap_or(&own);
-    let all = known_environments(file, session.project.store()?.as_deref())?;
-    let items: Vec<Value> =
-        all.iter().map(|(name, variables)| json!({ "name": name, "variables": variables.len() })).collect();
-    Ok(Json(json!({ "items": items, "active": session.global.environment })))
+    Ok(Json(json!({ "items": listed_environments(session)?, "active": session.global.environment })))
 }
 
 /// A variable as it shall be kept.

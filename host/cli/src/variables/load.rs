@@ -93,22 +93,35 @@ pub(crate) fn read_secrets(path: &Path) -> Result<BTreeMap<String, Secret>, Vec<
     if loader.failures.is_empty() { Ok(secrets) } else { Err(loader.failures) }
 }
 
-/// The environments that somebody has a value for, each with the names of its variables.
-pub(crate) fn environments(file: &Path, store: Option<&Store>) -> Result<BTreeMap<String, BTreeSet<String>>, Failure> {
-    let mut all: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+/// What is known of an environment.
+#[derive(Debug, Default)]
+pub(crate) struct Environment {
+    /// The variables that have a value for it.
+    pub(crate) variables: BTreeSet<String>,
+    /// The group of agents that serve it.
+    pub(crate) group: Option<String>,
+}
+
+/// The environments that somebody has a value for, or that have a group.
+pub(crate) fn environments(file: &Path, store: Option<&Store>) -> Result<BTreeMap<String, Environment>, Failure> {
+    let mut all: BTreeMap<String, Environment> = BTreeMap::new();
     if let Some(file) = TomlFile::read(file)? {
         let sections = file.entries(file.root()).into_iter().filter(|entry| entry.key == "environments");
         for section in sections.filter_map(|entry| entry.item.as_table_like()).flat_map(|table| file.entries(table)) {
-            let names = all.entry(section.key.to_owned()).or_default();
-            let variables = section.item.as_table_like().and_then(|table| table.get("variables")?.as_table_like());
-            names.extend(variables.into_iter().flat_map(|table| table.iter().map(|(name, _)| name.to_owned())));
+            let known = all.entry(section.key.to_owned()).or_default();
+            let Some(table) = section.item.as_table_like() else { continue };
+            let variables = table.get("variables").and_then(Item::as_table_like);
+            known
+                .variables
+                .extend(variables.into_iter().flat_map(|table| table.iter().map(|(name, _)| name.to_owned())));
+            known.group = table.get("group").and_then(Item::as_str).map(str::to_owned);
         }
     }
     for stored in
         store.map(|store| store.variables()).transpose().map_err(|error| failed(&error))?.into_iter().flatten()
     {
         if let Some(environment) = stored.environment() {
-            all.entry(environment.to_owned()).or_default().insert(stored.name.clone());
+            all.entry(environment.to_owned()).or_default().variables.insert(stored.name.clone());
         }
     }
     Ok(all)
@@ -193,10 +206,14 @@ impl Loader {
             match (entry.key, entry.item.as_table_like()) {
                 ("variables", Some(table)) => tables.push(table),
                 ("variables", None) => self.failures.push(file.mistake(entry.line, "`variables` must be a table")),
+                ("group", _) if entry.item.as_str().is_some() => {}
+                ("group", _) => {
+                    self.failures.push(file.mistake(entry.line, "`group` must be the name of a group of agents"))
+                }
                 _ => self.failures.push(file.unknown(
                     &entry,
                     &format!("the environment `{}`", section.key),
-                    &["variables"],
+                    &["variables", "group"],
                 )),
             }
         }

@@ -26,7 +26,7 @@ mod predefined;
 mod tests;
 
 use file::VariablesFile;
-pub(crate) use load::{check_name, environments, read_secrets};
+pub(crate) use load::{Environment, check_name, environments, read_secrets};
 use predefined::is_predefined;
 
 pub(crate) use predefined::{Run, host_name};

@@ -155,7 +155,8 @@ fn variables_are_kept_listed_and_forgotten_without_the_values_of_hidden_ones() {
     assert_eq!((&token["hidden"], &token["set"], token.get("value")), (&json!(true), &json!(true), None), "{token}");
     assert!(!all.to_string().contains(SECRET));
     let environments = serving.read("/v1/environments");
-    let items = json!([{ "name": "live", "variables": 1 }, { "name": "test", "variables": 1 }]);
+    let items =
+        json!([{ "name": "live", "variables": 1, "group": null }, { "name": "test", "variables": 1, "group": null }]);
     assert_eq!((&environments["items"], &environments["active"]), (&items, &Value::Null));
     assert_eq!(serving.ask("DELETE", "/v1/variables/token?environment=live", &[], "").0, 204);
     assert_eq!(serving.ask("DELETE", "/v1/variables/token?environment=live", &[], "").0, 404);

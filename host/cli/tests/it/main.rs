@@ -4,11 +4,13 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod activities;
+mod agents;
 mod api;
 mod bad_input;
 mod connections;
 mod operations;
 mod query;
+mod real_servers;
 mod schedules;
 mod serve;
 mod serving;

@@ -13,21 +13,22 @@ const LONG: Duration = Duration::from_secs(90);
 
 impl Project {
     /// An operation that copies a file, with this schedule.
-    fn scheduled(&self, name: &str, schedule: &str) {
+    pub(crate) fn scheduled(&self, name: &str, schedule: &str) {
         self.write("in.ndjson", "{\"n\":1}\n");
         let ends = format!("[source]\nfile = \"in.ndjson\"\n[target]\nfile = \"{name}.ndjson\"\n");
         self.operation(name, &format!("{ends}[schedule]\n{schedule}\n"));
     }
 
     /// A process that serves it and tells what it runs.
-    fn keeps_schedules(&self) -> Serving {
-        let mut command = self.command(&["serve", "--listen", "127.0.0.1:0", "--log-format", "json"]);
+    pub(crate) fn keeps_schedules(&self, arguments: &[&str]) -> Serving {
+        let serve = ["serve", "--listen", "127.0.0.1:0", "--log-format", "json"];
+        let mut command = self.command(&[&serve, arguments].concat());
         command.env("RUST_LOG", "connector=info");
         Serving::run(command)
     }
 
     /// How many runs have come to their end.
-    fn done(&self) -> usize {
+    pub(crate) fn done(&self) -> usize {
         let listed = self.run(&["runs", "list", "--json"]).good().json();
         listed["items"].as_array().unwrap().iter().filter(|run| run["state"] == "done").count()
     }
@@ -42,7 +43,7 @@ impl Project {
 }
 
 /// The due times of which a process told this, in order.
-fn times(left: &Ran, message: &str) -> Vec<String> {
+pub(crate) fn times(left: &Ran, message: &str) -> Vec<String> {
     let lines = left.stderr.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let due = |line: Value| line["fields"]["due"].as_str().or(line["due"].as_str()).map(str::to_owned);
     lines.filter(|line| line.to_string().contains(message)).filter_map(due).collect()
@@ -52,7 +53,7 @@ fn times(left: &Ran, message: &str) -> Vec<String> {
 fn of_two_processes_one_runs_what_is_due_and_when_one_is_killed_the_other_goes_on() {
     let project = Project::empty();
     project.scheduled("copy", "every = \"2s\"");
-    let (mut first, second) = (project.keeps_schedules(), project.keeps_schedules());
+    let (mut first, second) = (project.keeps_schedules(&[]), project.keeps_schedules(&[]));
     project.until_done(3);
     first.child.kill().unwrap();
     let first = finish(first.child);
@@ -75,7 +76,7 @@ fn lists_tell_the_schedule_the_next_run_and_why_the_last_did_not_come_about() {
     project.scheduled("nightly", "cron = \"0 3 * * *\"");
     project.scheduled("broken", "every = \"1s\"");
     std::fs::remove_file(project.path("in.ndjson")).unwrap();
-    let serving = project.keeps_schedules();
+    let serving = project.keeps_schedules(&[]);
     let waited = Instant::now();
     let broken = loop {
         let listed = serving.read("/v1/operations");
@@ -105,7 +106,7 @@ fn a_time_that_nobody_served_is_left_out_or_made_up_for_as_the_operation_says() 
     let project = Project::empty();
     project.scheduled("left", "every = \"1s\"");
     project.scheduled("made", "every = \"1s\"\nmissed = \"run\"");
-    let serving = project.keeps_schedules();
+    let serving = project.keeps_schedules(&[]);
     project.until_done(2);
     serving.stop();
     // An hour in which nobody serves; then a schedule whose next time is far away.
@@ -116,7 +117,7 @@ fn a_time_that_nobody_served_is_left_out_or_made_up_for_as_the_operation_says() 
     database.execute("UPDATE due SET due = due - 172800", []).unwrap();
     drop(database);
     let before = project.done();
-    let serving = project.keeps_schedules();
+    let serving = project.keeps_schedules(&[]);
     project.until_done(before + 1);
     let listed = serving.read("/v1/operations");
     assert!(listed["items"][0]["not_run"]["reason"].as_str().unwrap().contains("nothing served"), "{listed}");
@@ -125,7 +126,7 @@ fn a_time_that_nobody_served_is_left_out_or_made_up_for_as_the_operation_says() 
     assert_eq!((times(&left, "and runs").len(), times(&left, "does not run").len()), (1, 1), "{left:#?}");
     assert_eq!(project.done(), before + 1);
     // What was seen to is not seen to again.
-    let left = project.keeps_schedules().stop();
+    let left = project.keeps_schedules(&[]).stop();
     assert_eq!((times(&left, "and runs").len(), times(&left, "does not run").len()), (0, 0), "{left:#?}");
 }
 
@@ -137,7 +138,7 @@ fn a_run_that_is_still_going_is_not_joined_by_another() {
     // It does not come to its end by itself within the seconds that a program may take.
     let program = "[mapping]\njq = 'until(false; .)'\n";
     project.operation("slow", &format!("{ends}{program}[schedule]\nevery = \"1s\"\n"));
-    let serving = project.keeps_schedules();
+    let serving = project.keeps_schedules(&[]);
     let waited = Instant::now();
     loop {
         let listed = serving.read("/v1/operations");
@@ -152,4 +153,24 @@ fn a_run_that_is_still_going_is_not_joined_by_another() {
     let running = running["items"].as_array().unwrap().iter().filter(|run| run["state"] == "running").count();
     assert!(running <= 1, "{running} at once");
     serving.stop();
+}
+
+#[test]
+fn a_group_of_agents_without_a_coordinator_runs_nothing_twice_because_it_runs_nothing() {
+    let project = Project::empty();
+    project.scheduled("copy", "every = \"1s\"");
+    project.write(
+        "agents.toml",
+        "[groups.g.agents.a]\nurl = \"https://a.example.com\"\n[groups.g.agents.b]\nurl = \"https://b.example.com\"\n",
+    );
+    let serving = project.keeps_schedules(&[]);
+    let waited = Instant::now();
+    while serving.read("/v1/operations")["items"][0]["not_run"].is_null() {
+        assert!(waited.elapsed() < LONG);
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let told = serving.read("/v1/operations");
+    assert!(told["items"][0]["not_run"]["reason"].as_str().unwrap().contains("no `coordinator`"), "{told}");
+    serving.stop();
+    assert_eq!(project.done(), 0);
 }
