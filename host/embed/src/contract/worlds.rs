@@ -80,15 +80,25 @@ pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 /// # Errors
 /// [`LoadError::NotAConnector`], or [`LoadError::WorldVersion`] if it is of a world that is not served.
 pub(crate) fn of(exports: &[String]) -> Result<&'static World, LoadError> {
-    let mut found = None;
+    among(&WORLDS, exports)
+}
+
+fn among<'a>(worlds: &'a [World], exports: &[String]) -> Result<&'a World, LoadError> {
+    let mut found: Option<&World> = None;
     for interface in EXPORTS {
         let version = exports.iter().find_map(|export| version_of(export, interface));
-        let Some(version) = version else {
-            let missing = format!("{PACKAGE}/{interface}@{}", newest().newest);
-            return Err(LoadError::NotAConnector { missing, exports: exports.to_vec() });
+        let missing = || LoadError::NotAConnector {
+            missing: format!("{PACKAGE}/{interface}@{}", newest().newest),
+            exports: exports.to_vec(),
         };
-        let world = WORLDS.iter().find(|world| same_series(&world.newest, &version));
-        found = Some(world.ok_or_else(|| refused(&version))?);
+        let version = version.ok_or_else(missing)?;
+        let world = worlds.iter().find(|world| same_series(&world.newest, &version));
+        let world = world.ok_or_else(|| refused(&version))?;
+        // Half of one world and half of another are neither.
+        if found.is_some_and(|other| !same_series(&other.newest, &version)) {
+            return Err(missing());
+        }
+        found = Some(world);
     }
     Ok(found.unwrap_or(newest()))
 }
@@ -149,6 +159,34 @@ fn refused(version: &Version) -> LoadError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What a component of this version of the contract exports.
+    fn exports(version: &str) -> Vec<String> {
+        EXPORTS.iter().map(|interface| format!("{PACKAGE}/{interface}@{version}")).collect()
+    }
+
+    #[test]
+    fn components_of_several_worlds_are_told_apart_side_by_side() {
+        let world = |minor, imports| World {
+            newest: Version::new(0, minor, 0),
+            imports,
+            link: v0_1::link,
+            prepare: v0_1::prepare,
+        };
+        let worlds = [world(1, &["quota"][..]), world(2, &["quota", "files"])];
+        for (version, newest, offers_files) in
+            [("0.1.0", "0.1.0", false), ("0.1.9", "0.1.0", false), ("0.2.3", "0.2.0", true)]
+        {
+            let world = among(&worlds, &exports(version)).unwrap_or_else(|error| panic!("{version}: {error}"));
+            assert_eq!(world.newest.to_string(), newest);
+            assert_eq!(world.offers(&format!("{PACKAGE}/files@{version}")), offers_files, "{version}");
+            assert!(world.offers(&format!("{PACKAGE}/quota@{version}")), "{version}");
+        }
+        let refusal = |exports: &[String]| among(&worlds, exports).map(|world| world.newest.clone()).unwrap_err();
+        assert!(matches!(refusal(&exports("0.3.0")), LoadError::WorldVersion { .. }));
+        let halves = [exports("0.1.0").remove(0), exports("0.2.0").remove(1)];
+        assert!(matches!(refusal(&halves), LoadError::NotAConnector { .. }), "half of each");
+    }
 
     #[test]
     fn a_series_ends_where_something_breaks() {
