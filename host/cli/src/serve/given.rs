@@ -125,6 +125,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_documented_bounds_are_the_real_ones() {
+        let page = include_str!("../../../../docs/http-api.md");
+        for row in [
+            format!("| JSON body | {} MiB, {DEEPEST_JSON} lists and objects within each other |", LARGEST_JSON >> 20),
+            format!("| records of one write | {} MiB, {DEEPEST_RECORD} within each other |", LARGEST_RECORDS >> 20),
+            format!("| time for a whole body | {} s | 408 |", BODY.as_secs()),
+        ] {
+            assert!(page.contains(&row), "{row}");
+        }
+    }
+
+    #[test]
     fn depth_counts_lists_and_objects_and_not_what_stands_in_texts() {
         assert_eq!(depth(b"{\"a\":[{\"b\":\"[[[[\\\"{{\"}],\"c\":[]}"), 3);
         assert_eq!(depth(b"{}\n{}\n[[]]"), 2);

@@ -94,6 +94,17 @@ mod tests {
     use super::*;
     use crate::serve::given::halves;
 
+    #[test]
+    fn the_documented_bounds_are_the_real_ones() {
+        let Bounds { clients, head } = BOUNDS;
+        let api = include_str!("../../../../docs/http-api.md");
+        assert!(api.contains(&format!("| clients connected | {clients} | waits |")), "{clients}");
+        assert!(api.contains(&format!("| head of a request | {} s | closed |", head.as_secs())), "{head:?}");
+        let page = include_str!("../../../../docs/operating.md");
+        assert!(page.contains(&format!("At most {clients} clients are connected at once")), "{clients}");
+        assert!(page.contains(&format!("each has {} seconds for the head of a request", head.as_secs())), "{head:?}");
+    }
+
     const ASK: &[u8] = b"GET / HTTP/1.1\r\nhost: here\r\n\r\n";
     /// More than anything here takes on a busy machine.
     const LONG: Duration = Duration::from_secs(60);
