@@ -7,10 +7,20 @@ import type { Failure, Outcome } from './types.js';
 const STARS = '****';
 /** Hidden values with fewer bytes are not looked for: they would match by accident. */
 const SHORTEST = 4;
+/** Bytes of one text for people; the rest is cut. */
+const LONGEST = 8192;
+/** They could rewrite an operator's terminal. */
+const CONTROL = /\p{Cc}/gu;
 
 /** As it may stand in a text: plain, or within JSON. */
 function forms(value: string): string[] {
   return [value, JSON.stringify(value).slice(1, -1)];
+}
+
+function cut(text: string): string {
+  if (Buffer.byteLength(text) <= LONGEST) return text;
+  // As a stream: what begins a character and does not end it is left out.
+  return new TextDecoder().decode(Buffer.from(text).subarray(0, LONGEST), { stream: true }) + '…';
 }
 
 export class Redactor {
@@ -43,9 +53,10 @@ export class Redactor {
     this.#forms = [...new Set(values.flatMap(forms))].sort((one, other) => other.length - one.length);
   }
 
-  /** The text without hidden values. */
+  /** The text without hidden values and control characters, and not endless. */
   clean(text: string): string {
-    return this.#forms.reduce((cleaned, form) => cleaned.replaceAll(form, STARS), text);
+    // Hidden values first: none can be cut in two then and leave a part behind.
+    return cut(this.#forms.reduce((cleaned, form) => cleaned.replaceAll(form, STARS), text)).replace(CONTROL, ' ');
   }
 
   /** The failure without hidden values. */

@@ -30,3 +30,10 @@ test('every text of a failure is cleaned', () => {
     pointer: '/****',
   });
 });
+
+test('texts of a connector hold no control characters and are not endless', () => {
+  const redactor = new Redactor(['s3cret-value'], 1);
+  assert.equal(redactor.clean('a\x1b[2Jé\nb\x9b of s3cret-value'), 'a [2Jé b  of ****');
+  assert.equal(redactor.clean('x'.repeat(8191) + 'é'.repeat(100)), 'x'.repeat(8191) + '…');
+  assert.ok(!redactor.clean('x'.repeat(8190) + 's3cret-value').includes('s3c'));
+});

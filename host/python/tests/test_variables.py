@@ -106,3 +106,12 @@ def test_secret_settings_are_found_wherever_a_schema_has_them() -> None:
     for nonsense in ("[]", "nonsense"):
         with pytest.raises(ValueError):
             secret_settings(nonsense)
+
+
+def test_texts_of_a_connector_hold_no_control_characters_and_are_not_endless() -> None:
+    redactor = Redactor(["s3cret-value"], 1)
+    assert redactor.masked("a\x1b[2Jé\nb\x9b of s3cret-value") == "a [2Jé b  of ****"
+    long = redactor.masked("x" * 8191 + "é" * 100)
+    assert long == "x" * 8191 + "…"
+    # A value that lies across the end of what is shown leaves no part behind.
+    assert "s3c" not in redactor.masked("x" * 8190 + "s3cret-value")

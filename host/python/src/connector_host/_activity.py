@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 #: What connectors log.
 LOG = logging.getLogger("connector_host.connector")
 _LEVELS = {"trace": 5, "debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
-# Bytes of a line.
+# Characters of a line.
 _LINE = 4096
 # Seconds.
 _LONGEST_KEEP_ALIVE = 3600
@@ -130,7 +130,7 @@ class Activity:
         if LOG.isEnabledFor(_LEVELS[level]):
             masked = self._connection._variables.redactor.masked
             text = masked(" ".join([message, *(f"{name}={value}" for name, value in fields)]))
-            LOG.log(_LEVELS[level], "%s", text[:_LINE].replace("\n", " "))
+            LOG.log(_LEVELS[level], "%s", text[:_LINE])
 
     def _apply(self, use_proxy: bool, keep_alive: Optional[int]) -> Any:
         transport = self._connection._transport

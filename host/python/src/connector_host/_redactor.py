@@ -4,12 +4,17 @@ lines. Names, records and schemas are data and stay as they are."""
 from __future__ import annotations
 
 import json
+import re
 import threading
 from typing import Any, Dict, Iterable, Tuple
 
 _STARS = "****"
 # Hidden values with fewer bytes are not looked for: they would match by accident.
 _SHORTEST = 4
+# Bytes of one text for people; the rest is cut.
+_LONGEST = 8192
+# They could rewrite an operator's terminal.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 
 class Redactor:
@@ -43,10 +48,14 @@ class Redactor:
         self._forms = tuple(sorted(forms, key=len, reverse=True))
 
     def masked(self, text: str) -> str:
-        """The text without hidden values."""
+        """The text without hidden values and control characters, and not endless."""
         for form in self._forms:
             text = text.replace(form, _STARS)
-        return text
+        encoded = text.encode("utf-8", "surrogatepass")
+        if len(encoded) > _LONGEST:
+            # Hidden values are out before: none can be cut in two and leave a part behind.
+            text = encoded[:_LONGEST].decode("utf-8", "ignore") + "…"
+        return _CONTROL.sub(" ", text)
 
     def error(self, error: Dict[str, Any]) -> Dict[str, Any]:
         """A record `error` of the contract without hidden values."""
