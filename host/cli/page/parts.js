@@ -13,7 +13,8 @@ import { fill, h, newId } from "./dom.js";
 function told(error) {
   return h("div", {},
     h("p", {}, sentence(error.message)),
-    (error.causes ?? []).map((cause) => h("p", { class: "cause" }, cause)),
+    // One of several lines points at a column of what it quotes.
+    (error.causes ?? []).map((cause) => h("p", { class: cause.includes("\n") ? "cause code" : "cause" }, cause)),
     error.hint ? h("p", { class: "hint" }, h("strong", {}, "What to do: "), sentence(error.hint)) : null);
 }
 
