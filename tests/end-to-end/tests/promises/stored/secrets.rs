@@ -198,15 +198,7 @@ fn serve(folder: &Folder, collector: &str, written: &mut Written) {
     let mut line = String::new();
     BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
     let address = line.trim().strip_prefix("listening on http://").unwrap_or_else(|| panic!("{line:?}"));
-    for (method, path, body) in [
-        ("POST", "/v1/connections/shop/test", ""),
-        ("POST", "/v1/connections/shop/query", "{\"object\":\"products\"}"),
-        ("POST", "/v1/connections/shop/query", "{\"object\":\"customers\"}"),
-        ("GET", "/v1/connections", ""),
-        ("GET", "/v1/connections/shop/status", ""),
-        ("GET", "/v1/deployments", ""),
-        ("GET", "/metrics", ""),
-    ] {
+    let mut ask = |method: &str, path: &str, body: &str| {
         let mut stream = TcpStream::connect(address).unwrap();
         let length = body.len();
         write!(
@@ -217,8 +209,73 @@ fn serve(folder: &Folder, collector: &str, written: &mut Written) {
         .unwrap();
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).unwrap();
-        println!("{method} {path}: {}", String::from_utf8_lossy(&answer).lines().next().unwrap_or_default());
+        let text = String::from_utf8_lossy(&answer).into_owned();
+        println!("{method} {path}: {}", text.lines().next().unwrap_or_default());
         written.0.push((format!("{method} {path}"), answer));
+        text
+    };
+    for (method, path, body) in [
+        ("POST", "/v1/connections/shop/test", ""),
+        ("POST", "/v1/connections/shop/query", "{\"object\":\"products\"}"),
+        ("POST", "/v1/connections/shop/query", "{\"object\":\"customers\"}"),
+        ("POST", "/v1/tests", "{\"name\":\"shop\"}"),
+        ("POST", "/v1/tests", "{\"name\":\"refused\"}"),
+        ("POST", "/v1/connections/shop/activities", "{\"name\":\"echo\",\"object\":\"customers\"}"),
+        ("POST", "/v1/connections/shop/activities/echo/preview", "{}"),
+        // Whoever types a secret where none belongs is not told it again.
+        ("POST", "/v1/connections", "{\"name\":\"typed\",\"settings\":{\"store_hash\":\"[hidden]\",\"x\":1}}"),
+    ] {
+        ask(method, path, body);
+    }
+    for path in [
+        "connections",
+        "connections/shop",
+        "connections/shop/export",
+        "connections/shop/dependents",
+        "connections/shop/status",
+        "connections/shop/activities",
+        "connectors",
+        "variables",
+        "environments",
+        "proxy",
+        "versions",
+        "agents",
+        "deployments",
+        "operations",
+        "openapi.json",
+        "nothing",
+    ] {
+        ask("GET", &format!("/v1/{path}"), "");
+    }
+    ask("GET", "/metrics", "");
+    let page = end_to_end::root().join("host/cli/page");
+    let assets = std::fs::read_dir(page).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert!(ask("GET", "/", "").contains("<!doctype html>"));
+    for asset in assets {
+        assert!(ask("GET", &format!("/assets/{asset}"), "").starts_with("HTTP/1.1 200"), "{asset}");
+    }
+    // A run that reads what the store refuses, and one of which each record is refused: both with the secrets in the store's answer.
+    let (shop, target) = ("\"connection\":\"shop\"", "\"object\":\"products\",\"verb\":\"update\"");
+    for (name, operation) in [
+        (
+            "reads",
+            format!("{{\"source\":{{{shop},\"object\":\"customers\"}},\"target\":{{\"file\":\"read.ndjson\"}}}}"),
+        ),
+        ("writes", format!("{{\"source\":{{\"file\":\"change.ndjson\"}},\"target\":{{{shop},{target}}}}}")),
+    ] {
+        let path = format!("/v1/operations/{name}");
+        ask("PUT", &path, &operation);
+        ask("POST", "/v1/operations/preview", &format!("{{\"operation\":{operation}}}"));
+        let begun = ask("POST", &format!("{path}/runs"), "{}");
+        let id = begun
+            .split("\"id\":\"")
+            .nth(1)
+            .and_then(|rest| rest.split('"').next())
+            .unwrap_or_else(|| panic!("{begun}"));
+        let events = ask("GET", &format!("/v1/runs/{id}/events"), "");
+        assert!(events.contains("event: end"), "{events}");
+        let left = ["", "/rejected"].map(|part| ask("GET", &format!("/v1/runs/{id}{part}"), "")).concat();
+        assert!(left.contains("token"), "it tells what the store answered: {left}");
     }
     std::thread::sleep(Duration::from_secs(1));
     child.kill().unwrap();

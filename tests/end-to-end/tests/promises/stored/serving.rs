@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use bigcommerce_emulator::{Config, Emulator};
+use bigcommerce_emulator::{Config, Emulator, Sizes};
 
 use super::Folder;
 
@@ -129,5 +129,40 @@ async fn a_token_that_is_rotated_is_taken_up_by_a_process_that_serves() {
         until(&|answer| answer.contains("unauthorized"));
         folder.good(&["variables", "set", "token", "--hidden"], store.token());
         until(&|answer| answer.starts_with("HTTP/1.1 200"));
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_whose_client_goes_away_asks_the_store_for_nothing_more() {
+    let sizes = Sizes { products: 5000, ..Sizes::default() };
+    let store = Emulator::start(Config { https: false, sizes, ..Config::default() }).await.unwrap();
+    let folder = project(&store);
+    tokio::task::block_in_place(|| {
+        let serving = Serving::start(&folder);
+        let asked = || store.journal().count("GET", "/v3/catalog/products");
+        let query = r#"{"object":"products","page_size":50}"#;
+        let mut stream = TcpStream::connect(&serving.address).unwrap();
+        write!(
+            stream,
+            "POST /v1/connections/shop/query HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n\
+             accept: application/x-ndjson\r\ncontent-length: {}\r\n\r\n{query}",
+            query.len()
+        )
+        .unwrap();
+        let mut first = [0; 1024];
+        stream.read_exact(&mut first).unwrap();
+        assert!(first.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&first));
+        drop(stream);
+        let begun = Instant::now();
+        loop {
+            let before = asked();
+            std::thread::sleep(Duration::from_secs(1));
+            let status = serving.ask("GET", "/v1/connections/shop/status", "");
+            if asked() == before && status.contains("\"in_flight\":0") {
+                assert!((1..100).contains(&before), "{before} of 100 pages were read for nobody");
+                break;
+            }
+            assert!(begun.elapsed() < LONG, "{before} pages, {status}");
+        }
     });
 }
