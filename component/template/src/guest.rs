@@ -149,7 +149,8 @@ fn configured() -> Result<Settings, Error> {
 
 /// The owner, with the present values of the variables in it.
 fn owner(settings: &Settings) -> Result<String, Error> {
-    settings::resolve(&settings.owner, |name| variables::get(name)).map_err(|failure| {
+    let undefined = |failure: &variables::Error| matches!(failure, variables::Error::Undefined(_));
+    settings::resolve(&settings.owner, |name| variables::get(name), undefined).map_err(|failure| {
         let message = match failure {
             variables::Error::InvalidName(name) => format!("`{name}` cannot be the name of a variable"),
             variables::Error::Undefined(name) => format!("there is no variable `{name}`"),

@@ -65,11 +65,16 @@ impl Settings {
     }
 }
 
-/// The text with the values of its variables: `[name]`, `[name{default}]`, and `[[` for `[`.
+/// The text with the values of its variables: `[name]`, `[name{default}]`, and `[[` for `[`. A default stands in for a variable that
+/// is not there, not for one that cannot be read: `undefined` tells the two apart.
 ///
 /// # Errors
-/// Those of `get`, for a variable without default.
-pub fn resolve<E>(text: &str, get: impl Fn(&str) -> Result<String, E>) -> Result<String, E> {
+/// Those of `get`.
+pub fn resolve<E>(
+    text: &str,
+    get: impl Fn(&str) -> Result<String, E>,
+    undefined: impl Fn(&E) -> bool,
+) -> Result<String, E> {
     let mut out = String::new();
     let mut rest = text;
     while let Some((before, inside)) = rest.split_once('[') {
@@ -88,7 +93,10 @@ pub fn resolve<E>(text: &str, get: impl Fn(&str) -> Result<String, E>) -> Result
                 tail
             }
             (_, _, Some((default, tail))) if starts_well => {
-                out.push_str(&get(name).unwrap_or_else(|_| default.to_owned()));
+                match get(name) {
+                    Err(error) if undefined(&error) => out.push_str(default),
+                    value => out.push_str(&value?),
+                }
                 tail
             }
             _ => {
@@ -131,10 +139,11 @@ mod tests {
             ("[[token]", Ok("[token]")),
             ("[x{d}]", Ok("d")),
             ("[x]", Err("x")),
+            ("[locked{d}]", Err("locked")),
             ("[::1]", Ok("[::1]")),
             ("[token", Ok("[token")),
         ] {
-            assert_eq!(resolve(text, get).as_deref().map_err(String::as_str), expected, "{text}");
+            assert_eq!(resolve(text, get, |name| name == "x").as_deref().map_err(String::as_str), expected, "{text}");
         }
     }
 }

@@ -54,7 +54,8 @@ fn settings() -> Result<Settings, Error> {
 /// A setting with the present values of its variables.
 fn resolved(text: Option<String>, pointer: &str) -> Result<Option<String>, Error> {
     let get = |name: &str| variables::get(name);
-    text.map(|text| settings::resolve(&text, get))
+    let undefined = |failure: &variables::Error| matches!(failure, variables::Error::Undefined(_));
+    text.map(|text| settings::resolve(&text, get, undefined))
         .transpose()
         .map_err(|failure| error(ErrorKind::Configuration, no_variable(failure), Some(pointer.to_owned())))
 }
