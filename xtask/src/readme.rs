@@ -89,7 +89,7 @@ fn defaults_in(source: &str) -> BTreeMap<String, String> {
 
 #[test]
 fn every_variable_of_the_environment_is_told() {
-    let source = read("host/cli/src/args.rs");
+    let source = ["args.rs", "serve/arguments.rs"].map(|file| read(&format!("host/cli/src/{file}"))).concat();
     let options = source.split("env = \"").skip(1).filter_map(|rest| rest.split('"').next());
     let mut wanted: BTreeSet<&str> = options.collect();
     assert!(!wanted.is_empty());
