@@ -23,6 +23,9 @@ pub struct Host {
     pub command: Vec<String>,
 }
 
+/// What `/proc` counts processor time in, in milliseconds.
+const TICK: u64 = 10;
+
 /// A runner that has been started. It ends when it is dropped.
 #[derive(Debug)]
 pub struct Runner {
@@ -64,6 +67,16 @@ impl Host {
 }
 
 impl Runner {
+    /// Processor time, user and system, that all threads of the runner's process have taken, and its children that have ended; `None`
+    /// where the system does not tell.
+    pub fn cpu(&self) -> Option<Duration> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).ok()?;
+        // The program's name stands in parentheses and may hold anything. Behind it come eleven fields, then four times in ticks.
+        let times = stat.rsplit_once(')')?.1.split_whitespace().skip(11).take(4);
+        let ticks = times.map(|ticks| ticks.parse::<u64>().ok()).sum::<Option<u64>>()?;
+        Some(Duration::from_millis(TICK * ticks))
+    }
+
     /// Hands it a command and waits for the reply.
     ///
     /// # Errors

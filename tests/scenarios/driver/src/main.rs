@@ -13,6 +13,9 @@ use scenarios::play::Stage;
 use scenarios::scenario::{self, Scenario};
 use scenarios::table::{self, Column, Went};
 
+/// How many times Rust's processor time per page Python may take.
+const PYTHON_LIMIT: f64 = 2.0;
+
 /// Plays the scenarios on every host.
 #[derive(Parser)]
 struct Args {
@@ -43,11 +46,12 @@ fn main() -> Result<ExitCode> {
         bail!("no scenario's name holds {}", args.only.join(" or "));
     }
     let stage = Stage { components: root.join("target/components") };
+    let logs = root.join("target/scenarios");
     let mut columns = Vec::new();
     for name in &args.hosts {
         let host = Host { name: name.clone(), command: command(name, &args.runner, &root)? };
         let measured = args.measure || args.markdown.is_some();
-        columns.push(column(&host, &all, &stage, measured, &root.join("target/scenarios"))?);
+        columns.push(column(&host, &all, &stage, measured, &logs)?);
     }
     let rows: Vec<_> = all.iter().map(|scenario| (scenario.name.clone(), scenario.promise.clone())).collect();
     let table = table::markdown(&rows, &columns);
@@ -55,6 +59,17 @@ fn main() -> Result<ExitCode> {
     let failed = columns.iter().flat_map(|column| column.went.values()).filter(|went| matches!(went, Went::Failed(_)));
     if failed.count() > 0 {
         return Ok(ExitCode::FAILURE);
+    }
+    if args.only.is_empty() && ["rust", "python"].iter().all(|name| args.hosts.iter().any(|host| host == name)) {
+        let start =
+            |name: &str| Host { name: name.to_owned(), command: command(name, &args.runner, &root)? }.start(&logs);
+        let ratio = measure::cpu_ratio(&mut start("python")?, &mut start("rust")?, &stage.components)?;
+        if let Some(ratio) = ratio {
+            println!("python takes {ratio:.2} times the processor time of rust per page, of {PYTHON_LIMIT} at most");
+            if ratio > PYTHON_LIMIT {
+                return Ok(ExitCode::FAILURE);
+            }
+        }
     }
     if let Some(file) = &args.markdown {
         table::put(&table, file)?;

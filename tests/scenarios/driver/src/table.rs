@@ -72,6 +72,11 @@ pub fn markdown(scenarios: &[(String, String)], columns: &[Column]) -> String {
     row("records per second, products of 2.5 KB", &|column| {
         figure(column, &|figures| format!("{:.0}", figures.records_per_second))
     });
+    let what = "processor time of the host's process per page of 250 of them, all threads, after a first query, ms";
+    row(what, &|column| {
+        let cpu = column.figures.and_then(|figures| figures.cpu_per_page);
+        cpu.map_or(String::new(), |cpu| format!("{:.2}", cpu.as_secs_f64() * 1e3))
+    });
     for (number, reason) in (1..).zip(reasons) {
         let _ = write!(text, "\n({number}) {reason}");
     }
