@@ -73,7 +73,7 @@ pub(crate) fn select(names: &[String]) -> Result<Vec<Guest>> {
 pub(crate) fn build(root: &Path, guests: &[Guest], route: Route) -> Result<()> {
     let std = library(root, route)?;
     for guest in guests {
-        let component = make(root, *guest, &std)?;
+        let component = make(root, *guest, &std, None)?;
         let changed = files::write_if_changed(&guest.component(root), &component)?;
         let note = if changed { "" } else { " (unchanged)" };
         println!("{:<12} {:>10}{note}", guest.name, size(component.len()));
@@ -81,9 +81,10 @@ pub(crate) fn build(root: &Path, guests: &[Guest], route: Route) -> Result<()> {
     Ok(())
 }
 
-/// The component of a guest, of the sources below `root`.
-pub(crate) fn make(root: &Path, guest: Guest, std: &WasmStd) -> Result<Vec<u8>> {
-    let (module, of) = compile(root, guest.package, FEATURES, std)?;
+/// The component of a guest, of the sources below `root`. `source` is the address where they are published, which it then tells.
+pub(crate) fn make(root: &Path, guest: Guest, std: &WasmStd, source: Option<&str>) -> Result<Vec<u8>> {
+    let (module, mut of) = compile(root, guest.package, FEATURES, std)?;
+    of.repository = source.map(str::to_owned).or(of.repository);
     Ok(componentize(&module, &of)?)
 }
 

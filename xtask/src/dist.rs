@@ -8,7 +8,8 @@
 //! | `node`, `python` | the packages of `host/node` (npm) and `host/python` (a wheel) |
 //! | `sbom` | what component and program are made of, in CycloneDX |
 //!
-//! The component's bytes depend on sources and compiler alone: `--check-reproducible` builds it in another folder too and compares.
+//! The component's bytes depend on sources and compiler alone: `--check-reproducible` builds it in another folder too and compares. Where
+//! the sources are published is not in them: `--source URL` notes it in the component, in the section that tools look for it in.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -21,7 +22,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::components::{self, GUESTS, Guest};
 use crate::wasm_std::Route;
-use crate::{files, process, tools};
+use crate::{files, hosts, process, tools};
 
 /// Where everything goes.
 const FOLDER: &str = "target/dist";
@@ -33,6 +34,8 @@ const PACKAGE_LIMIT: Duration = Duration::from_secs(900);
 const LISTED: [(&str, &str); 2] = [("component/bigcommerce", "bigcommerce"), ("host/cli", "connector")];
 /// What is not part of the sources.
 const NOT_SOURCES: [&str; 4] = ["target", ".git", "node_modules", "dist"];
+/// What every package for another language holds beside its own files.
+const LICENSES: [&str; 2] = ["LICENSE-APACHE", "LICENSE-MIT"];
 
 /// What to make.
 #[derive(Args)]
@@ -42,6 +45,9 @@ pub(crate) struct Options {
     /// Build the component in another folder too, and fail if its bytes differ.
     #[arg(long)]
     check_reproducible: bool,
+    /// Where the sources are published, for the component to tell; it tells nothing without.
+    #[arg(long, value_name = "URL")]
+    source: Option<String>,
 }
 
 /// A part of a release.
@@ -68,9 +74,10 @@ pub(crate) fn run(root: &Path, route: Route, options: &Options) -> Result<()> {
     let wanted = |part| options.parts.is_empty() || options.parts.contains(&part);
     let [bigcommerce, ..] = GUESTS;
     if wanted(Part::Component) {
-        components::build(root, &[bigcommerce], route)?;
+        let std = components::library(root, route)?;
+        let component = components::make(root, bigcommerce, &std, options.source.as_deref())?;
         let name = format!("{}-{}.wasm", bigcommerce.name, env!("CARGO_PKG_VERSION"));
-        files::write_if_changed(&folder.join(name), &read(&bigcommerce.component(root))?)?;
+        files::write_if_changed(&folder.join(name), &component)?;
     }
     if options.check_reproducible {
         reproducible(root, bigcommerce, route)?;
@@ -97,17 +104,17 @@ pub(crate) fn run(root: &Path, route: Route, options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Builds a guest from a copy of the sources in another folder, and compares it with the one that is there.
+/// Builds a guest here and from a copy of the sources in another folder, and compares the two.
 pub(crate) fn reproducible(root: &Path, guest: Guest, route: Route) -> Result<()> {
     let std = components::library(root, route)?;
-    let here = read(&guest.component(root))?;
+    let here = components::make(root, guest, &std, None)?;
     // A path of another length, so that one that got into the bytes cannot hide.
     let there = root.join("target/reproducible/sources-in-another-folder");
     if there.exists() {
         std::fs::remove_dir_all(&there).with_context(|| format!("cannot remove {}", there.display()))?;
     }
     copy_sources(root, &there)?;
-    let made = components::make(&there, guest, &std)?;
+    let made = components::make(&there, guest, &std, None)?;
     std::fs::remove_dir_all(&there).with_context(|| format!("cannot remove {}", there.display()))?;
     if here != made {
         let differing = here.iter().zip(&made).position(|(one, other)| one != other);
@@ -156,7 +163,7 @@ fn host(root: &Path, folder: &Path) -> Result<()> {
 }
 
 fn node(root: &Path, folder: &Path) -> Result<()> {
-    let package = root.join("host/node");
+    let package = stage(root, "host/node", &root.join("target/packages/node"))?;
     let npm = |arguments: &[&str]| {
         let mut npm = Command::new("npm");
         npm.current_dir(&package).args(arguments);
@@ -164,15 +171,38 @@ fn node(root: &Path, folder: &Path) -> Result<()> {
     };
     // Not `npm ci`: it insists on optional packages for other systems, of which not every registry has all. It compiles, too.
     process::capture(&mut npm(&["install", "--no-save", "--no-fund", "--no-audit"]), PACKAGE_LIMIT)?;
-    process::capture(npm(&["pack", "--ignore-scripts", "--pack-destination"]).arg(folder), PACKAGE_LIMIT)?;
-    Ok(())
+    let mut pack = npm(&["pack", "--ignore-scripts", "--json", "--pack-destination"]);
+    holds_licenses(&process::capture(pack.arg(folder), PACKAGE_LIMIT)?)
 }
 
 fn python(root: &Path, folder: &Path) -> Result<()> {
+    let package = stage(root, "host/python", &root.join("target/packages/python"))?;
     let mut pip = Command::new("python3");
-    pip.args(["-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir"]).arg(folder).arg(root.join("host/python"));
+    pip.args(["-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir"]).arg(folder).arg(package);
     process::capture(&mut pip, PACKAGE_LIMIT)?;
-    Ok(())
+    let mut list = Command::new("python3");
+    let wheel = format!("connector_host-{}-py3-none-any.whl", env!("CARGO_PKG_VERSION"));
+    list.args(["-m", "zipfile", "--list"]).arg(folder.join(wheel));
+    holds_licenses(&process::capture(&mut list, PACKAGE_LIMIT)?)
+}
+
+/// Copies the sources of a package to where it is made, which is not among them, with the texts of the licences.
+fn stage(root: &Path, package: &str, to: &Path) -> Result<PathBuf> {
+    // What is no longer among the sources must not get into the package.
+    if to.exists() {
+        std::fs::remove_dir_all(to).with_context(|| format!("cannot empty {}", to.display()))?;
+    }
+    copy_sources(&root.join(package), to)?;
+    LICENSES.iter().try_for_each(|name| hosts::copy(&root.join(name), &to.join(name)))?;
+    Ok(to.to_owned())
+}
+
+/// Checks a listing of what is in a package.
+fn holds_licenses(listing: &str) -> Result<()> {
+    match LICENSES.iter().find(|name| !listing.contains(**name)) {
+        Some(name) => bail!("{name} did not get into the package:\n{listing}"),
+        None => Ok(()),
+    }
 }
 
 /// The program writes a list beside every manifest of the workspace. Two of them are kept, none stays there.
@@ -273,6 +303,33 @@ mod tests {
         let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855  a\n";
         let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad  b\n";
         assert_eq!(sums(folder.path()).unwrap(), format!("{empty}{abc}"));
+    }
+
+    #[test]
+    fn packages_are_made_of_their_sources_and_the_texts_of_the_licences() {
+        let (root, folder) = (crate::workspace(), tempfile::tempdir().unwrap());
+        for (package, manifest) in [("host/node", "package.json"), ("host/python", "pyproject.toml")] {
+            let to = folder.path().join(package);
+            std::fs::create_dir_all(to.join("src")).unwrap();
+            std::fs::write(to.join("src/stale"), "").unwrap();
+            stage(&root, package, &to).unwrap();
+            for name in LICENSES {
+                assert_eq!(read(&to.join(name)).unwrap(), read(&root.join(name)).unwrap(), "{package}");
+            }
+            assert_eq!(read(&to.join(manifest)).unwrap(), read(&root.join(package).join(manifest)).unwrap());
+            assert!(!to.join("src/stale").exists() && !to.join("node_modules").exists(), "{package}");
+        }
+        // npm takes nothing else along; what Python's builder takes is its default.
+        let manifest = read(&root.join("host/node/package.json")).unwrap();
+        let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
+        assert_eq!(manifest["files"], serde_json::json!(["dist/src", "LICENSE-*"]));
+    }
+
+    #[test]
+    fn a_package_without_the_text_of_a_licence_is_refused() {
+        holds_licenses("a/LICENSE-MIT 1 KB\na/LICENSE-APACHE 9 KB").unwrap();
+        let refused = holds_licenses("a/LICENSE-MIT 1 KB\na/index.js 1 KB").unwrap_err();
+        assert!(refused.to_string().starts_with("LICENSE-APACHE did not get into the package"), "{refused}");
     }
 
     #[test]
