@@ -102,6 +102,9 @@ pub(crate) fn run(root: &Path, route: Route, options: &Options) -> Result<()> {
 /// Tests with random cases, with many more of them than `cargo xtask test` gives them.
 fn rounds(context: &Context<'_>, name: &str) -> Result<Ran> {
     components::build(context.root, &components::GUESTS, context.route)?;
+    // The tests start them; a test that is chosen by its name builds no program of another package.
+    let programs = ["build", "--workspace", "--bin", "connector", "--bin", "bigcommerce-emulator"];
+    process::show(process::cargo().current_dir(context.root).args(programs))?;
     // Other cases than last time, unless somebody wants to see some again.
     let clock = UNIX_EPOCH.elapsed().unwrap_or_default().as_millis() % 1_000_000_000;
     let seed = std::env::var(SEED).unwrap_or_else(|_| clock.to_string());

@@ -3,7 +3,6 @@
 //! What has a process of its own in real life has one here: the emulated store, the command line and the native loops are
 //! separate programs, and each figure about the embedding library comes from a fresh process of this program.
 
-mod emulator;
 mod figures;
 mod library;
 mod markdown;

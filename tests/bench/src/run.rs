@@ -5,8 +5,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
+use traffic::{Emulator, TOKEN};
 
-use crate::emulator::{Emulator, TOKEN};
 use crate::figures::{self, Samples};
 use crate::work::{Bench, Native, PRODUCTS, exists};
 use crate::{markdown, slice};

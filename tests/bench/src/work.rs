@@ -7,8 +7,8 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
+use traffic::{Emulator, TOKEN};
 
-use crate::emulator::{Emulator, TOKEN};
 use crate::measure::{self, Cost};
 
 /// Products of W.

@@ -28,8 +28,13 @@ pub fn component(name: &str) -> Vec<u8> {
 
 /// The binary `connector`, which a run of all tests builds beside this one.
 pub fn binary() -> PathBuf {
+    program("connector")
+}
+
+/// A program of the workspace, which a run of all tests builds beside this one.
+pub fn program(name: &str) -> PathBuf {
     let tests = std::env::current_exe().unwrap();
-    let path = tests.parent().and_then(Path::parent).unwrap().join("connector");
+    let path = tests.parent().and_then(Path::parent).unwrap().join(name);
     assert!(path.is_file(), "{} is missing: build it with `cargo build --workspace`", path.display());
     path
 }

@@ -35,7 +35,7 @@ async fn read_once(connection: &Connection, shared: &Shared, found: &mut Found) 
     let mut pages = connection.query(request).await?;
     let mut seen = BTreeMap::<u64, u64>::new();
     while let Some(page) = pages.next().await? {
-        found.calls.push(begun.elapsed());
+        shared.remember(&mut found.calls, begun.elapsed());
         found.records += u64::from(page.count);
         ids(&page.records).for_each(|id| *seen.entry(id).or_default() += 1);
         begun = Instant::now();
@@ -58,10 +58,10 @@ pub(crate) async fn write(connection: Connection, shared: Arc<Shared>) -> Report
         let called = async { connection.activity().await?.create(&request).await };
         match called.await {
             Ok(outcomes) => {
-                found.calls.push(begun.elapsed());
+                shared.remember(&mut found.calls, begun.elapsed());
                 for (number, outcome) in (first..).zip(outcomes) {
                     match outcome {
-                        Outcome::Applied(_) => created.push(number),
+                        Outcome::Applied(_) => shared.remember(&mut created, number),
                         other => found.failed.push(format!("create: record {number}: {other:?}")),
                     }
                 }

@@ -6,6 +6,7 @@
 //! told as created must be there once.
 
 mod callers;
+mod emulator;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use connector_host::contract::QueryRequest;
 use connector_host::{CallError, Connection, Connector, Deployment, Host, SwapError, SwapOptions};
 
 use callers::{read, write};
+pub use emulator::{Emulator, TOKEN};
 
 /// What is done.
 #[derive(Clone, Copy, Debug)]
@@ -53,7 +55,8 @@ pub struct Found {
     pub doubled: u64,
     /// Swaps that switched, and how long each took until then, without its load.
     pub swaps: Vec<Duration>,
-    /// Resident memory of this process after each swap, in bytes; none where the system does not tell.
+    /// Resident memory of this process after each swap, without what the callers remember of their calls, in bytes; none where the
+    /// system does not tell.
     pub resident: Vec<u64>,
 }
 
@@ -92,11 +95,24 @@ struct Shared {
     next: AtomicU64,
     /// Keys of the records of the object that is read.
     known: Vec<u64>,
+    /// What the callers remember of their calls, in bytes: it grows with every call, and is none of the host's.
+    remembered: AtomicU64,
 }
 
 impl Shared {
     fn goes_on(&self) -> bool {
         !self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Adds what a caller remembers until the end.
+    fn remember<T>(&self, list: &mut Vec<T>, one: T) {
+        list.push(one);
+        self.remembered.fetch_add(size_of::<T>() as u64, Ordering::Relaxed);
+    }
+
+    /// Resident memory of this process without that, in bytes.
+    fn resident(&self) -> Option<u64> {
+        Some(resident()?.saturating_sub(self.remembered.load(Ordering::Relaxed)))
     }
 }
 
@@ -121,7 +137,8 @@ pub async fn run(
 ) -> Result<Found, Box<dyn std::error::Error + Send + Sync>> {
     let one = connections.first().ok_or("there is no connection")?;
     let known = callers::keys(one, QueryRequest::new(plan.read)).await?;
-    let shared = Arc::new(Shared { plan, stop: AtomicBool::new(false), next: AtomicU64::new(first), known });
+    let (stop, next, remembered) = (AtomicBool::default(), AtomicU64::new(first), AtomicU64::default());
+    let shared = Arc::new(Shared { plan, stop, next, known, remembered });
     let mut callers = Vec::new();
     for (number, connection) in connections.iter().cycle().take(plan.callers).enumerate() {
         let (connection, shared) = (connection.clone(), Arc::clone(&shared));
@@ -131,7 +148,7 @@ pub async fn run(
         });
     }
     let mut found = Found::default();
-    let changed = change_versions(host, deployment, versions, plan, &mut found).await;
+    let changed = change_versions(host, deployment, versions, &shared, &mut found).await;
     shared.stop.store(true, Ordering::Relaxed);
     let mut created = Vec::new();
     for caller in callers {
@@ -163,17 +180,17 @@ async fn change_versions(
     host: &Host,
     deployment: &Deployment,
     versions: &[Vec<u8>; 2],
-    plan: Plan,
+    shared: &Shared,
     found: &mut Found,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let begun = Instant::now();
+    let (begun, plan) = (Instant::now(), shared.plan);
     for number in 1..=plan.swaps {
         tokio::time::sleep_until((begun + plan.time / (plan.swaps + 1) * number).into()).await;
         let [even, odd] = versions;
         // Loaded anew each time, as a process does that looks for other versions.
         let next = host.load(if number % 2 == 0 { even } else { odd }).await?;
         found.swaps.push(swap(deployment, &next).await?);
-        found.resident.extend(resident());
+        found.resident.extend(shared.resident());
     }
     tokio::time::sleep_until((begun + plan.time).into()).await;
     Ok(())

@@ -1,4 +1,4 @@
-//! The emulated store as a separate process, so that its CPU time is not counted.
+//! The emulated store as a separate process, so that its CPU time and its memory are not counted: it remembers every request.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -8,11 +8,11 @@ use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 
 /// Access token of every emulated store here.
-pub(crate) const TOKEN: &str = "emulated-token";
+pub const TOKEN: &str = "emulated-token";
 
 /// A running store. Ends when dropped.
 #[derive(Debug)]
-pub(crate) struct Emulator {
+pub struct Emulator {
     process: Child,
     ready: Ready,
 }
@@ -26,7 +26,10 @@ struct Ready {
 
 impl Emulator {
     /// Starts a store with so many products and little else.
-    pub(crate) fn of_products(program: &Path, products: u32, more: &[&str]) -> Result<Self> {
+    ///
+    /// # Errors
+    /// As [`Emulator::start`].
+    pub fn of_products(program: &Path, products: u32, more: &[&str]) -> Result<Self> {
         let products = products.to_string();
         let sizes = ["--products", &products, "--brands", "10", "--categories", "10", "--customers", "0"];
         let none = ["--orders", "0", "--coupons", "0", "--others", "0"];
@@ -34,7 +37,10 @@ impl Emulator {
     }
 
     /// Starts a store with these options and nothing that slows it down.
-    pub(crate) fn start(program: &Path, options: &[&str]) -> Result<Self> {
+    ///
+    /// # Errors
+    /// The program cannot be started, or does not tell its address.
+    pub fn start(program: &Path, options: &[&str]) -> Result<Self> {
         let mut process = Command::new(program)
             .args(["--token", TOKEN])
             .args(options)
@@ -59,17 +65,17 @@ impl Emulator {
     }
 
     /// `http://127.0.0.1:PORT`.
-    pub(crate) fn url(&self) -> &str {
+    pub fn url(&self) -> &str {
         &self.ready.url
     }
 
     /// The store's hash.
-    pub(crate) fn store_hash(&self) -> &str {
+    pub fn store_hash(&self) -> &str {
         &self.ready.store_hash
     }
 
     /// Address of the collection of products.
-    pub(crate) fn products(&self) -> String {
+    pub fn products(&self) -> String {
         format!("{}/stores/{}/v3/catalog/products", self.url(), self.store_hash())
     }
 }
