@@ -74,6 +74,7 @@ pub(crate) fn run(root: &Path, route: Route, options: &Options) -> Result<()> {
     let wanted = |part| options.parts.is_empty() || options.parts.contains(&part);
     let [bigcommerce, ..] = GUESTS;
     if wanted(Part::Component) {
+        components::build(root, &[bigcommerce], route)?;
         let std = components::library(root, route)?;
         let component = components::make(root, bigcommerce, &std, options.source.as_deref())?;
         let name = format!("{}-{}.wasm", bigcommerce.name, env!("CARGO_PKG_VERSION"));
@@ -106,8 +107,9 @@ pub(crate) fn run(root: &Path, route: Route, options: &Options) -> Result<()> {
 
 /// Builds a guest here and from a copy of the sources in another folder, and compares the two.
 pub(crate) fn reproducible(root: &Path, guest: Guest, route: Route) -> Result<()> {
+    components::build(root, &[guest], route)?;
     let std = components::library(root, route)?;
-    let here = components::make(root, guest, &std, None)?;
+    let here = read(&guest.component(root))?;
     // A path of another length, so that one that got into the bytes cannot hide.
     let there = root.join("target/reproducible/sources-in-another-folder");
     if there.exists() {

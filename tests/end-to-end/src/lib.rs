@@ -21,9 +21,30 @@ pub fn root() -> PathBuf {
 
 /// Bytes of a component that `cargo xtask components` has built.
 pub fn component(name: &str) -> Vec<u8> {
+    std::fs::read(component_file(name)).unwrap()
+}
+
+/// The file of a component that `cargo xtask components` has built, from the sources as they are now.
+pub fn component_file(name: &str) -> PathBuf {
     let path = root().join(format!("target/components/{name}.wasm"));
-    std::fs::read(&path)
-        .unwrap_or_else(|error| panic!("{}: {error}; run `cargo xtask components` first", path.display()))
+    assert!(path.is_file(), "{} is missing: run `cargo xtask components` first", path.display());
+    let module = root().join(format!("target/guest/wasm32-unknown-unknown/component/connector_{name}.wasm"));
+    if let Some(source) = newer_source(&module) {
+        panic!("{} is older than {}: run `cargo xtask components` first", path.display(), source.display());
+    }
+    path
+}
+
+/// A source that has changed since cargo made the module from it; cargo lists its sources beside it. Not asked of the component:
+/// that keeps its date where a change leaves its bytes alone.
+fn newer_source(module: &Path) -> Option<PathBuf> {
+    let changed = |path: &Path| path.metadata().and_then(|file| file.modified()).ok();
+    let made = changed(module)?;
+    let list = std::fs::read_to_string(module.with_extension("d")).ok()?;
+    let (_, sources) = list.split_once(": ")?;
+    let sources = sources.lines().next()?.replace("\\ ", "\0");
+    let mut sources = sources.split_whitespace().map(|source| PathBuf::from(source.replace('\0', " ")));
+    sources.find(|source| changed(source) > Some(made))
 }
 
 /// The binary `connector`, which a run of all tests builds beside this one.
@@ -240,5 +261,35 @@ pub fn refused<T: std::fmt::Debug>(result: Result<T, CallError>) -> connector_ho
     match result {
         Err(CallError::Connector(error)) => error,
         other => panic!("not an error of the connector: {other:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::time::{Duration, SystemTime};
+
+    use super::*;
+
+    #[test]
+    fn a_module_that_is_older_than_one_of_its_sources_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str, hour: u64| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            let time = SystemTime::UNIX_EPOCH + Duration::from_secs(3600 * hour);
+            File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
+            path
+        };
+        let module = write("connector_x.wasm", "", 2);
+        assert_eq!(newer_source(&module), None, "nobody says what it is made of");
+        let (old, new) = (write("old.rs", "", 1), write("a new one.rs", "", 1));
+        let escaped = |path: &PathBuf| path.display().to_string().replace(' ', "\\ ");
+        let gone = folder.path().join("gone.rs");
+        let list = [&old, &gone, &new].map(escaped).join(" ");
+        write("connector_x.d", &format!("{}: {list}\n", escaped(&module)), 3);
+        assert_eq!(newer_source(&module), None);
+        write("a new one.rs", "", 3);
+        assert_eq!(newer_source(&module), Some(new));
     }
 }

@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use bigcommerce_emulator::{Config, Emulator, Sizes, Switches};
-use end_to_end::{binary, root};
+use end_to_end::{binary, component_file, root};
 use serde_json::{Value, json};
 use wasmparser::{Parser, Payload};
 
@@ -31,7 +31,7 @@ const IMPORTS: [&str; 8] = [
 /// Composes a component of `target/components` in a folder.
 fn compose(name: &str, folder: &Path) -> PathBuf {
     let output = folder.join(format!("{name}-service.wasm"));
-    let connector = root().join(format!("target/components/{name}.wasm"));
+    let connector = component_file(name);
     let done = Command::new(binary()).arg("compose").arg("--connector").arg(connector).arg("-o").arg(&output).output();
     let done = done.unwrap();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
@@ -76,7 +76,7 @@ fn a_composed_connector_imports_wasi_alone_and_exports_a_handler_of_http() {
 fn what_is_no_connector_is_not_composed() {
     let folder = tempfile::tempdir().unwrap();
     let output = folder.path().join("out.wasm");
-    let service = root().join("target/components/service.wasm");
+    let service = component_file("service");
     let done = Command::new(binary()).arg("compose").arg("--connector").arg(service).arg("-o").arg(&output).output();
     let done = done.unwrap();
     let said = String::from_utf8_lossy(&done.stderr);
