@@ -17,6 +17,9 @@ function line(points, wide, high) {
 /** @param {Progress} one */
 const quotaOf = (one) => one.quota_left ?? one.quota?.left;
 
+/** Records that are over, whatever became of them. @param {Progress} one */
+const settled = (one) => one.applied + one.failed + one.unknown;
+
 export function chart() {
   /** @type {Progress[]} */
   let seen = [];
@@ -27,22 +30,22 @@ export function chart() {
   function draw() {
     const last = seen.at(-1);
     if (!last || seen.length < 2) return;
-    caption.textContent = "Solid: records that were read. Dashed: what is left of the quota, as a share of its highest value.";
+    caption.textContent = "Solid: records that were applied, failed or are unknown. Dashed: what is left of the quota, as a share of its highest value.";
     const wide = Math.max(last.at, 1);
-    const most = Math.max(...seen.map((one) => one.read), 1);
+    const most = Math.max(...seen.map(settled), 1);
     const quotas = seen.flatMap((one) => {
       const left = quotaOf(one);
       return left === undefined || left === null ? [] : [/** @type {[number, number]} */ ([one.at, left])];
     });
     const highest = Math.max(...quotas.map(([, left]) => left), 1);
-    const said = `${last.read} records were read in ${last.at.toFixed(0)} seconds${quotas.length > 0 ? `; ${quotas.at(-1)?.[1]} requests of the quota are left` : ""}.`;
+    const said = `${settled(last)} records were settled in ${last.at.toFixed(0)} seconds${quotas.length > 0 ? `; ${quotas.at(-1)?.[1]} requests of the quota are left` : ""}.`;
     fill(picture, svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "chart", role: "img", "aria-label": said },
       svg("line", { class: "axis", x1: LEFT, y1: HEIGHT - BOTTOM, x2: WIDTH - 8, y2: HEIGHT - BOTTOM }),
       svg("line", { class: "axis", x1: LEFT, y1: 8, x2: LEFT, y2: HEIGHT - BOTTOM }),
       svg("text", { x: LEFT - 6, y: 16, "text-anchor": "end" }, String(most)),
       svg("text", { x: LEFT - 6, y: HEIGHT - BOTTOM, "text-anchor": "end" }, "0"),
       svg("text", { x: WIDTH - 8, y: HEIGHT - 6, "text-anchor": "end" }, `${last.at.toFixed(0)} s`),
-      svg("polyline", { class: "records", points: line(seen.map((one) => [one.at, one.read]), wide, most) }),
+      svg("polyline", { class: "records", points: line(seen.map((one) => [one.at, settled(one)]), wide, most) }),
       quotas.length > 1 ? svg("polyline", { class: "quota", points: line(quotas, wide, highest) }) : null));
   }
 

@@ -144,7 +144,7 @@ test("a run goes on while another version takes over, is cancelled and resumed, 
   await inspect(w, "operations");
   await page.getByRole("button", { name: "Run prices" }).click();
   await reaches("running");
-  await page.getByRole("img", { name: /records were read/ }).waitFor();
+  await page.getByRole("img", { name: /records were settled/ }).waitFor();
   await appliesMoreThan(0);
 
   await putInUse();

@@ -52,6 +52,11 @@ impl Report {
         self.quota = left.min_by_key(|quota| quota.left).or(self.quota);
     }
 
+    /// Seconds until the last of so many rows is read, if the rest goes as what came before; none before the first.
+    pub(crate) fn left_seconds(&self, rows: u64) -> Option<f64> {
+        (self.read > 0).then(|| self.seconds * rows.saturating_sub(self.read) as f64 / self.read as f64)
+    }
+
     /// For people, one figure per line.
     pub(crate) fn words(&self) -> String {
         let Self { read, mapped, applied, failed, unknown, skipped, requests, seconds, .. } = self;
@@ -73,5 +78,18 @@ impl Report {
         }
         text.push('\n');
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_takes_as_long_as_what_came_before() {
+        let at = |read| Report { read, seconds: 10.0, ..Report::default() };
+        assert_eq!(at(250).left_seconds(1000), Some(30.0));
+        assert_eq!(at(1000).left_seconds(1000), Some(0.0));
+        assert_eq!(at(0).left_seconds(1000), None);
     }
 }

@@ -54,6 +54,14 @@ impl Source {
         Ok(Self::File(Box::new(records)))
     }
 
+    /// How many rows there are, where that is known before they are read.
+    pub(super) fn rows(&self) -> Option<u64> {
+        match self {
+            Self::File(records) => Some(records.count),
+            Self::Query(_) | Self::Ended => None,
+        }
+    }
+
     pub(super) fn query(connection: Connection, request: QueryRequest) -> Self {
         Self::Query(Box::new(Reading { connection, request, pages: None }))
     }

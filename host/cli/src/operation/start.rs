@@ -43,6 +43,8 @@ pub(crate) struct Begun {
     pub operation: Operation,
     /// Figures as they change.
     pub progress: watch::Receiver<Report>,
+    /// Rows of the source, where they are known before they are read.
+    pub rows: Option<u64>,
     /// Whose requests are counted.
     pub connections: Vec<Connection>,
     engine: Engine,
@@ -322,6 +324,7 @@ impl Ready {
             }
             (None, None) => return Err(Failure::defect("the operation has no target").into()),
         };
+        let rows = self.source.rows();
         let engine = Engine {
             run,
             source: self.source,
@@ -337,6 +340,14 @@ impl Ready {
             dry_run: self.dry_run,
             folder,
         };
-        Ok(Begun { id: engine.folder.id.clone(), operation, progress: watching, connections, engine, _temporary: None })
+        Ok(Begun {
+            id: engine.folder.id.clone(),
+            operation,
+            progress: watching,
+            rows,
+            connections,
+            engine,
+            _temporary: None,
+        })
     }
 }

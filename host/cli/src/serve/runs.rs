@@ -36,6 +36,7 @@ pub(super) struct Running(Mutex<BTreeMap<String, Active>>);
 struct Active {
     stop: watch::Sender<bool>,
     figures: watch::Receiver<Report>,
+    rows: Option<u64>,
 }
 
 impl Running {
@@ -55,7 +56,7 @@ impl Running {
 /// Lets a run work until its end, in a task of its own, and then what follows it.
 fn spawn(server: &Arc<Server>, stop: watch::Sender<bool>, begun: Begun) -> String {
     let id = begun.id.clone();
-    server.running.add(&id, Active { stop: stop.clone(), figures: begun.progress.clone() });
+    server.running.add(&id, Active { stop: stop.clone(), figures: begun.progress.clone(), rows: begun.rows });
     let server = Arc::clone(server);
     let counted = server.closing.begins();
     tokio::spawn(async move {
@@ -85,7 +86,10 @@ fn spawn(server: &Arc<Server>, stop: watch::Sender<bool>, begun: Begun) -> Strin
             };
             match begun {
                 Ok(begun) => {
-                    server.running.add(&begun.id, Active { stop: stop.clone(), figures: begun.progress.clone() });
+                    server.running.add(
+                        &begun.id,
+                        Active { stop: stop.clone(), figures: begun.progress.clone(), rows: begun.rows },
+                    );
                     next = Some((begun, stop));
                 }
                 Err(failures) => tracing::warn!("the operation {name} does not run: {}", failures.in_one_line()),
@@ -294,12 +298,14 @@ impl Watching {
                 let report = active.figures.borrow().clone();
                 let rate = self.rate(&report);
                 let left = report.quota.map(|quota| quota.left);
+                let left_seconds = active.rows.and_then(|rows| report.left_seconds(rows));
                 let mut data = json!(report);
                 if let Value::Object(map) = &mut data {
                     map.insert("at".to_owned(), json!(self.began.elapsed().as_secs_f64()));
                     map.insert("state".to_owned(), json!(run.state));
                     map.insert("rate".to_owned(), json!(rate));
                     map.insert("quota_left".to_owned(), json!(left));
+                    map.insert("left_seconds".to_owned(), json!(left_seconds));
                 }
                 Event::default().event("progress").data(data.to_string())
             }
