@@ -39,6 +39,12 @@ export async function run({ id = "" }) {
         await api.post(`${path}/resume`, {});
         go(`#/runs/${api.part(id)}`);
       }), { class: "primary" }) : null,
+      now !== "running" && now !== "interrupted" && (report?.unknown ?? 0) > 0 ? button("Look Up Unknown Records", () => attempt("They are not looked up", async () => {
+        /** @type {Run} */
+        const known = await api.post(`${path}/resolve`, {});
+        draw(known.state, known.report, known.errors ?? []);
+        say(known.report.unknown > 0 ? `${known.report.unknown.toLocaleString()} are still unknown.` : "All are known now.");
+      })) : null,
       rejected ? button("Failed and Unknown Records", () => attempt("They are not here", async () =>
         save(`rejected-${id}.ndjson`, await api.text(`${path}/rejected`), "application/x-ndjson"))) : null);
   }

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 /// Whether the user wants the end.
 #[derive(Clone)]
 pub(crate) struct Interrupt {
-    asked: watch::Receiver<bool>,
+    asked: watch::Sender<bool>,
     /// Activities under way.
     under_way: Arc<AtomicUsize>,
 }
@@ -18,7 +18,8 @@ pub(crate) struct Interrupt {
 impl Interrupt {
     /// Begins to listen. Must be called within the runtime.
     pub(crate) fn install(quiet: bool) -> Self {
-        let (sender, asked) = watch::channel(false);
+        let asked = watch::Sender::new(false);
+        let sender = asked.clone();
         let under_way = Arc::new(AtomicUsize::new(0));
         let activities = under_way.clone();
         tokio::spawn(async move {
@@ -43,8 +44,13 @@ impl Interrupt {
 
     /// One that no signal asks for, but whoever holds the sender.
     pub(crate) fn by_hand() -> (watch::Sender<bool>, Self) {
-        let (sender, asked) = watch::channel(false);
-        (sender, Self { asked, under_way: Arc::default() })
+        let asked = watch::Sender::new(false);
+        (asked.clone(), Self { asked, under_way: Arc::default() })
+    }
+
+    /// Asks for the end.
+    pub(crate) fn ask(&self) {
+        self.asked.send_replace(true);
     }
 
     /// Whether the end was asked for.
@@ -54,10 +60,8 @@ impl Interrupt {
 
     /// Comes to its end when the end is asked for.
     pub(crate) async fn wait(&self) {
-        if self.asked.clone().wait_for(|asked| *asked).await.is_err() {
-            // Nobody listens for signals any more: the process ends already.
-            std::future::pending::<()>().await;
-        }
+        // This holds a sender itself: the channel is never closed.
+        let _ = self.asked.subscribe().wait_for(|asked| *asked).await;
     }
 
     /// Something is under way that must come to an orderly end, as long as the guard lives, though nothing can be cancelled yet.
@@ -68,7 +72,7 @@ impl Interrupt {
 
     /// Cancels this activity when the end is asked for, as long as the guard lives.
     pub(crate) fn cancels(&self, canceller: Canceller) -> Guard {
-        let mut asked = self.asked.clone();
+        let mut asked = self.asked.subscribe();
         self.under_way.fetch_add(1, Ordering::SeqCst);
         let waiter = tokio::spawn(async move {
             if asked.wait_for(|asked| *asked).await.is_ok() {

@@ -23,6 +23,7 @@ mod folders;
 mod input;
 mod interrupt;
 mod json;
+mod looking_up;
 mod operation;
 mod outcomes;
 mod output;

@@ -212,6 +212,12 @@ impl Outcomes {
         }
     }
 
+    /// When this returns, what was written to a file is on disk.
+    pub(crate) fn sync(&self) -> Result<(), Failure> {
+        let Target::File(file, path) = &self.target else { return Ok(()) };
+        file.sync_data().map_err(|e| Failure::new(format!("cannot write `{}`", path.display())).causes_of(&e))
+    }
+
     fn count(&mut self, row: u64, outcome: &Outcome) {
         self.tally.add(word(outcome));
         match outcome {

@@ -190,7 +190,8 @@ impl Journal {
             let (Some(row), Some(outcome)) = (line.row, line.outcome) else { continue };
             journal.places.insert(row, place);
             if outcome == "unknown" {
-                match call.remove(&row) {
+                // One that was looked up in vain has another line, behind those of later calls.
+                match call.remove(&row).or_else(|| journal.unsettled.remove(&row)) {
                     Some(sent) => journal.unsettled.insert(row, sent),
                     None => {
                         let what = format!("`{}` does not say what was sent as row {row}", path.display());
@@ -265,6 +266,17 @@ mod tests {
         let mut journal = journal(&text).unwrap();
         assert!(journal.unsettled.is_empty());
         assert_eq!(journal.outcome(2).unwrap().unwrap().1, "failed");
+    }
+
+    #[test]
+    fn a_row_that_was_looked_up_in_vain_can_be_looked_up_again() {
+        let unknown = "{\"row\":1,\"outcome\":\"unknown\",\"error\":{}}\n";
+        let later = SENDING.replace("\"first_row\":1,\"last_row\":3", "\"first_row\":4,\"last_row\":6");
+        let settled: String =
+            [2, 3, 4, 5, 6].map(|row| format!("{{\"row\":{row},\"outcome\":\"applied\"}}\n")).concat();
+        let journal = journal(&format!("{SENDING}{unknown}{later}{settled}{unknown}{unknown}")).unwrap();
+        assert_eq!(journal.unsettled.keys().copied().collect::<Vec<_>>(), [1]);
+        assert_eq!(journal.unsettled.get(&1).unwrap().record.get(), "{\"n\":1.50}");
     }
 
     #[test]

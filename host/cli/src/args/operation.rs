@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 #[derive(Args, Debug)]
 pub(crate) struct Run {
     /// Name of the operation.
-    #[arg(required_unless_present = "resume")]
+    #[arg(required_unless_present_any = ["resume", "resolve"])]
     pub name: Option<String>,
     /// Read, map and check the records, and write nothing.
     #[arg(long)]
@@ -15,6 +15,9 @@ pub(crate) struct Run {
     /// Go on with this run, as it was started.
     #[arg(long, value_name = "RUN", conflicts_with_all = ["name", "dry_run", "input"])]
     pub resume: Option<String>,
+    /// Look up what became of the unknown records of this run, and bring its report and its rejected records up to date.
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["name", "dry_run", "input", "resume"])]
+    pub resolve: Option<String>,
     /// Read this file instead of the source: rejected records that were mended, or any other records.
     #[arg(long, short, value_name = "FILE")]
     pub input: Option<PathBuf>,
@@ -58,6 +61,11 @@ pub(crate) enum Runs {
     },
     /// Show the report of a run.
     Show {
+        /// The run.
+        id: String,
+    },
+    /// Let a run that is at work in any process stop in good order. It can go on with `run --resume`.
+    Cancel {
         /// The run.
         id: String,
     },

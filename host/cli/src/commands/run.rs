@@ -1,17 +1,24 @@
-//! `run`: an operation from its source to its report, then those that follow it. `runs`: what earlier ones did.
+//! `run`: an operation from its source to its report, then those that follow it; or what became of the unknown records of a run.
+//! `runs`: what others did and do.
 
 use serde_json::json;
 
 use super::{print, print_json};
 use crate::args::{Run as Arguments, Runs};
 use crate::error::{Failure, Failures, Result};
+use crate::looking_up;
+use crate::operation::report::Report;
 use crate::operation::runs::{self, Run, State};
-use crate::operation::{Begun, Wanted, files, resume, start};
+use crate::operation::{Begun, Resolved, Wanted, files, resolve, resume, start};
+use crate::outcomes::Tally;
 use crate::output::table::{base, terminal_width};
-use crate::progress::{Progress, counted, grouped};
+use crate::progress::{Progress, grouped};
 use crate::session::Session;
 
 pub(super) async fn run(session: &Session, arguments: Arguments) -> Result<()> {
+    if let Some(id) = &arguments.resolve {
+        return settle(session, id).await;
+    }
     let begun = match (&arguments.name, &arguments.resume) {
         (_, Some(id)) => resume(session, id, session.interrupt.clone()).await?,
         (Some(name), None) => {
@@ -41,6 +48,16 @@ pub(super) async fn run(session: &Session, arguments: Arguments) -> Result<()> {
         // Whatever follows a failure does not undo it.
         next = (after.0, result.and(after.1));
     }
+}
+
+/// Looks up the unknown records of a run, and tells its report as it is then.
+async fn settle(session: &Session, id: &str) -> Result<()> {
+    let Resolved { run, settled, stop } = resolve(session, id).await?;
+    session.note(looking_up::words(settled));
+    tell(session, &run, false)?;
+    let mut failures: Vec<Failure> = bad(session, &run, false).into_iter().collect();
+    failures.extend(stop.err().into_iter().flat_map(|stop| stop.0));
+    Failures::check(failures)
 }
 
 /// Runs to the end, and tells what became of it; says which operation follows.
@@ -86,24 +103,30 @@ fn tell(session: &Session, run: &Run, dry_run: bool) -> Result<()> {
     print(&format!("run {} of {}: {}\n{}", run.id, run.operation, run.state.word(), run.report.words()))
 }
 
+/// What became of records that are not in the target, or may not be; none if all are.
+fn bad(session: &Session, run: &Run, dry_run: bool) -> Option<Failure> {
+    let Report { failed, unknown, .. } = run.report;
+    let tally = Tally { failed, unknown, ..Tally::default() };
+    if failed + unknown == 0 {
+        return None;
+    }
+    let mut failure = Failure::new(tally.wrong()).with("run", run.id.as_str());
+    if let Some(path) = runs::rejected(&session.project, &run.id).filter(|_| !dry_run) {
+        if unknown > 0 {
+            failure.and_hint(format!("`connector run --resolve {}` looks up what is unknown", run.id));
+        }
+        failure.and_hint(format!(
+            "they are in {} with their reasons: mend them, then `connector run {} --input {0}`",
+            path.display(),
+            run.operation
+        ));
+    }
+    Some(failure)
+}
+
 /// What went wrong, and how to go on.
 fn conclude(session: &Session, run: &Run, mut failures: Failures, dry_run: bool) -> Result<()> {
-    let report = &run.report;
-    if report.failed + report.unknown > 0 {
-        let mut parts = Vec::new();
-        for (count, word) in [(report.failed, "failed"), (report.unknown, "may or may not have been done")] {
-            if count > 0 {
-                parts.push(format!("{} {word}", counted(count, "record")));
-            }
-        }
-        let mut failure = Failure::new(parts.join(", ")).with("run", run.id.as_str());
-        if let Some(path) = runs::rejected(&session.project, &run.id).filter(|_| !dry_run) {
-            failure = failure.hint(format!(
-                "they are in {} with their reasons: mend them, then `connector run {} --input {0}`",
-                path.display(),
-                run.operation
-            ));
-        }
+    if let Some(failure) = bad(session, run, dry_run) {
         failures.0.insert(0, failure);
     }
     if run.state == State::Cancelled {
@@ -135,6 +158,11 @@ pub(super) fn runs(session: &Session, command: &Runs) -> Result<()> {
         Runs::Show { id } => {
             let run = runs::load(&session.project, id)?;
             tell(session, &run, false)
+        }
+        Runs::Cancel { id } => {
+            runs::cancel(&session.project, id)?;
+            session.note(format!("the run {id} will stop; `connector runs show {id}` tells when it has"));
+            Ok(())
         }
     }
 }

@@ -96,6 +96,9 @@ impl Engine {
             failures = more;
         }
         run.ended = Some(now());
+        if let Err(failure) = folder.forget_cancel() {
+            failures.0.push(failure);
+        }
         run.errors = failures.0.iter().map(Failure::to_json).collect();
         if let Err(failure) = folder.write_run(&run) {
             failures.0.push(failure);

@@ -14,6 +14,7 @@ pub(crate) mod model;
 mod preview;
 mod rejected;
 pub(crate) mod report;
+mod resolving;
 pub(crate) mod runs;
 pub(crate) mod schedule;
 mod source;
@@ -21,4 +22,5 @@ mod start;
 mod target;
 
 pub(crate) use preview::preview;
+pub(crate) use resolving::{Resolved, resolve};
 pub(crate) use start::{Begun, Wanted, check, resume, start};

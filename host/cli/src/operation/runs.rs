@@ -1,11 +1,13 @@
 //! Runs of operations, each with a folder `runs/ID/` in the project, for its owner alone: `operation.json` (what it runs), `report.json`,
 //! `checkpoint`, `journal.ndjson` (outcomes, as `--outcomes` writes them), `rejected.ndjson`, and the records of a target that is a file.
 //!
-//! Whoever works at a run holds the lock on its folder. So a run that calls itself running and is not locked was interrupted.
+//! Whoever works at a run holds the lock on its folder. So a run that calls itself running and is not locked was interrupted. And it
+//! looks for a file `cancel` in the folder, by which any other process cancels it.
 
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -14,7 +16,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::report::Report;
 use crate::error::{Failure, suggest};
-use crate::files::{Access, replace};
+use crate::files::{Access, not_written, replace};
 use crate::project::Project;
 
 /// What became of a run.
@@ -85,6 +87,11 @@ pub(super) struct Folder {
     _lock: File,
 }
 
+/// The file by which a run is cancelled.
+const CANCEL: &str = "cancel";
+/// How often whoever works at a run looks for it.
+const LOOK: Duration = Duration::from_millis(500);
+
 fn runs(project: &Project) -> PathBuf {
     project.resolve(Path::new("runs"))
 }
@@ -132,6 +139,25 @@ impl Folder {
                 Err(Failure::new(format!("the run {id} is at work already")).hint("`connector runs list` shows it"))
             }
             Err(TryLockError::Error(e)) => Err(failed(&e)),
+        }
+    }
+
+    /// Comes to its end when somebody cancels the run through its folder.
+    pub(super) fn cancelled(&self) -> impl Future<Output = ()> + use<> {
+        let path = self.path.join(CANCEL);
+        async move {
+            while !path.exists() {
+                tokio::time::sleep(LOOK).await;
+            }
+        }
+    }
+
+    /// What was cancelled before is not cancelled any more.
+    pub(super) fn forget_cancel(&self) -> Result<(), Failure> {
+        let path = self.path.join(CANCEL);
+        match std::fs::remove_file(&path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(not_written(&path, &e)),
+            _ => Ok(()),
         }
     }
 
@@ -192,6 +218,20 @@ pub(crate) fn load(project: &Project, id: &str) -> Result<Run, Failure> {
         }
     }
     Ok(run)
+}
+
+/// Lets a run that is at work, in whichever process, come to an orderly end soon.
+///
+/// # Errors
+/// There is no such run, or it is not at work.
+pub(crate) fn cancel(project: &Project, id: &str) -> Result<(), Failure> {
+    let run = load(project, id)?;
+    if run.state != State::Running {
+        let failure = Failure::new(format!("the run {id} is not at work: it is {}", run.state.word()));
+        return Err(failure.with("kind", "conflict"));
+    }
+    let path = runs(project).join(id).join(CANCEL);
+    File::create(&path).map(drop).map_err(|e| not_written(&path, &e))
 }
 
 /// The file of records that failed or are unknown, if there is one.

@@ -53,9 +53,15 @@ pub(crate) struct Begun {
 }
 
 impl Begun {
-    /// Works until the end.
+    /// Works until the end, or until somebody cancels it: in this process, or by [`super::runs::cancel()`] in any other.
     pub(crate) async fn run(self) -> (Run, Failures) {
-        self.engine.run().await
+        let (cancelled, interrupt) = (self.engine.folder.cancelled(), self.engine.interrupt.clone());
+        let mut running = std::pin::pin!(self.engine.run());
+        tokio::select! {
+            ended = &mut running => return ended,
+            () = cancelled => interrupt.ask(),
+        }
+        running.await
     }
 }
 
@@ -112,6 +118,8 @@ pub(crate) async fn start(session: &Session, wanted: Wanted<'_>, interrupt: Inte
 /// There is no such run, it has come to its end, its input has changed, or something stands in its way.
 pub(crate) async fn resume(session: &Session, id: &str, interrupt: Interrupt) -> Result<Begun> {
     let folder = Folder::open(&session.project, id)?;
+    super::resolving::finish(&folder)?;
+    folder.forget_cancel()?;
     let mut run = folder.run()?;
     if run.state == State::Done {
         return Err(Failure::new(format!("the run {id} has come to its end"))

@@ -180,6 +180,7 @@ fn described() -> OpenApiRouter<Arc<Server>> {
         .routes(routes!(runs::events))
         .routes(routes!(runs::cancel))
         .routes(routes!(runs::go_on))
+        .routes(routes!(runs::settle))
         .routes(routes!(runs::rejected))
 }
 

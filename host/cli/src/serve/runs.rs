@@ -1,4 +1,4 @@
-//! Runs over HTTP: started, watched, cancelled, resumed. A run goes on when whoever started it has gone; when the process shall end, it
+//! Runs over HTTP: started, watched, cancelled, resumed, resolved. A run goes on when whoever started it has gone; when the process shall end, it
 //! stops in good order, and can be resumed.
 
 use std::collections::BTreeMap;
@@ -23,7 +23,7 @@ use super::state::Server;
 use crate::error::Result;
 use crate::interrupt::Interrupt;
 use crate::operation::report::Report;
-use crate::operation::{Begun, Wanted, files, resume, runs, start};
+use crate::operation::{Begun, Resolved, Wanted, files, resolve, resume, runs, start};
 
 /// How often whoever watches is told.
 const TICK: Duration = Duration::from_millis(500);
@@ -203,12 +203,28 @@ pub(super) async fn show(State(server): State<Arc<Server>>, Path(id): Path<Strin
     responses((status = ACCEPTED)),
 )]
 pub(super) async fn cancel(State(server): State<Arc<Server>>, Path(id): Path<String>) -> Answer<StatusCode> {
-    runs::load(&server.session.project, &id)?;
-    let Some(active) = server.running.find(&id) else {
-        return Err(refusal(StatusCode::CONFLICT, "conflict", "the run is not at work in this process"));
-    };
-    active.stop.send_replace(true);
+    match server.running.find(&id) {
+        Some(active) => {
+            active.stop.send_replace(true);
+        }
+        // Another process may be at work at it.
+        None => runs::cancel(&server.session.project, &id)?,
+    }
     Ok(StatusCode::ACCEPTED)
+}
+
+#[utoipa::path(
+    post,
+    path = "/v1/runs/{id}/resolve",
+    operation_id = "runs_resolve",
+    summary = "Looks up what became of the unknown records of a run, and answers the run as it is then",
+    params(("id" = String, Path, description = "The run")),
+    responses((status = OK, body = Value)),
+)]
+pub(super) async fn settle(State(server): State<Arc<Server>>, Path(id): Path<String>) -> Answer<Json<Value>> {
+    let Resolved { run, stop, .. } = resolve(&server.session, &id).await?;
+    stop?;
+    Ok(Json(json!(run)))
 }
 
 #[utoipa::path(

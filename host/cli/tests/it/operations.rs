@@ -19,6 +19,21 @@ impl Project {
     }
 }
 
+/// Figures of a report, as they are counted.
+fn counted(report: &Value) -> [u64; 3] {
+    ["applied", "failed", "unknown"].map(|word| report[word].as_u64().unwrap())
+}
+
+/// Waits until a run's journal has announced so many calls.
+fn until_announced(project: &Project, id: &str, calls: usize) {
+    let began = std::time::Instant::now();
+    let path = project.path(&format!("runs/{id}/journal.ndjson"));
+    while std::fs::read_to_string(&path).unwrap_or_default().matches("{\"sending\"").count() < calls {
+        assert!(began.elapsed().as_secs() < 120, "call {calls} was not announced");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+}
+
 const PEOPLE: &str = "[source]\nconnection = \"people\"\nobject = \"people\"\n";
 
 #[test]
@@ -241,5 +256,120 @@ fn operations_are_changed_run_and_watched_over_http() {
     assert_eq!(serving.get("/v1/runs/..%2F..").0, 404);
     assert_eq!(serving.json("DELETE", "/v1/operations/export", &json!({})).0, 204);
     assert_eq!(serving.get("/v1/operations/export").0, 404);
+    serving.stop();
+}
+
+/// An operation that creates people from `in.ndjson`.
+fn creates(object: &str, run: &str) -> String {
+    format!(
+        "[source]\nfile = \"in.ndjson\"\n[target]\nconnection = \"people\"\nverb = \"create\"\nobject = \"{object}\"\n[run]\n{run}\n"
+    )
+}
+
+#[test]
+fn unknown_records_of_a_run_are_looked_up_and_its_report_and_rejected_records_tell_it() {
+    let project = Project::with_people();
+    let lost = |number: u8| format!("{{\"name\":\"unknown\",\"balance\":{number}}}");
+    let input = ["{\"name\":\"A\"}", &lost(2), &lost(3), &lost(4), "{\"id\":1,\"name\":\"B\"}"];
+    project.write("in.ndjson", format!("{}\n", input.join("\n")));
+    project.operation("new", &creates("people", "continue_on_error = true"));
+    let ran = project.run(&["run", "new"]);
+    let id = project.runs().remove(0);
+    ran.says(&["1 record failed, 3 records may or may not", &format!("`connector run --resolve {id}`")]);
+    // The fixed connector never knows what became of such a record.
+    let ran = project.run(&["run", "--resolve", &id, "--json"]);
+    assert_eq!((ran.code, counted(&ran.json()["report"])), (1, [1, 1, 3]), "{ran:#?}");
+    let file = |name: &str| format!("runs/{id}/{name}");
+    let before = ["report.json", "rejected.ndjson", "checkpoint"].map(|name| (file(name), project.read(&file(name))));
+    // Of these it does.
+    let journal = project.read(&file("journal.ndjson"));
+    let journal = journal.replace(&lost(2), "{\"name\":\"found\"}").replace(&lost(3), "{\"id\":1,\"name\":\"C\"}");
+    project.write(&file("journal.ndjson"), journal);
+    let told = || -> (Vec<(u64, String)>, [u64; 3]) {
+        let rejected = project.read(&file("rejected.ndjson"));
+        let lines = rejected.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let lines = lines.map(|line| (line["row"].as_u64().unwrap(), line["outcome"].as_str().unwrap().to_owned()));
+        let shown = project.run(&["runs", "show", &id, "--json"]).good().json();
+        assert_eq!(shown["state"], "done");
+        (lines.collect(), counted(&shown["report"]))
+    };
+    let expected = (vec![(3, "failed".to_owned()), (4, "unknown".to_owned()), (5, "failed".to_owned())], [2, 2, 1]);
+    let ran = project.run(&["run", "--resolve", &id]);
+    assert_eq!(ran.code, 1, "{ran:#?}");
+    ran.says(&["3 rows looked up: 1 applied, 1 not, 1 still unknown", "2 records failed, 1 record may or may not"]);
+    assert_eq!(told(), expected);
+    assert!(project.read(&file("rejected.ndjson")).contains("\"kind\":\"conflict\""), "the reason that was found");
+
+    // Killed when the journal had it, and nothing else.
+    for (path, text) in &before {
+        project.write(path, text);
+    }
+    project.write(&file("resolving"), "");
+    let serving = Serving::start(&project, &[]);
+    let (status, run) = serving.json("POST", &format!("/v1/runs/{id}/resolve"), &json!({}));
+    assert_eq!((status, counted(&run["report"])), (200, expected.1), "{run}");
+    assert_eq!(told(), expected);
+    assert!(!project.path(&file("resolving")).exists());
+    assert_eq!(serving.json("POST", "/v1/runs/none/resolve", &json!({})).0, 404);
+    serving.stop();
+    // Every row was sent once.
+    assert_eq!(project.read(&file("journal.ndjson")).matches("{\"sending\"").count(), 1);
+}
+
+#[test]
+fn a_run_that_an_unknown_record_stopped_goes_on_when_it_is_looked_up() {
+    let project = Project::with_people();
+    project.write("in.ndjson", "{\"name\":\"A\"}\n{\"name\":\"unknown\"}\n{\"name\":\"B\"}\n{\"name\":\"C\"}\n");
+    project.operation("new", &creates("people", "batch_size = 2"));
+    assert_eq!(project.run(&["run", "new"]).code, 1);
+    let id = project.runs().remove(0);
+    let file = |name: &str| format!("runs/{id}/{name}");
+    let journal = project.read(&file("journal.ndjson"));
+    project.write(&file("journal.ndjson"), journal.replace("\"name\":\"unknown\"", "\"name\":\"found\""));
+    let run = project.run(&["run", "--resolve", &id, "--json"]).good().json();
+    assert_eq!((&run["state"], counted(&run["report"])), (&json!("failed"), [2, 0, 0]), "{run}");
+    let run = project.run(&["run", "--resume", &id, "--json"]).good().json();
+    assert_eq!((&run["state"], counted(&run["report"])), (&json!("done"), [4, 0, 0]), "{run}");
+    assert_eq!(project.read(&file("rejected.ndjson")), "");
+    let journal = project.read(&file("journal.ndjson"));
+    for name in ["A", "B", "C"] {
+        assert_eq!(journal.matches(&format!("{{\"name\":\"{name}\"}}")).count(), 1, "sent once: {journal}");
+    }
+}
+
+#[test]
+fn a_run_is_cancelled_by_other_processes() {
+    let project = Project::with_people();
+    project.write("in.ndjson", "{\"how\":\"wait\"}\n".repeat(3));
+    project.operation("wait", &creates("trials", "batch_size = 1\ncontinue_on_error = true"));
+    let state = |id: &str| project.run(&["runs", "show", id, "--json"]).good().json()["state"].clone();
+
+    // The first call waits until it is cancelled: by the command line.
+    let child = project.start(&["run", "wait"]);
+    let began = std::time::Instant::now();
+    while !project.path("runs").exists() || project.runs().is_empty() {
+        assert!(began.elapsed().as_secs() < 120, "no run");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    let id = project.runs().remove(0);
+    until_announced(&project, &id, 1);
+    assert_eq!(state(&id), "running");
+    // Nothing is sent twice meanwhile: what is at work is neither resumed nor looked up.
+    project.run(&["run", "--resolve", &id]).bad(1, &["at work already"]);
+    project.run(&["runs", "cancel", &id]).good();
+    crate::support::finish(child).says(&["stopped, as you asked", "--resume"]);
+    assert_eq!(state(&id), "cancelled");
+    project.run(&["runs", "cancel", &id]).bad(1, &["is not at work: it is cancelled"]);
+
+    // It goes on, and is cancelled over HTTP by a process that does not run it.
+    let child = project.start(&["run", "--resume", &id]);
+    until_announced(&project, &id, 2);
+    let serving = Serving::start(&project, &[]);
+    let cancel = format!("/v1/runs/{id}/cancel");
+    assert_eq!(serving.json("POST", &cancel, &json!({})).0, 202);
+    crate::support::finish(child).says(&["stopped, as you asked"]);
+    assert_eq!(state(&id), "cancelled");
+    assert_eq!(serving.json("POST", &cancel, &json!({})).0, 409);
+    assert!(!project.path(&format!("runs/{id}/cancel")).exists());
     serving.stop();
 }
