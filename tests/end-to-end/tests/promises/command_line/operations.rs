@@ -194,11 +194,11 @@ fn creates_that_are_killed_three_times_double_nothing() {
     let made = project.store.store().count("products") - before;
     assert!((applied..=rows).contains(&made), "{made}: {run}");
     // What is unknown is looked up; then as many are applied as the store holds.
-    project.run(&["run", "--resolve", id(&run)]);
-    let run = newest(&project);
-    assert_eq!(count(&run, "applied"), made, "{run}");
-    let rejected = project.read(&format!("runs/{}/rejected.ndjson", id(&run)));
-    assert_eq!(rejected.lines().count(), rows - made, "{run}");
+    if unknown > 0 {
+        let output = project.run(&["resolve", "store", &project.path(&format!("runs/{}/journal.ndjson", id(&run)))]);
+        let applied = text(&output.stdout).lines().filter(|line| line.contains("\"outcome\":\"applied\"")).count();
+        assert_eq!(applied, made);
+    }
 }
 
 #[test]
