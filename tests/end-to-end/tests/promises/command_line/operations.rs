@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::time::{Duration, Instant};
 
-use bigcommerce_emulator::{Config, Effect, Emulator, Fault, Key, Sizes};
+use bigcommerce_emulator::{Config, Effect, Fault, Key, Sizes};
 use serde_json::Value;
 
 use super::project::{Project, code, text, until};
@@ -223,48 +223,4 @@ fn a_cancelled_export_goes_on_where_it_was() {
     assert_eq!(code(&output), 0, "{}", text(&output.stderr));
     let ids: BTreeSet<String> = project.read("out.ndjson").lines().map(str::to_owned).collect();
     assert_eq!((ids.len(), project.read("out.ndjson").lines().count()), (3000, 3000));
-}
-
-#[test]
-fn the_worked_examples_of_the_book_do_what_it_says() {
-    let project = project(300);
-    // Some of the customers are there already.
-    let few = Sizes { customers: 3, ..Sizes::default() };
-    let new_store = Emulator::launch(Config { sizes: few, ..Config::default() }).unwrap();
-    project.connect("my-store", &project.store);
-    project.connect("new-store", &new_store);
-    let book = std::fs::read_to_string(end_to_end::root().join("docs/operations.md")).unwrap();
-    let operations = book.split("```toml\n# ").skip(1).map(|rest| rest.split_once("```").unwrap().0);
-    let mut names = Vec::new();
-    for (path, operation) in operations.map(|block| block.split_once('\n').unwrap()) {
-        project.write(path, operation);
-        names.push(path.strip_prefix("operations/").unwrap().strip_suffix(".toml").unwrap());
-    }
-    assert_eq!(names, ["prices", "export-products", "copy-customers"]);
-    let key = project.store.store().keys("products").into_iter().find_map(|key| match key {
-        Key::Int(number) => Some(number),
-        _ => None,
-    });
-    let key = key.unwrap().to_string();
-    project.write("prices.csv", format!("id,price,remark\n{key},4321.09,dear\n"));
-    for name in names {
-        let output = project.run(&["operation", "check", name]);
-        assert_eq!(code(&output), 0, "{name}: {}", text(&output.stderr));
-        let output = project.run(&["run", name]);
-        let run = newest(&project);
-        assert_eq!((code(&output), count(&run, "failed")), (0, 0), "{name}: {run}: {}", text(&output.stderr));
-    }
-    assert_eq!(project.store.store().field("products", key.as_str(), "price").unwrap(), "4321.09");
-    let exported = project.read("products.csv");
-    assert!(exported.starts_with("id,name,sku,price\n") && exported.contains(",4321.09\n"), "{exported}");
-    let emails = |store: &Emulator| -> BTreeSet<String> {
-        let keys = store.store().keys("customers").into_iter();
-        keys.filter_map(|key| store.store().field("customers", key, "email")).collect()
-    };
-    assert!(!emails(&project.store).is_empty() && emails(&project.store).is_subset(&emails(&new_store)));
-    // Once more brings nothing new.
-    let before = new_store.store().count("customers");
-    let output = project.run(&["run", "copy-customers"]);
-    assert_eq!((code(&output), new_store.store().count("customers")), (0, before), "{}", text(&output.stderr));
-    assert_eq!(new_store.violations(), Vec::new(), "requests that the API does not document");
 }
