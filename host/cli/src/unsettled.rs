@@ -269,6 +269,17 @@ mod tests {
     }
 
     #[test]
+    fn a_row_that_was_looked_up_in_vain_can_be_looked_up_again() {
+        let unknown = "{\"row\":1,\"outcome\":\"unknown\",\"error\":{}}\n";
+        let later = SENDING.replace("\"first_row\":1,\"last_row\":3", "\"first_row\":4,\"last_row\":6");
+        let settled: String =
+            [2, 3, 4, 5, 6].map(|row| format!("{{\"row\":{row},\"outcome\":\"applied\"}}\n")).concat();
+        let journal = journal(&format!("{SENDING}{unknown}{later}{settled}{unknown}{unknown}")).unwrap();
+        assert_eq!(journal.unsettled.keys().copied().collect::<Vec<_>>(), [1]);
+        assert_eq!(journal.unsettled.get(&1).unwrap().record.get(), "{\"n\":1.50}");
+    }
+
+    #[test]
     fn a_file_without_what_was_sent_is_refused_where_it_matters() {
         assert!(journal("{\"row\":1,\"outcome\":\"unknown\"}\n").is_err());
         assert!(journal("{\"row\":1,\"outcome\":\"applied\"}\n").unwrap().unsettled.is_empty());

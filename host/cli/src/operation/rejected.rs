@@ -121,3 +121,35 @@ pub(super) fn settle(folder: &Path, before: u64, outcomes: &BTreeMap<u64, Settle
     keep(file, &path)?;
     Ok(length_before)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn what_is_known_now_replaces_what_was_unknown_and_the_place_of_the_checkpoint_moves_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let record = "{\"price\":25.00}";
+        let of = |item, outcome: &str, error: &str| line(item + 1, item, Stage::Target, outcome, error, record);
+        let mut rejected = Rejected::open(folder.path(), 0).unwrap();
+        for (item, outcome) in [(1, "unknown"), (2, "failed"), (3, "unknown"), (4, "unknown"), (5, "unknown")] {
+            rejected.add((item + 1, item), Stage::Target, outcome, "{}", record).unwrap();
+        }
+        let settled = |word: &str, error: Option<&str>| Settled { word: word.into(), error: error.map(str::to_owned) };
+        let outcomes = BTreeMap::from([
+            (1, settled("applied", None)),
+            (2, settled("failed", Some("{}"))),
+            (3, settled("failed", Some("{\"kind\":\"not-found\"}"))),
+            (4, settled("unknown", Some("{\"kind\":\"denied\"}"))),
+        ]);
+        let before = settle(folder.path(), 4, &outcomes).unwrap();
+        let (head, rest) = (
+            of(2, "failed", "{}") + &of(3, "failed", "{\"kind\":\"not-found\"}"),
+            of(4, "unknown", "{\"kind\":\"denied\"}") + &of(5, "unknown", "{}"),
+        );
+        assert_eq!(std::fs::read_to_string(folder.path().join(NAME)).unwrap(), format!("{head}{rest}"));
+        assert_eq!(before, head.len() as u64);
+        assert_eq!(settle(folder.path(), 4, &outcomes).unwrap(), before, "once more changes nothing");
+    }
+}
