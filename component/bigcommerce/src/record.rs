@@ -180,6 +180,7 @@ fn check_type(name: &str, node: &Node, raw: &[u8]) -> Result<(), Error> {
         (Some(b'['), Type::String | Type::Integer | Type::Number | Type::Boolean | Type::Object) => "an array",
         (Some(b't' | b'f'), Type::String | Type::Number | Type::Array | Type::Object) => "a boolean",
         (Some(b'"' | b'-' | b'0'..=b'9'), Type::Array | Type::Object) => "a scalar",
+        (Some(b'"'), Type::Integer | Type::Number) if !may_be_number(raw) => "a text",
         _ => return Ok(()),
     };
     let expected = match node.ty {
@@ -192,6 +193,11 @@ fn check_type(name: &str, node: &Node, raw: &[u8]) -> Result<(), Error> {
         Type::Any => "anything",
     };
     Err(Error::invalid(format!("`{name}` must be {expected}, not {wrong}")))
+}
+
+/// Whether a text may stand for a number. An empty one stands for none, and some fields take it.
+fn may_be_number(raw: &[u8]) -> bool {
+    scan::decode(raw).is_none_or(|text| text.trim().is_empty() || text.trim().parse::<f64>().is_ok_and(f64::is_finite))
 }
 
 /// The key fields of a record as a JSON object: what is known of a record that the store did not send back.

@@ -103,6 +103,26 @@ impl Failure {
         self
     }
 
+    /// One that was kept as an object for programs. Who has to act was not kept.
+    pub(crate) fn from_json(value: &Value) -> Self {
+        let texts = |key: &str| -> Vec<String> {
+            let list = value.get(key).and_then(Value::as_array).into_iter().flatten();
+            list.filter_map(Value::as_str).map(str::to_owned).collect()
+        };
+        let text = |key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
+        let mut detail = value.as_object().cloned().unwrap_or_default();
+        for key in ["message", "causes", "notes", "hint"] {
+            detail.remove(key);
+        }
+        Self {
+            causes: texts("causes"),
+            notes: texts("notes"),
+            hint: text("hint"),
+            detail: Box::new(detail),
+            ..Self::new(text("message").unwrap_or_default())
+        }
+    }
+
     /// The failure as an object for programs.
     pub(crate) fn to_json(&self) -> Value {
         let mut object = Map::clone(&self.detail);

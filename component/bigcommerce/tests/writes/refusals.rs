@@ -144,3 +144,15 @@ fn held_back() -> (connector_bigcommerce::connector::Connector, std::rc::Rc<Stor
         _ => answer(429, refusal(429)),
     })
 }
+
+#[test]
+fn a_text_that_stands_for_no_number_is_refused_before_anything_is_sent() {
+    let (connector, store) = Store::new(|_| answer(200, json!({ "data": [], "meta": {} })));
+    for price in ["abc", "1,50", "NaN"] {
+        let outcomes = write(&connector, Verb::Update, "products", &[json!({ "id": 1, "price": price })]);
+        assert_eq!((words(&outcomes), store.lines().len()), (vec!["failed"], 0), "{price}: {:?}", store.lines());
+    }
+    // The store takes numbers as texts.
+    write(&connector, Verb::Update, "products", &[json!({ "id": 1, "price": "25.00" })]);
+    assert!(!store.lines().is_empty());
+}

@@ -21,6 +21,9 @@ pub(crate) struct Run {
     /// Read this file instead of the source: rejected records that were mended, or any other records.
     #[arg(long, short, value_name = "FILE")]
     pub input: Option<PathBuf>,
+    /// Send the input's records that are `unknown`, too: those that are in the target already may be there twice then.
+    #[arg(long, requires = "input")]
+    pub send_unknown: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -7,10 +7,9 @@ use super::{print, print_json};
 use crate::args::{Run as Arguments, Runs};
 use crate::error::{Failure, Failures, Result};
 use crate::looking_up;
-use crate::operation::report::Report;
+use crate::operation::conclusion::{conclusion, rejected, told};
 use crate::operation::runs::{self, Run, State};
-use crate::operation::{Begun, Resolved, Wanted, files, resolve, resume, start};
-use crate::outcomes::Tally;
+use crate::operation::{Begun, Input, Resolved, Wanted, files, resolve, resume, start};
 use crate::output::table::{base, terminal_width};
 use crate::progress::{Progress, grouped};
 use crate::session::Session;
@@ -25,7 +24,8 @@ pub(super) async fn run(session: &Session, arguments: Arguments) -> Result<()> {
             let saved = files::load(&session.project, name)?;
             let operation = saved.operation()?;
             files::check_chain(&session.project, name, &operation).map_err(|failures| saved.place(failures))?;
-            let wanted = Wanted { saved: &saved, input: arguments.input.clone(), dry_run: arguments.dry_run };
+            let input = arguments.input.clone().map(|path| Input { path, send_unknown: arguments.send_unknown });
+            let wanted = Wanted { saved: &saved, input, dry_run: arguments.dry_run };
             start(session, wanted, session.interrupt.clone()).await?
         }
         (None, None) => return Err(Failure::new("name an operation, or a run with --resume").into()),
@@ -55,7 +55,7 @@ async fn settle(session: &Session, id: &str) -> Result<()> {
     let Resolved { run, settled, stop } = resolve(session, id).await?;
     session.note(looking_up::words(settled));
     tell(session, &run, false)?;
-    let mut failures: Vec<Failure> = bad(session, &run, false).into_iter().collect();
+    let mut failures: Vec<Failure> = rejected(&session.project, &run).into_iter().collect();
     failures.extend(stop.err().into_iter().flat_map(|stop| stop.0));
     Failures::check(failures)
 }
@@ -87,8 +87,8 @@ async fn work(session: &Session, begun: Begun, dry_run: bool) -> (Option<String>
     if let Some(progress) = &mut progress {
         progress.finish();
     }
-    let told = tell(session, &run, dry_run);
-    let result = told.and_then(|()| conclude(session, &run, failures, dry_run));
+    let result =
+        tell(session, &run, dry_run).and_then(|()| Failures::check(conclusion(&session.project, &run, failures).0));
     let next = if result.is_ok() { operation.on_success } else { operation.on_failure };
     (if run.state == State::Cancelled { None } else { next }, result)
 }
@@ -101,41 +101,6 @@ fn tell(session: &Session, run: &Run, dry_run: bool) -> Result<()> {
         return print(&format!("dry run of {}: nothing was written\n{}", run.operation, run.report.words()));
     }
     print(&format!("run {} of {}: {}\n{}", run.id, run.operation, run.state.word(), run.report.words()))
-}
-
-/// What became of records that are not in the target, or may not be; none if all are.
-fn bad(session: &Session, run: &Run, dry_run: bool) -> Option<Failure> {
-    let Report { failed, unknown, .. } = run.report;
-    let tally = Tally { failed, unknown, ..Tally::default() };
-    if failed + unknown == 0 {
-        return None;
-    }
-    let mut failure = Failure::new(tally.wrong()).with("run", run.id.as_str());
-    if let Some(path) = runs::rejected(&session.project, &run.id).filter(|_| !dry_run) {
-        if unknown > 0 {
-            failure.and_hint(format!("`connector run --resolve {}` looks up what is unknown", run.id));
-        }
-        failure.and_hint(format!(
-            "they are in {} with their reasons: mend them, then `connector run {} --input {0}`",
-            path.display(),
-            run.operation
-        ));
-    }
-    Some(failure)
-}
-
-/// What went wrong, and how to go on.
-fn conclude(session: &Session, run: &Run, mut failures: Failures, dry_run: bool) -> Result<()> {
-    if let Some(failure) = bad(session, run, dry_run) {
-        failures.0.insert(0, failure);
-    }
-    if run.state == State::Cancelled {
-        failures.0.push(Failure::new("stopped, as you asked").with("kind", "cancelled"));
-    }
-    if let (false, true, Some(last)) = (dry_run, run.state != State::Done, failures.0.last_mut()) {
-        last.and_hint(format!("go on with `connector run --resume {}`", run.id));
-    }
-    Failures::check(failures.0)
 }
 
 pub(super) fn runs(session: &Session, command: &Runs) -> Result<()> {
@@ -157,7 +122,13 @@ pub(super) fn runs(session: &Session, command: &Runs) -> Result<()> {
         }
         Runs::Show { id } => {
             let run = runs::load(&session.project, id)?;
-            tell(session, &run, false)
+            let failures = told(&session.project, &run);
+            if session.global.json {
+                return print_json(&json!(Run { errors: failures.0.iter().map(Failure::to_json).collect(), ..run }));
+            }
+            tell(session, &run, false)?;
+            let ended = run.ended.map(|ended| format!("ended    {ended}\n")).unwrap_or_default();
+            print(&format!("started  {}\n{ended}{}", run.started, failures.render(false)))
         }
         Runs::Cancel { id } => {
             runs::cancel(&session.project, id)?;

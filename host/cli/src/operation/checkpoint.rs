@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tempfile::NamedTempFile;
 
+use super::journal::Tail;
+use super::report::Report;
 use crate::error::Failure;
 use crate::files::{Access, beside, keep, not_written};
 use crate::json;
@@ -131,6 +133,28 @@ pub(super) fn read(folder: &Path) -> Result<(Head, Reading), Failure> {
     let head: Head = serde_json::from_slice(&line).map_err(|e| broken(&e))?;
     let next = head.first;
     Ok((head, Reading { lines, next }))
+}
+
+/// Fills in the figures of a run whose process was killed: what the checkpoint holds, and what the journal says behind it.
+///
+/// # Errors
+/// Neither can be read.
+pub(super) fn figures(folder: &Path, report: &mut Report) -> Result<(), Failure> {
+    let (head, mut items) = read(folder)?;
+    let tail = Tail::read(&folder.join("journal.ndjson"), head.journal)?;
+    let (mut tally, mut mapped, mut not_reached) = (head.tally, head.mapped, 0);
+    while let Some((number, item)) = items.next()? {
+        mapped += u64::from(item.error.is_none());
+        match tail.outcomes.get(&number).filter(|settled| settled.word != "skipped") {
+            Some(settled) => tally.add(&settled.word),
+            None if tail.doubts(number) => tally.unknown += 1,
+            None => not_reached += 1,
+        }
+    }
+    (report.read, report.mapped, report.not_reached) = (head.read, mapped, not_reached);
+    (report.applied, report.failed, report.unknown) = (tally.applied, tally.failed, tally.unknown);
+    report.skipped = 0;
+    Ok(())
 }
 
 impl Reading {

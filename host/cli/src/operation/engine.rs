@@ -12,6 +12,7 @@ use connector_host::contract::{Error, ErrorKind, Outcome, Retry};
 use tokio::sync::watch;
 
 use super::checkpoint::{self, Head, Item, Position, Writing};
+use super::conclusion;
 use super::journal::Tail;
 use super::mapper::{Mapped, Mapper};
 use super::rejected::{Line, Rejected, Stage};
@@ -59,6 +60,8 @@ struct Work {
     rejected: Rejected,
     /// Records that were made of the rows of this page.
     mapped_now: u64,
+    /// Records that were settled before this page.
+    settled_before: u64,
     began: Instant,
     before: Report,
     kept: Instant,
@@ -77,10 +80,13 @@ impl Engine {
     pub(super) async fn run(self) -> (Run, Failures) {
         let mut run = self.run.clone();
         let mut failures = Failures(Vec::new());
-        let progress = self.progress.clone();
+        let (progress, dry_run) = (self.progress.clone(), self.dry_run);
         let (folder, result) = match Work::begin(self) {
             Ok(mut work) => {
                 let result = work.all().await;
+                if result.is_err() {
+                    work.count_not_reached();
+                }
                 work.report();
                 (work.engine.folder, result)
             }
@@ -94,6 +100,10 @@ impl Engine {
         };
         if let Err(Stop::Failed(more)) = result {
             failures = more;
+        }
+        let wrong = conclusion::wrong(&run.report, Some(&folder.path.join("rejected.ndjson")));
+        if let Some(wrong) = wrong.filter(|_| dry_run) {
+            failures.0.insert(0, wrong);
         }
         run.ended = Some(now());
         if let Err(failure) = folder.forget_cancel() {
@@ -109,17 +119,21 @@ impl Engine {
 
 impl Work {
     fn begin(mut engine: Engine) -> Result<Self, (Box<Folder>, Failure)> {
-        let begun = || -> Result<(Head, Tail, Rejected), Failure> {
+        let begun = || -> Result<(Head, u64, Tail, Rejected), Failure> {
             let path = &engine.folder.path;
             if !path.join("checkpoint").exists() {
                 Writing::begin(path, &Head::start())?.keep(path)?;
             }
-            let (head, _) = checkpoint::read(path)?;
+            let (head, mut items) = checkpoint::read(path)?;
+            let mut mapped = 0;
+            while let Some((_, item)) = items.next()? {
+                mapped += u64::from(item.error.is_none());
+            }
             let tail = Tail::read(&path.join("journal.ndjson"), head.journal)?;
             let rejected = Rejected::open(path, head.rejected)?;
-            Ok((head, tail, rejected))
+            Ok((head, mapped, tail, rejected))
         };
-        let (head, tail, rejected) = match begun() {
+        let (head, mapped_now, tail, rejected) = match begun() {
             Ok(begun) => begun,
             Err(failure) => return Err((Box::new(engine.folder), failure)),
         };
@@ -131,11 +145,12 @@ impl Work {
                 quota: before.quota,
                 ..Report::default()
             },
+            settled_before: head.tally.applied + head.tally.failed + head.tally.unknown,
             engine,
             head,
             tail,
             rejected,
-            mapped_now: 0,
+            mapped_now,
             began: Instant::now(),
             kept: Instant::now(),
         };
@@ -191,8 +206,10 @@ impl Work {
             Target::File(file) => head.output = file.synced().map_err(failed)?,
         }
         let mut writing = Writing::begin(&engine.folder.path, &head).map_err(failed)?;
-        map(engine, &mut writing, self.head.read + 1, &page.ndjson).await.map_err(failed)?;
+        let mapped = map(engine, &mut writing, self.head.read + 1, &page.ndjson).await.map_err(failed)?;
         writing.keep(&engine.folder.path).map_err(failed)?;
+        self.mapped_now = mapped;
+        self.settled_before = self.engine.progress.borrow().settled();
         self.head = head;
         self.report();
         Ok(())
@@ -203,11 +220,9 @@ impl Work {
         let failed = |failure: Failure| Stop::Failed(failure.into());
         let (head, mut items) = checkpoint::read(&self.engine.folder.path).map_err(failed)?;
         self.head.first = head.first;
-        self.mapped_now = 0;
         let tail = std::mem::take(&mut self.tail);
         let mut batch = Batch::default();
         while let Some((number, item)) = items.next().map_err(failed)? {
-            self.mapped_now += u64::from(item.error.is_none());
             self.head.first = number + 1;
             if let Some(settled) = tail.outcomes.get(&number).filter(|settled| settled.word != "skipped") {
                 self.note(&item, number, &settled.word, settled.error.as_deref()).map_err(failed)?;
@@ -349,6 +364,18 @@ impl Work {
         self.engine.progress.send_modify(|report| report.skipped += count);
     }
 
+    /// Counts what the checkpoint holds and nothing came of.
+    fn count_not_reached(&self) {
+        let Ok((_, mut items)) = checkpoint::read(&self.engine.folder.path) else { return };
+        let mut count = 0_u64;
+        while let Ok(Some(_)) = items.next() {
+            count += 1;
+        }
+        self.engine.progress.send_modify(|report| {
+            report.not_reached = count.saturating_sub(report.settled().saturating_sub(self.settled_before));
+        });
+    }
+
     /// Tells how far it has come; keeps that now and then.
     fn report(&mut self) {
         let (head, mapped) = (&self.head, self.head.mapped + self.mapped_now);
@@ -366,8 +393,8 @@ impl Work {
     }
 }
 
-/// Maps rows, the first of which has this number, into a checkpoint.
-async fn map(engine: &mut Engine, writing: &mut Writing, first: u64, ndjson: &[u8]) -> Result<(), Failure> {
+/// Maps rows, the first of which has this number, into a checkpoint. Answers how many records that made.
+async fn map(engine: &mut Engine, writing: &mut Writing, first: u64, ndjson: &[u8]) -> Result<u64, Failure> {
     let failed = |e: std::io::Error| Failure::new("cannot write the run's checkpoint").causes_of(&e);
     let (mut rows, mut to_map) = (Vec::new(), Vec::new());
     for (row, line) in (first..).zip(lines(ndjson)) {
@@ -389,16 +416,21 @@ async fn map(engine: &mut Engine, writing: &mut Writing, first: u64, ndjson: &[u
         Some(mapper) if !to_map.is_empty() => mapper.map(to_map).await?.into_iter(),
         _ => Vec::new().into_iter(),
     };
+    let mut made = 0;
     for (row, record, to_be_mapped) in rows {
         match to_be_mapped.then(|| mapped.next()).flatten() {
-            None => writing.item(row, None, &record).map_err(failed)?,
+            None => {
+                writing.item(row, None, &record).map_err(failed)?;
+                made += 1;
+            }
             Some(Ok(records)) => {
                 for record in records {
                     writing.item(row, None, &record).map_err(failed)?;
+                    made += 1;
                 }
             }
             Some(Err(what)) => writing.item(row, Some(&what), &record).map_err(failed)?,
         }
     }
-    Ok(())
+    Ok(made)
 }

@@ -4,6 +4,7 @@
 //! The command line and the HTTP API start runs by [`start()`] and look at them by [`runs`].
 
 mod checkpoint;
+pub(crate) mod conclusion;
 pub(crate) mod due;
 mod engine;
 pub(crate) mod files;
@@ -23,4 +24,4 @@ mod target;
 
 pub(crate) use preview::preview;
 pub(crate) use resolving::{Resolved, resolve};
-pub(crate) use start::{Begun, Wanted, check, resume, start};
+pub(crate) use start::{Begun, Input, Wanted, check, resume, start};

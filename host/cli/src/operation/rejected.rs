@@ -49,6 +49,11 @@ pub(super) struct Line {
     pub record: Box<RawValue>,
 }
 
+/// Whether it is a line of such a file, and nobody knows what became of its record.
+pub(super) fn is_unknown(line: &[u8]) -> bool {
+    serde_json::from_slice::<Line>(line).is_ok_and(|line| line.outcome == "unknown")
+}
+
 impl Rejected {
     /// Opens the file, as it was when it had this length.
     pub(super) fn open(folder: &Path, length: u64) -> Result<Self, Failure> {

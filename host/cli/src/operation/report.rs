@@ -22,6 +22,9 @@ pub(crate) struct Report {
     pub unknown: u64,
     /// Records that were not sent.
     pub skipped: u64,
+    /// Records that were made, or rows that the mapping failed on, before the run ended and nothing came of them.
+    #[serde(default)]
+    pub not_reached: u64,
     /// Requests of both ends.
     pub requests: u64,
     /// The allowance that is nearest to its end.
@@ -57,9 +60,14 @@ impl Report {
         (self.read > 0).then(|| self.seconds * rows.saturating_sub(self.read) as f64 / self.read as f64)
     }
 
+    /// Records of which it is known what became of them, be it nothing.
+    pub(super) fn settled(&self) -> u64 {
+        self.applied + self.failed + self.unknown + self.skipped
+    }
+
     /// For people, one figure per line.
     pub(crate) fn words(&self) -> String {
-        let Self { read, mapped, applied, failed, unknown, skipped, requests, seconds, .. } = self;
+        let Self { read, mapped, applied, failed, unknown, skipped, not_reached, requests, seconds, .. } = self;
         let mut text = String::new();
         for (word, count) in [
             ("read", read),
@@ -70,6 +78,9 @@ impl Report {
             ("skipped", skipped),
         ] {
             text.push_str(&format!("{word:<9}{}\n", grouped(*count)));
+        }
+        if *not_reached > 0 {
+            text.push_str(&format!("{} not reached\n", grouped(*not_reached)));
         }
         text.push_str(&format!("{:<9}{seconds:.1} s, {}", "time", counted(*requests, "request")));
         if let Some(Quota { left, limit }) = self.quota {

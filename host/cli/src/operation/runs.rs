@@ -14,6 +14,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::checkpoint;
 use super::report::Report;
 use crate::error::{Failure, suggest};
 use crate::files::{Access, not_written, replace};
@@ -51,6 +52,8 @@ impl State {
 /// What is kept of a run.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Run {
+    /// Empty: a dry run, which leaves nothing.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub id: String,
     pub operation: String,
     pub state: State,
@@ -215,6 +218,8 @@ pub(crate) fn load(project: &Project, id: &str) -> Result<Run, Failure> {
         let free = File::options().write(true).open(folder.join("lock")).is_ok_and(|lock| lock.try_lock().is_ok());
         if free {
             run.state = State::Interrupted;
+            // What it had no time to keep in its report. What it was killed before had nothing else to tell.
+            let _ = checkpoint::figures(&folder, &mut run.report);
         }
     }
     Ok(run)

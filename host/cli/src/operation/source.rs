@@ -10,10 +10,11 @@ use connector_host::{Connection, Pages};
 use sha2::{Digest as _, Sha256};
 
 use super::checkpoint::Position;
+use super::rejected;
 use crate::error::{Failure, Failures};
 use crate::input::{self, Format, Records, Rows};
 use crate::interrupt::Interrupt;
-use crate::json::first_lines;
+use crate::json::{first_lines, lines};
 use crate::remote;
 use crate::schema::Schema;
 use crate::sending::Stop;
@@ -64,6 +65,17 @@ impl Source {
 
     pub(super) fn query(connection: Connection, request: QueryRequest) -> Self {
         Self::Query(Box::new(Reading { connection, request, pages: None }))
+    }
+
+    /// How many rows of a file are rejected records of which nobody knows whether they are in the target.
+    pub(super) fn unknown(&mut self) -> Result<u64, Failure> {
+        let Self::File(records) = self else { return Ok(0) };
+        let mut count = 0;
+        while let Some(batch) = records.next_batch(PAGE)? {
+            count += lines(&batch.ndjson).filter(|line| rejected::is_unknown(line)).count() as u64;
+        }
+        records.rewind_to(Rows::From(1))?;
+        Ok(count)
     }
 
     /// The rows from here on; `read` of them were read before.

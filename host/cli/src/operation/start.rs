@@ -1,6 +1,6 @@
 //! Starts a run: opens both ends, reads what must be read before, and makes the run's folder only when nothing stands in the way.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use connector_host::Connection;
 use connector_host::contract::ObjectSchema;
@@ -14,7 +14,7 @@ use super::model::{End, Mapping, Operation};
 use super::report::Report;
 use super::runs::{Folder, Order, Run, State, now};
 use super::source::{self, Source};
-use super::target::{Keeping, Sending, Target};
+use super::target::{Keeping, Sending, Target, may_repeat};
 use crate::activity::Activity;
 use crate::commands::describe::{activity_schema, not_offered};
 use crate::error::{Failure, Failures, Result};
@@ -22,6 +22,7 @@ use crate::input::Format;
 use crate::interrupt::Interrupt;
 use crate::outcomes::Outcomes;
 use crate::output;
+use crate::progress::grouped;
 use crate::project::Project;
 use crate::schema::Schema;
 use crate::session::{Session, describe, parse_schema};
@@ -31,10 +32,16 @@ use crate::unsettled::Via;
 /// A run that somebody wants.
 pub(crate) struct Wanted<'a> {
     pub saved: &'a Saved,
-    /// A file that is read instead of the source: rejected records that were mended, or any other.
-    pub input: Option<PathBuf>,
+    pub input: Option<Input>,
     /// Reads, maps and checks, and writes nothing.
     pub dry_run: bool,
+}
+
+/// A file that is read instead of the source: rejected records that were mended, or any other.
+pub(crate) struct Input {
+    pub path: PathBuf,
+    /// Also those of which nobody knows whether they are in the target.
+    pub send_unknown: bool,
 }
 
 /// A run that has begun.
@@ -78,7 +85,7 @@ struct Ends {
 pub(crate) async fn start(session: &Session, wanted: Wanted<'_>, interrupt: Interrupt) -> Result<Begun> {
     let operation = wanted.saved.operation()?;
     let program = program(&session.project, &operation)?;
-    let input = wanted.input.clone();
+    let input = wanted.input.as_ref().map(|input| input.path.clone());
     let file = input.clone().or_else(|| match &operation.source {
         End::File { path, .. } => Some(session.project.resolve(path)),
         _ => None,
@@ -90,7 +97,11 @@ pub(crate) async fn start(session: &Session, wanted: Wanted<'_>, interrupt: Inte
         digest: file.as_deref().map(source::digest).transpose()?,
         input,
     };
-    let ready = prepare(session, &operation, &order, true, wanted.dry_run).await.map_err(|f| wanted.saved.place(f))?;
+    let mut ready =
+        prepare(session, &operation, &order, true, wanted.dry_run).await.map_err(|f| wanted.saved.place(f))?;
+    if let Some(Input { path, send_unknown: false }) = &wanted.input {
+        ready.refuse_unknown(path)?;
+    }
     let (folder, temporary) = if wanted.dry_run {
         let temporary =
             tempfile::tempdir().map_err(|e| Failure::new("cannot make a temporary folder").causes_of(&e))?;
@@ -99,7 +110,7 @@ pub(crate) async fn start(session: &Session, wanted: Wanted<'_>, interrupt: Inte
         (Folder::make(&session.project)?, None)
     };
     let run = Run {
-        id: folder.id.clone(),
+        id: if wanted.dry_run { String::new() } else { folder.id.clone() },
         operation: order.name.clone(),
         state: State::Running,
         started: now(),
@@ -307,19 +318,39 @@ pub(super) async fn prepare(
 }
 
 impl Ready {
+    /// What lets the connector check records for the target; none if that is a file.
+    pub(super) fn checking(&self) -> Result<Option<Sending>, Failure> {
+        let target = self.target.target.as_ref();
+        target.map(|(one, via, activity, _)| Sending::checking(one.clone(), via.clone(), activity.clone())).transpose()
+    }
+
+    /// Refuses an input with records that may be in the target already, where they would be there twice.
+    fn refuse_unknown(&mut self, input: &Path) -> Result<(), Failure> {
+        if self.target.target.as_ref().is_none_or(|(_, _, activity, _)| may_repeat(activity)) {
+            return Ok(());
+        }
+        let (count, input) = (self.source.unknown()?, input.display());
+        if count == 0 {
+            return Ok(());
+        }
+        let may = if count == 1 { "1 record may".to_owned() } else { format!("{} records may", grouped(count)) };
+        Err(Failure::new(format!("{may} or may not be in the target already: `{input}` has them as `unknown`"))
+            .hint("look them up with `connector run --resolve RUN`, or take their lines out; `--send-unknown` sends them again, which may double them")
+            .with("unknown", count))
+    }
+
     fn begin(self, folder: Folder, run: Run, operation: Operation, interrupt: Interrupt) -> Result<Begun> {
         let (progress, watching) = watch::channel(run.report.clone());
         let mut connections: Vec<Connection> = self.target.source.iter().map(|(one, _)| one.clone()).collect();
         let (mut batch, mut continue_on_error) = (operation.batch_size, operation.continue_on_error);
         let target = match (self.target.target, self.path) {
-            (Some((connection, via, mut activity, _)), _) => {
+            (Some((connection, via, activity, _)), _) => {
                 connections.push(connection.clone());
                 batch = activity.batch_size.unwrap_or(batch);
                 continue_on_error |= activity.continue_on_error;
-                activity.continue_on_error = continue_on_error;
-                let verb = activity.write_verb().ok_or_else(|| Failure::new("the target's activity is a query"))?;
-                let mut sending = Sending { connection, activity, verb, via, journal: None, instance: None };
+                let mut sending = Sending::checking(connection, via, activity)?;
                 if !self.dry_run {
+                    sending.activity.continue_on_error = continue_on_error;
                     let path = folder.path.join("journal.ndjson");
                     sending.journal = Some(Outcomes::in_file(&path, true, &sending.sent())?.0);
                 }

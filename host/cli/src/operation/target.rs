@@ -36,7 +36,19 @@ pub(super) struct Sending {
     pub instance: Option<Instance>,
 }
 
+/// Whether a record that may have been applied can be sent again by this activity, and nothing is doubled.
+pub(super) fn may_repeat(activity: &Activity) -> bool {
+    activity.write_verb() == Some(Verb::Update) && activity.write(Vec::new(), false).mode == WriteMode::Strict
+}
+
 impl Sending {
+    /// A write that only lets the connector check records, each of them.
+    pub(super) fn checking(connection: Connection, via: Via, mut activity: Activity) -> Result<Self, Failure> {
+        activity.continue_on_error = true;
+        let verb = activity.write_verb().ok_or_else(|| Failure::new("the target's activity is a query"))?;
+        Ok(Self { connection, activity, verb, via, journal: None, instance: None })
+    }
+
     /// What the journal notes of every call.
     pub(super) fn sent(&self) -> Sent {
         let request = self.activity.write(Vec::new(), false);
@@ -45,7 +57,7 @@ impl Sending {
 
     /// Whether a batch that may have been applied can be sent again, and nothing is doubled or mistaken for a failure.
     pub(super) fn may_repeat(&self) -> bool {
-        self.verb == Verb::Update && self.activity.write(Vec::new(), false).mode == WriteMode::Strict
+        may_repeat(&self.activity)
     }
 
     /// Sends a batch; notes it before, and its outcomes after.

@@ -20,8 +20,9 @@ use utoipa::{IntoParams, ToSchema};
 use super::answer::{Answer, refusal};
 use super::given::Given;
 use super::state::Server;
-use crate::error::Result;
+use crate::error::{Failure, Result};
 use crate::interrupt::Interrupt;
+use crate::operation::conclusion::told;
 use crate::operation::report::Report;
 use crate::operation::{Begun, Resolved, Wanted, files, resolve, resume, runs, start};
 
@@ -191,6 +192,7 @@ pub(super) async fn show(State(server): State<Arc<Server>>, Path(id): Path<Strin
     if let Some(active) = server.running.find(&id) {
         run.report = active.figures.borrow().clone();
     }
+    run.errors = told(&server.session.project, &run).0.iter().map(Failure::to_json).collect();
     Ok(Json(json!(run)))
 }
 
@@ -327,7 +329,9 @@ impl Watching {
             }
             (Ok(run), None) => {
                 self.over = true;
-                let end = json!({ "state": run.state, "report": run.report, "errors": run.errors });
+                let errors: Vec<Value> =
+                    told(&self.server.session.project, &run).0.iter().map(Failure::to_json).collect();
+                let end = json!({ "state": run.state, "report": run.report, "errors": errors });
                 Event::default().event("end").data(end.to_string())
             }
             (Err(failure), _) => {

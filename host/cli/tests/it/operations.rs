@@ -373,3 +373,75 @@ fn a_run_is_cancelled_by_other_processes() {
     assert!(!project.path(&format!("runs/{id}/cancel")).exists());
     serving.stop();
 }
+
+/// An operation that creates people from a file, mapped.
+const CREATE: &str = "[source]\nfile = \"in.ndjson\"\n[mapping]\njq = '.'\n[target]\nconnection = \"people\"\nobject = \"people\"\nverb = \"create\"\n";
+
+#[test]
+fn records_of_which_nobody_knows_are_looked_up_before_they_are_sent_again() {
+    let project = Project::with_people();
+    project.write("in.ndjson", "{\"name\":\"A\"}\n{\"name\":\"unknown\"}\n{}\n");
+    project.operation("add", &format!("{CREATE}[run]\ncontinue_on_error = true\n"));
+    let ran = project.run(&["run", "add"]);
+    assert_eq!(ran.code, 1);
+    ran.says(&[
+        "1 record failed, 1 record may or may not have been done",
+        "--resolve",
+        "row 3: ",
+        "row 2: no answer came",
+    ]);
+    let rejected = project.read(&format!("runs/{}/rejected.ndjson", project.runs()[0]));
+    let mended = project.write("mended.ndjson", rejected.replace("\"record\":{}", "\"record\":{\"name\":\"B\"}"));
+    let again = ["run", "add", "--input", &mended];
+    project.run(&again).bad(1, &["1 record may or may not be in the target already", "--send-unknown"]);
+    assert_eq!(project.runs().len(), 1, "nothing began");
+    let report = project.run(&[&again[..], &["--send-unknown", "--json"]].concat()).json()["report"].clone();
+    assert_eq!((&report["applied"], &report["unknown"]), (&json!(1), &json!(1)));
+    let failed: String = rejected.lines().filter(|line| line.contains("\"failed\"")).collect();
+    let mended = project.write("mended.ndjson", failed.replace("\"record\":{}", "\"record\":{\"name\":\"B\"}"));
+    project.run(&["run", "add", "--input", &mended]).good();
+    // A strict update does the same whether it was done before or not.
+    let line = "{\"row\":1,\"item\":1,\"stage\":\"target\",\"outcome\":\"unknown\",\"error\":{},\"record\":{\"id\":1,\"name\":\"A\"}}\n";
+    let input = project.write("update.ndjson", line);
+    project.operation("change", &CREATE.replace("create", "update"));
+    let ran = project.run(&["run", "change", "--input", &input]);
+    assert!(!ran.stderr.contains("--send-unknown") && project.runs().len() == 4, "{ran:#?}");
+}
+
+#[test]
+fn a_dry_run_and_a_preview_tell_why_records_would_be_refused() {
+    let project = Project::with_people();
+    project.write("in.ndjson", "{\"name\":\"A\"}\n".to_owned() + &"{}\n".repeat(12));
+    project.operation("add", CREATE);
+    let ran = project.run(&["run", "add", "--dry-run"]);
+    assert!(ran.code == 1 && !ran.stderr.contains("--resume") && !project.path("runs").exists(), "{ran:#?}");
+    ran.says(&["12 records failed", "rows 2, 3, 4, 5, 6 and 7 more: "]);
+    let told = project.run(&["run", "add", "--dry-run", "--json"]);
+    assert_eq!((told.code, &told.json()["state"], &told.json()["id"]), (1, &json!("failed"), &Value::Null));
+    let reason = told.json()["errors"][0]["reasons"][0].clone();
+    assert_eq!((&reason["count"], &reason["rows"]), (&json!(12), &json!([2, 3, 4, 5, 6])), "{told:#?}");
+    let rows = project.run(&["operation", "preview", "add", "--limit", "2", "--json"]).good().json();
+    assert!(rows["rows"][0]["error"].is_null() && rows["rows"][1]["error"] == reason["message"], "{rows}");
+    let serving = Serving::start(&project, &[]);
+    let (status, over_http) = serving.json("POST", "/v1/operations/add/runs", &json!({ "dry_run": true }));
+    assert_eq!((status, &over_http["errors"][0]["reasons"][0]), (200, &reason), "{over_http}");
+    assert_eq!((&over_http["state"], &over_http["id"]), (&json!("failed"), &Value::Null));
+    serving.stop();
+}
+
+#[test]
+fn a_run_that_ended_early_is_shown_with_its_reasons_and_every_row_in_its_figures() {
+    let project = Project::with_people();
+    project.write("in.ndjson", "{\"name\":\"A\"}\n".repeat(3) + "{}\n" + &"{\"name\":\"A\"}\n".repeat(6));
+    project.operation("add", &format!("{CREATE}[run]\nbatch_size = 2\n"));
+    assert_eq!(project.run(&["run", "add"]).code, 1);
+    let id = &project.runs()[0];
+    let shown = project.run(&["runs", "show", id]).good();
+    for part in ["row 4: ", "rejected.ndjson", &format!("--resume {id}"), "started  2", "ended    2", "6 not reached"] {
+        assert!(shown.stdout.contains(part), "{part}: {shown:#?}");
+    }
+    let report = project.run(&["runs", "show", id, "--json"]).good().json()["report"].clone();
+    let figure = |name: &str| report[name].as_u64().unwrap();
+    let parts: u64 = ["applied", "failed", "unknown", "skipped", "not_reached"].map(figure).iter().sum();
+    assert_eq!((figure("read"), figure("mapped"), parts), (10, 10, 10), "{report}");
+}
