@@ -27,6 +27,7 @@ mod looking_up;
 mod operation;
 mod outcomes;
 mod output;
+mod paths;
 mod progress;
 mod project;
 mod proxy;

@@ -10,6 +10,7 @@ use crate::condition;
 use crate::error::{Failure, Failures, Result, nearest};
 use crate::json::first_lines;
 use crate::output::{Format, Output, WriteError};
+use crate::paths::OwnFiles;
 use crate::progress::{Progress, counted};
 use crate::remote;
 use crate::request::{filter, order, read_all};
@@ -31,6 +32,9 @@ pub(super) async fn run(session: &Session, query: Query) -> Result<()> {
     if query.output.is_none() && format == Format::Parquet {
         let failure = Failure::new("a Parquet file does not go to stdout: it is made when all records are there");
         return Err(failure.hint("pass --output NAME.parquet").into());
+    }
+    if let Some(path) = &query.output {
+        OwnFiles::of(session).refuse(path).map_err(|failure| failure.hint("name another file with --output"))?;
     }
     let limit = query.limit.or((format == Format::Table).then_some(TABLE_RECORDS));
     // Before anything is read: a state that cannot be kept makes the read worthless.

@@ -21,6 +21,7 @@ pub(crate) mod schedule;
 mod source;
 mod start;
 mod target;
+mod target_file;
 
 pub(crate) use preview::preview;
 pub(crate) use resolving::{Resolved, resolve};

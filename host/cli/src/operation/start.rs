@@ -15,6 +15,7 @@ use super::report::Report;
 use super::runs::{Folder, Order, Run, State, now};
 use super::source::{self, Source};
 use super::target::{Keeping, Sending, Target, may_repeat};
+use super::target_file::TargetFile;
 use crate::activity::Activity;
 use crate::commands::describe::{activity_schema, not_offered};
 use crate::error::{Failure, Failures, Result};
@@ -84,6 +85,9 @@ struct Ends {
 /// Whatever stands in its way; nothing was written then.
 pub(crate) async fn start(session: &Session, wanted: Wanted<'_>, interrupt: Interrupt) -> Result<Begun> {
     let operation = wanted.saved.operation()?;
+    if let Some(made) = TargetFile::of(session, &operation, wanted.input.as_ref().map(|input| input.path.as_path())) {
+        made.check_all().map_err(|failure| wanted.saved.place(failure.into()))?;
+    }
     let program = program(&session.project, &operation)?;
     let input = wanted.input.as_ref().map(|input| input.path.clone());
     let file = input.clone().or_else(|| match &operation.source {
@@ -139,6 +143,9 @@ pub(crate) async fn resume(session: &Session, id: &str, interrupt: Interrupt) ->
     }
     let order = folder.order()?;
     let operation = Operation::read(&order.operation)?;
+    if let Some(made) = TargetFile::of(session, &operation, order.input.as_deref()) {
+        made.check_all()?;
+    }
     let reads = !folder.path.join("checkpoint").exists() || checkpoint::read(&folder.path)?.0.next.is_some();
     let file = order.input.clone().or_else(|| match &operation.source {
         End::File { path, .. } => Some(session.project.resolve(path)),
@@ -185,6 +192,9 @@ pub(crate) async fn check(session: &Session, name: &str, operation: &Operation) 
         Ok(Some(target)) => tell("/target", open(session, &target).await.map(|_| ())),
         Ok(None) => {}
         Err(failures) => tell("/target", Err(failures)),
+    }
+    if let Some(made) = TargetFile::of(session, operation, None) {
+        tell("/target/file", made.check_all().map_err(Failures::from));
     }
     if let End::File { path, .. } = &operation.source {
         let path = session.project.resolve(path);
@@ -239,7 +249,7 @@ pub(super) struct Ready {
     pub mapper: Option<Mapper>,
     target: Ends,
     since: Option<StateFile>,
-    path: Option<(PathBuf, output::Format)>,
+    file: Option<TargetFile>,
     /// Of a target that is a file, as far as they are known.
     columns: Vec<String>,
     dry_run: bool,
@@ -257,17 +267,14 @@ pub(super) async fn prepare(
         None => None,
     };
     let mut ends = Ends { source: None, target: None };
-    let path = match &operation.target {
-        End::File { path, format } => Some((session.project.resolve(path), output::Format::from(*format))),
-        _ => None,
-    };
+    let file = TargetFile::of(session, operation, order.input.as_deref());
     let mut columns = Vec::new();
     let wanted = if order.input.is_none() && reads { session_activity(session, &operation.source)? } else { None };
     if let Some(activity) = wanted {
         let (connection, _, described) = open(session, &activity).await?;
         if mapper.is_none() {
             columns = activity.fields.clone();
-            if columns.is_empty() && path.as_ref().is_some_and(|(_, format)| *format == output::Format::Parquet) {
+            if columns.is_empty() && file.as_ref().is_some_and(|file| file.format == output::Format::Parquet) {
                 columns = described.fields.into_iter().map(|field| field.name).collect();
             }
         }
@@ -314,7 +321,7 @@ pub(super) async fn prepare(
             read.map_err(|e| Failure::defect("reading the input has ended").causes_of(&e))??
         }
     };
-    Ok(Ready { source, fed_back: order.input.is_some(), mapper, target: ends, since, path, columns, dry_run })
+    Ok(Ready { source, fed_back: order.input.is_some(), mapper, target: ends, since, file, columns, dry_run })
 }
 
 impl Ready {
@@ -343,7 +350,7 @@ impl Ready {
         let (progress, watching) = watch::channel(run.report.clone());
         let mut connections: Vec<Connection> = self.target.source.iter().map(|(one, _)| one.clone()).collect();
         let (mut batch, mut continue_on_error) = (operation.batch_size, operation.continue_on_error);
-        let target = match (self.target.target, self.path) {
+        let target = match (self.target.target, self.file) {
             (Some((connection, via, activity, _)), _) => {
                 connections.push(connection.clone());
                 batch = activity.batch_size.unwrap_or(batch);
@@ -356,10 +363,10 @@ impl Ready {
                 }
                 Target::Write(Box::new(sending))
             }
-            (None, Some((path, format))) => {
+            (None, Some(file)) => {
                 let length =
                     if folder.path.join("checkpoint").exists() { checkpoint::read(&folder.path)?.0.output } else { 0 };
-                Target::File(Keeping::open(&folder.path, length, path, format, self.columns)?)
+                Target::File(Keeping::open(&folder.path, length, file, self.columns)?)
             }
             (None, None) => return Err(Failure::defect("the operation has no target").into()),
         };

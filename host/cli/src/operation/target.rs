@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 use connector_host::contract::{Outcome, WriteMode};
 use connector_host::{Activity as Instance, Connection};
 
+use super::target_file::TargetFile;
 use crate::activity::Activity;
 use crate::args::Verb;
 use crate::error::Failure;
 use crate::files::not_written;
 use crate::interrupt::Interrupt;
 use crate::outcomes::Outcomes;
-use crate::output::{Format, Output, WriteError};
+use crate::output::{Output, WriteError};
 use crate::remote;
 use crate::sending::{self, Stop};
 use crate::unsettled::{self, Sent, Via};
@@ -94,8 +95,7 @@ pub(super) struct Keeping {
     records: BufWriter<File>,
     records_path: PathBuf,
     /// The file that is made of them.
-    path: PathBuf,
-    format: Format,
+    made: TargetFile,
     columns: Vec<String>,
 }
 
@@ -104,13 +104,7 @@ const BUFFER: u64 = 1 << 16;
 
 impl Keeping {
     /// Opens the records as they were when they had this length.
-    pub(super) fn open(
-        folder: &Path,
-        length: u64,
-        path: PathBuf,
-        format: Format,
-        columns: Vec<String>,
-    ) -> Result<Self, Failure> {
+    pub(super) fn open(folder: &Path, length: u64, made: TargetFile, columns: Vec<String>) -> Result<Self, Failure> {
         let records_path = folder.join("records.ndjson");
         let failed = |e: &std::io::Error| not_written(&records_path, e);
         let mut options = OpenOptions::new();
@@ -119,7 +113,7 @@ impl Keeping {
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let mut file = options.open(&records_path).map_err(|e| failed(&e))?;
         file.set_len(length).and_then(|()| file.seek(SeekFrom::End(0))).map_err(|e| failed(&e))?;
-        Ok(Self { records: BufWriter::new(file), records_path, path, format, columns })
+        Ok(Self { records: BufWriter::new(file), records_path, made, columns })
     }
 
     pub(super) fn add(&mut self, record: &str) -> Result<(), Failure> {
@@ -137,8 +131,9 @@ impl Keeping {
     /// Makes the file, whole or not at all.
     pub(super) fn finish(&mut self) -> Result<(), Failure> {
         self.synced()?;
-        let failed = |e: &std::io::Error| not_written(&self.path, e);
-        let mut output = Output::open(self.format, Some(&self.path), &self.columns, None)?;
+        self.made.check()?;
+        let failed = |e: &std::io::Error| not_written(&self.made.path, e);
+        let mut output = Output::open(self.made.format, Some(&self.made.path), &self.columns, None)?;
         let file = self.records.get_mut();
         file.rewind().map_err(|e| failed(&e))?;
         let (mut reader, mut lines) = (BufReader::new(file), Vec::new());

@@ -445,3 +445,71 @@ fn a_run_that_ended_early_is_shown_with_its_reasons_and_every_row_in_its_figures
     let parts: u64 = ["applied", "failed", "unknown", "skipped", "not_reached"].map(figure).iter().sum();
     assert_eq!((figure("read"), figure("mapped"), parts), (10, 10, 10), "{report}");
 }
+
+#[cfg(unix)]
+#[test]
+fn no_target_replaces_what_the_project_lives_on_or_what_its_run_reads() {
+    let project = Project::with_people();
+    project.write("prices.csv", "id\n1\n");
+    project.write("map.jq", ".");
+    project.operation("link", "");
+    std::os::unix::fs::symlink("prices.csv", project.path("link.csv")).unwrap();
+    std::os::unix::fs::symlink("connector.db", project.path("db.ndjson")).unwrap();
+    std::os::unix::fs::symlink("..", project.path("operations/up")).unwrap();
+    let key = project.key_file().display().to_string();
+    let own = "one of the project's own files";
+    for (target, words) in [
+        ("connector.db", own),
+        ("./connector.db-wal", own),
+        ("versions.db", own),
+        ("variables.toml", own),
+        ("agents.toml", own),
+        ("connectors/x.ndjson", own),
+        ("operations/bad.toml", own),
+        ("operations/up/versions.db", own),
+        ("runs/x/rejected.ndjson", own),
+        ("db.ndjson", own),
+        (key.as_str(), own),
+        ("prices.csv", "is the source as well"),
+        ("./link.csv", "is the source as well"),
+        ("map.jq", "is the mapping as well"),
+        ("nodir/b.csv", "there is no folder"),
+        ("operations", own),
+        ("/proc/b.csv", "cannot write into the folder `/proc`"),
+    ] {
+        let text = format!(
+            "[source]\nfile = \"prices.csv\"\n[mapping]\nfile = \"map.jq\"\n[target]\nfile = \"{target}\"\nformat = \"ndjson\"\n"
+        );
+        project.operation("bad", &text);
+        for command in [&["operation", "check", "bad"][..], &["run", "bad"], &["run", "bad", "--dry-run"]] {
+            project.run(command).bad(1, &["bad.toml:6", words, "target.file"]);
+        }
+    }
+    assert!(!project.path("runs").exists(), "nothing was begun, so nothing is there to go on with");
+    project.run(&["query", "people", "people", "--output", "connector.db"]).bad(1, &[own, "--output"]);
+    project.run(&["query", "people", "people", "--limit", "1"]).good();
+    assert_eq!(project.read("prices.csv"), "id\n1\n");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_that_leads_to_the_projects_own_files_only_when_the_run_ends_is_refused_then() {
+    use std::os::unix::fs::symlink;
+    let project = Project::with_people();
+    let before = std::fs::metadata(project.path("connector.db")).unwrap().len();
+    project.operation("late", &format!("{PEOPLE}[mapping]\nfile = \"map.jq\"\n[target]\nfile = \"out.ndjson\"\n"));
+    // While the first rows are mapped, the link is changed: the program takes a while for each of them.
+    project.write("map.jq", "if (.id % 10) == 0 then (reduce range(20000) as $i (0; . + $i)) as $n | . else . end");
+    symlink("first.ndjson", project.path("out.ndjson")).unwrap();
+    let started = project.start(&["run", "late"]);
+    let waited = std::time::Instant::now();
+    while !project.path("runs").exists() {
+        assert!(waited.elapsed() < std::time::Duration::from_secs(60));
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    symlink("connector.db", project.path("second")).unwrap();
+    std::fs::rename(project.path("second"), project.path("out.ndjson")).unwrap();
+    crate::support::finish(started).bad(1, &["one of the project's own files"]);
+    assert_eq!(std::fs::metadata(project.path("connector.db")).unwrap().len(), before);
+    project.run(&["connection", "list"]).good();
+}
