@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::{print, print_json};
 use crate::args::Operation as Command;
 use crate::error::{Failures, Result};
+use crate::operation::changes::Changes;
 use crate::operation::{check, due, files, preview};
 use crate::output::table::{base, terminal_width};
 use crate::session::Session;
@@ -60,7 +61,7 @@ pub(super) async fn run(session: &Session, command: Command) -> Result<()> {
             print(&text)
         }
         Command::Delete { name } => {
-            files::delete(&session.project, &name)?;
+            Changes::begin(&session.project)?.delete(&name)?;
             session.note(format!("the operation {name} is deleted"));
             Ok(())
         }

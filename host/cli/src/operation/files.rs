@@ -3,15 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
-use toml_edit::{DocumentMut, Item};
 
 use super::model::{Operation, check_name, file_of};
 use crate::error::{Failure, Failures, Result, suggest};
-use crate::files::{Access, folder_of, replace};
 use crate::project::Project;
-use crate::toml_file::{TomlFile, from_json};
+use crate::toml_file::TomlFile;
 
 /// Operations that may follow each other.
 const LONGEST_CHAIN: usize = 16;
@@ -137,33 +135,4 @@ fn follow(project: &Project, before: &mut Vec<String>, name: &str) -> Result<(),
     }
     before.pop();
     Ok(())
-}
-
-/// Writes an operation as a file. Comments of the one before are lost.
-pub(crate) fn save(project: &Project, name: &str, value: &Map<String, Value>) -> Result<(), Failure> {
-    check_name(name)?;
-    let path = project.resolve(&file_of(name));
-    let folder = folder_of(&path);
-    let failed =
-        |e: &std::io::Error| Failure::new(format!("cannot make the folder `{}`", folder.display())).causes_of(e);
-    std::fs::create_dir_all(folder).map_err(|e| failed(&e))?;
-    let mut document = DocumentMut::new();
-    for (key, value) in value {
-        let Some(value) = from_json(value) else { continue };
-        // Sections stand under a header of their own.
-        let item = match value {
-            toml_edit::Value::InlineTable(table) => Item::Table(table.into_table()),
-            other => Item::Value(other),
-        };
-        document.insert(key, item);
-    }
-    replace(&path, document.to_string().as_bytes(), Access::Usual)
-}
-
-/// Deletes the file of an operation.
-pub(crate) fn delete(project: &Project, name: &str) -> Result<()> {
-    load(project, name)?;
-    let path = project.resolve(&file_of(name));
-    let failed = |e: &std::io::Error| Failure::new(format!("cannot delete `{}`", path.display())).causes_of(e);
-    Ok(std::fs::remove_file(&path).map_err(|e| failed(&e))?)
 }

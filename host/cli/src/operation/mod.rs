@@ -3,6 +3,7 @@
 //!
 //! The command line and the HTTP API start runs by [`start()`] and look at them by [`runs`].
 
+pub(crate) mod changes;
 mod checkpoint;
 pub(crate) mod conclusion;
 pub(crate) mod due;

@@ -107,6 +107,17 @@ impl Operation {
         Ok(operation)
     }
 
+    /// The files that it names, each with its pointer.
+    pub(crate) fn files(&self) -> impl Iterator<Item = (&'static str, &Path)> {
+        fn end(end: &End) -> Option<&Path> {
+            if let End::File { path, .. } = end { Some(path) } else { None }
+        }
+        let mapping = if let Some(Mapping::File(path)) = &self.mapping { Some(path.as_path()) } else { None };
+        let all =
+            [("/source/file", end(&self.source)), ("/mapping/file", mapping), ("/target/file", end(&self.target))];
+        all.into_iter().filter_map(|(pointer, path)| Some((pointer, path?)))
+    }
+
     /// The operations that may run after it.
     pub(crate) fn next(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let both = [("/after/success", &self.on_success), ("/after/failure", &self.on_failure)];

@@ -46,7 +46,8 @@ impl TargetFile {
             let failed =
                 |e: &std::io::Error| Failure::new(format!("cannot follow `{}`", self.path.display())).causes_of(e);
             if same(&self.path, path).map_err(|e| told(failed(&e)))? {
-                let message = format!("the target `{}` is the {what} as well, and would replace it", self.path.display());
+                let message =
+                    format!("the target `{}` is the {what} as well, and would replace it", self.path.display());
                 return Err(told(Failure::new(message)));
             }
         }

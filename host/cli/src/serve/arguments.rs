@@ -19,6 +19,9 @@ pub(crate) struct Arguments {
     /// Which agent of the environment's group this process is: a name in agents.toml.
     #[arg(long, value_name = "NAME", env = "CONNECTOR_AGENT")]
     pub agent: Option<String>,
+    /// Another folder whose files operations may name that come over HTTP; can be repeated. Those of the project's folder always may.
+    #[arg(long, value_name = "FOLDER")]
+    pub files: Vec<PathBuf>,
     /// Activities at once, of all connections.
     #[arg(long, value_name = "N", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..))]
     pub activities: u32,

@@ -16,6 +16,7 @@ mod objects;
 mod openapi;
 mod operations;
 mod page;
+mod reach;
 mod records;
 mod runs;
 mod scheduling;
@@ -45,6 +46,7 @@ pub(crate) use arguments::Arguments;
 
 use access::Access;
 use answer::{Refusal, refusal};
+use reach::Reach;
 use scheduling::Claims;
 use state::Server;
 
@@ -52,6 +54,7 @@ use state::Server;
 pub(crate) async fn run(mut session: Session, arguments: Arguments, telemetry: Arc<Telemetry>) -> Result<()> {
     let access = Access::new(arguments.listen, arguments.token_file.as_deref())?;
     session.activities = Some(arguments.activities);
+    let reach = Reach::new(&session, &arguments.files, arguments.token_file.as_deref())?;
     let group = Group::of(&session, None)?;
     match (&group, &arguments.agent) {
         (Some(group), Some(name)) => group.check(name)?,
@@ -63,7 +66,7 @@ pub(crate) async fn run(mut session: Session, arguments: Arguments, telemetry: A
     }
     let claims = Claims::of(group.as_ref(), arguments.agent.as_deref())?;
     let listen = arguments.listen;
-    let server = Arc::new(Server::new(session, arguments, telemetry, access));
+    let server = Arc::new(Server::new(session, arguments, telemetry, access, reach));
     let watched: Arc<dyn Watched> = Arc::new(Arc::downgrade(&server));
     server.telemetry.watch(&server.session.host()?, &watched);
     let open = open_all(&server).await?;

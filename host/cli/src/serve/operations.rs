@@ -9,11 +9,12 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
-use super::answer::{Answer, refusal};
+use super::answer::Answer;
 use super::connections::Named;
 use super::given::Given;
 use super::state::Server;
-use crate::error::{Failure, Failures};
+use crate::error::{Failure, Failures, Result};
+use crate::operation::changes::Changes;
 use crate::operation::model::Operation;
 use crate::operation::{check, due, files, preview, runs};
 
@@ -83,25 +84,33 @@ pub(super) async fn put(
     Path(name): Path<String>,
     Given(mut given): Given<Map<String, Value>>,
 ) -> Answer<Json<Value>> {
-    let revision = given.remove("revision").and_then(|one| one.as_str().map(str::to_owned));
-    let new_name = given.remove("name").and_then(|one| one.as_str().map(str::to_owned));
+    let (revision, new_name) = taken(&mut given)?;
+    server.reach.check(&server.session, &Operation::read(&Value::Object(given.clone()))?)?;
     let new_name = new_name.unwrap_or_else(|| name.clone());
-    Operation::read(&Value::Object(given.clone()))?;
-    let project = &server.session.project;
-    let before = if files::names(project)?.contains(&name) { Some(files::load(project, &name)?) } else { None };
-    if before.as_ref().map(|saved| saved.revision.as_str()) != revision.as_deref() {
-        let message = format!("the operation `{name}` was changed meanwhile: look at it, and change it again");
-        return Err(refusal(StatusCode::CONFLICT, "conflict", &message));
-    }
-    if new_name != name && files::names(project)?.contains(&new_name) {
-        let message = format!("there is an operation `{new_name}` already");
-        return Err(refusal(StatusCode::CONFLICT, "conflict", &message));
-    }
-    files::save(project, &new_name, &given)?;
-    if new_name != name && before.is_some() {
-        files::delete(project, &name)?;
-    }
-    Ok(Json(told(&files::load(project, &new_name)?)))
+    let put = move |changes: Changes<'_>| changes.put(&name, revision.as_deref(), &new_name, &given);
+    Ok(Json(told(&changed(server, put).await?)))
+}
+
+/// Takes out what is no part of an operation: the revision that was looked at, and the name that it shall have.
+fn taken(given: &mut Map<String, Value>) -> Result<(Option<String>, Option<String>)> {
+    let mut text = |key: &str| match given.remove(key) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => {
+            let failure = Failure::new(format!("`{key}` is a text"));
+            Err(failure.with("kind", "invalid-request").with("pointer", format!("/{key}")))
+        }
+    };
+    Ok((text("revision")?, text("name")?))
+}
+
+/// Makes a change when nobody else is at it, in a thread that may wait for that.
+async fn changed<T: Send + 'static>(
+    server: Arc<Server>,
+    change: impl FnOnce(Changes<'_>) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let work = move || change(Changes::begin(&server.session.project)?);
+    tokio::task::spawn_blocking(work).await.map_err(|e| Failure::defect("a change has ended").causes_of(&e))?
 }
 
 #[utoipa::path(
@@ -113,7 +122,7 @@ pub(super) async fn put(
     responses((status = NO_CONTENT)),
 )]
 pub(super) async fn delete(State(server): State<Arc<Server>>, Path(name): Path<String>) -> Answer<StatusCode> {
-    files::delete(&server.session.project, &name)?;
+    changed(server, move |changes| changes.delete(&name)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -131,14 +140,9 @@ pub(super) async fn duplicate(
     Path(name): Path<String>,
     Given(new): Given<Named>,
 ) -> Answer<(StatusCode, Json<Value>)> {
-    let project = &server.session.project;
-    let saved = files::load(project, &name)?;
-    if files::names(project)?.contains(&new.name) {
-        let message = format!("there is an operation `{}` already", new.name);
-        return Err(refusal(StatusCode::CONFLICT, "conflict", &message));
-    }
-    files::save(project, &new.name, saved.value.as_object().unwrap_or(&Map::new()))?;
-    Ok((StatusCode::CREATED, Json(told(&files::load(project, &new.name)?))))
+    server.reach.check(&server.session, &files::load(&server.session.project, &name)?.operation()?)?;
+    let made = changed(server, move |changes| changes.duplicate(&name, &new.name)).await?;
+    Ok((StatusCode::CREATED, Json(told(&made))))
 }
 
 /// Says what is wrong with an operation on the screen.
@@ -153,10 +157,12 @@ pub(super) async fn check_given(
     State(server): State<Arc<Server>>,
     Given(mut given): Given<Map<String, Value>>,
 ) -> Answer<Json<Value>> {
-    given.remove("revision");
-    let name = given.remove("name").and_then(|one| one.as_str().map(str::to_owned)).unwrap_or_default();
-    let checked = match Operation::read(&Value::Object(given)) {
-        Ok(operation) => check(&server.session, &name, &operation).await,
+    let (_, name) = taken(&mut given)?;
+    // What is out of reach is not looked at: whether it is there is nothing that is told either.
+    let reached = Operation::read(&Value::Object(given))
+        .and_then(|operation| server.reach.check(&server.session, &operation).map(|()| operation));
+    let checked = match reached {
+        Ok(operation) => check(&server.session, &name.unwrap_or_default(), &operation).await,
         Err(failures) => Err(failures),
     };
     let failures = checked.err().unwrap_or(Failures(Vec::new()));
@@ -193,9 +199,9 @@ pub(super) async fn preview_given(
     State(server): State<Arc<Server>>,
     Given(mut given): Given<Tried>,
 ) -> Answer<Json<Value>> {
-    given.operation.remove("revision");
-    given.operation.remove("name");
+    taken(&mut given.operation)?;
     let operation = Operation::read(&Value::Object(given.operation))?;
+    server.reach.check(&server.session, &operation)?;
     let rows = preview(&server.session, &operation, given.limit.min(MOST_ROWS)).await?;
     Ok(Json(json!({ "rows": rows })))
 }

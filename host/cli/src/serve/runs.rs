@@ -142,6 +142,8 @@ pub(super) async fn begin(
     Path(name): Path<String>,
     Given(how): Given<Start>,
 ) -> Answer {
+    let named = files::load(&server.session.project, &name)?.operation()?;
+    server.reach.check(&server.session, &named)?;
     if how.dry_run {
         let saved = runnable(&server, &name)?;
         let (_stop, interrupt) = Interrupt::by_hand();

@@ -13,6 +13,7 @@ use super::Arguments;
 use super::access::Access;
 use super::closing::Closing;
 use super::limits::Limits;
+use super::reach::Reach;
 use super::runs::Running;
 use super::scheduling;
 use super::upkeep::{self, Upkeep};
@@ -26,6 +27,7 @@ pub(crate) struct Server {
     pub(crate) session: Session,
     pub(super) telemetry: Arc<Telemetry>,
     pub(super) access: Access,
+    pub(super) reach: Reach,
     pub(super) limits: Limits,
     pub(super) closing: Closing,
     arguments: Arguments,
@@ -74,7 +76,13 @@ pub(super) enum Condition {
 }
 
 impl Server {
-    pub(super) fn new(session: Session, arguments: Arguments, telemetry: Arc<Telemetry>, access: Access) -> Self {
+    pub(super) fn new(
+        session: Session,
+        arguments: Arguments,
+        telemetry: Arc<Telemetry>,
+        access: Access,
+        reach: Reach,
+    ) -> Self {
         let closing = Closing::new(&session.interrupt, arguments.grace);
         let limits = Limits::new(arguments.rate);
         let (state, looking, bringing_in) = (Mutex::default(), Mutex::default(), tokio::sync::Mutex::default());
@@ -82,6 +90,7 @@ impl Server {
             session,
             telemetry,
             access,
+            reach,
             limits,
             closing,
             arguments,
