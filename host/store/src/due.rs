@@ -13,8 +13,8 @@ pub struct Due {
     pub due: i64,
     /// The last run that was started because it was due.
     pub run: Option<String>,
-    /// Why it did not run at this time, if so.
-    pub note: Option<String>,
+    /// The last time of which something has come, if that was no run, and why. A later one may be claimed already.
+    pub not_run: Option<(i64, String)>,
 }
 
 impl Store {
@@ -23,8 +23,11 @@ impl Store {
     /// # Errors
     /// [`StoreError::Database`].
     pub fn last_due(&self, operation: &str) -> Result<Option<Due>, StoreError> {
-        let sql = "SELECT due, run, note FROM due WHERE operation = ?1";
-        let read = |row: &rusqlite::Row<'_>| Ok(Due { due: row.get(0)?, run: row.get(1)?, note: row.get(2)? });
+        let sql = "SELECT due, run, settled, note FROM due WHERE operation = ?1";
+        let read = |row: &rusqlite::Row<'_>| {
+            let not_run = row.get::<_, Option<i64>>(2)?.zip(row.get(3)?);
+            Ok(Due { due: row.get(0)?, run: row.get(1)?, not_run })
+        };
         Ok(self.database.read(|connection| connection.query_row(sql, [operation], read).optional())?)
     }
 
@@ -34,16 +37,17 @@ impl Store {
     /// [`StoreError::Database`].
     pub fn claim_due(&self, operation: &str, due: i64) -> Result<bool, StoreError> {
         let sql = "INSERT INTO due (operation, due) VALUES (?1, ?2)
-            ON CONFLICT (operation) DO UPDATE SET due = excluded.due, note = NULL WHERE excluded.due > due.due";
+            ON CONFLICT (operation) DO UPDATE SET due = excluded.due WHERE excluded.due > due.due";
         self.change(|transaction| Ok(transaction.execute(sql, params![operation, due])? == 1))
     }
 
-    /// Keeps what came of a time, unless a later one was claimed meanwhile: the run that was started, or why there is none.
+    /// Keeps what came of a time, unless something has come of a later one: the run that was started, or why there is none.
     ///
     /// # Errors
     /// [`StoreError::Database`].
     pub fn note_due(&self, operation: &str, due: i64, came: Result<&str, &str>) -> Result<(), StoreError> {
-        let sql = "UPDATE due SET run = coalesce(?3, run), note = ?4 WHERE operation = ?1 AND due = ?2";
+        let sql = "UPDATE due SET settled = ?2, run = coalesce(?3, run), note = ?4
+            WHERE operation = ?1 AND coalesce(settled, ?2) <= ?2";
         self.change(|transaction| {
             transaction.execute(sql, params![operation, due, came.ok(), came.err()])?;
             Ok(())

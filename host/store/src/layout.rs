@@ -56,11 +56,12 @@ CREATE TABLE activity (
 ";
 
 // The last time at which an operation was due that somebody has seen to, in seconds since 1970: a later one is claimed by whoever
-// puts it here.
+// puts it here. What came of it stands beside it, with the time that it came of: a later one may be claimed and not settled yet.
 const DUE: &str = "
 CREATE TABLE due (
     operation TEXT PRIMARY KEY,
     due INTEGER NOT NULL,
+    settled INTEGER,
     run TEXT,
     note TEXT
 ) STRICT;

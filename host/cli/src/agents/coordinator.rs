@@ -98,7 +98,9 @@ impl Coordinator {
         }
         let claimed = found(&answer, 0);
         if claimed == Some(format!("{} {}", stamp(due), self.this)) {
-            // An earlier try, whose answer was lost. Its lease ends by itself.
+            // An earlier try, whose answer was lost, with a lease that nobody keeps alive: this one takes its place.
+            let held = json!({ "key": going, "value": encoded(&self.this), "lease": lease.id });
+            ask(&self.client, &self.url, "kv/put", &held).await?;
             return Ok(Claim::Ours(lease));
         }
         lease.end().await;

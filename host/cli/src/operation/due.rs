@@ -31,11 +31,12 @@ pub(crate) fn still_going(project: &Project, operation: &str) -> Result<Option<S
     Ok(run.filter(|run| runs::load(project, run).is_ok_and(|run| run.state == State::Running)))
 }
 
-/// The operations that have a schedule and can be read.
-pub(crate) fn scheduled(project: &Project) -> Vec<(String, Schedule)> {
+/// The operations that have a schedule; and those whose files cannot be read, so that nobody knows.
+pub(crate) fn scheduled(project: &Project) -> Vec<(String, Result<Schedule>)> {
     let read = |name: String| {
-        let operation = files::load(project, &name).and_then(|saved| saved.operation()).ok()?;
-        Some((name, operation.schedule?))
+        let operation = files::load(project, &name).and_then(|saved| saved.operation());
+        let schedule = operation.map(|operation| operation.schedule).transpose()?;
+        Some((name, schedule))
     };
     files::names(project).unwrap_or_default().into_iter().filter_map(read).collect()
 }
@@ -46,7 +47,7 @@ pub(crate) fn told(project: &Project, operation: &str, schedule: Option<&Schedul
     let Some(schedule) = schedule else { return Ok(map) };
     map.insert("schedule".to_owned(), json!(schedule.to_string()));
     map.insert("next_run".to_owned(), json!(schedule.after(now()).map(words)));
-    if let Some((due, reason)) = last(project, operation)?.and_then(|last| Some((last.due, last.note?))) {
+    if let Some((due, reason)) = last(project, operation)?.and_then(|last| last.not_run) {
         map.insert("not_run".to_owned(), json!({ "due": words(due), "reason": reason }));
     }
     Ok(map)

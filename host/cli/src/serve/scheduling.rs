@@ -74,19 +74,36 @@ struct Time {
 /// Keeps the project's schedules.
 pub(super) async fn keep(server: Weak<Server>, claims: Claims) {
     let claims = Arc::new(claims);
-    let mut kept = BTreeMap::new();
+    let (mut kept, mut broken) = (BTreeMap::new(), BTreeMap::new());
     loop {
         let Some(server) = server.upgrade() else { return };
-        let wait = look(&server, &claims, &mut kept);
+        let wait = look(&server, &claims, &mut kept, &mut broken);
         drop(server);
         tokio::time::sleep(wait).await;
     }
 }
 
-/// Sees to what is due. Answers how long there is nothing to do.
-fn look(server: &Arc<Server>, claims: &Arc<Claims>, kept: &mut BTreeMap<String, Kept>) -> Duration {
-    let (now, mut before) = (now(), std::mem::take(kept));
+/// Sees to what is due. Answers how long there is nothing to do. `broken`: the operations that cannot be read, each with the reason
+/// that was told.
+fn look(
+    server: &Arc<Server>,
+    claims: &Arc<Claims>,
+    kept: &mut BTreeMap<String, Kept>,
+    broken: &mut BTreeMap<String, String>,
+) -> Duration {
+    let (now, mut before, mut told) = (now(), std::mem::take(kept), std::mem::take(broken));
     for (operation, schedule) in due::scheduled(&server.session.project) {
+        let schedule = match schedule {
+            Ok(schedule) => schedule,
+            Err(failures) => {
+                let reason = failures.in_one_line();
+                if told.remove(&operation).as_ref() != Some(&reason) {
+                    tracing::warn!(target: "connector", operation, reason, "it cannot be read, and runs at no time");
+                }
+                broken.insert(operation, reason);
+                continue;
+            }
+        };
         let Some(after) = schedule.after(now) else { continue };
         let same = before.remove(&operation).filter(|one| one.schedule.to_string() == schedule.to_string());
         let turn = same.as_ref().map_or_else(Arc::default, |one| Arc::clone(&one.turn));

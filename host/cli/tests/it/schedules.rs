@@ -75,6 +75,7 @@ fn lists_tell_the_schedule_the_next_run_and_why_the_last_did_not_come_about() {
     let project = Project::empty();
     project.scheduled("nightly", "cron = \"0 3 * * *\"");
     project.scheduled("broken", "every = \"1s\"");
+    project.scheduled("unreadable", "evry = \"1s\"");
     std::fs::remove_file(project.path("in.ndjson")).unwrap();
     let serving = project.keeps_schedules(&[]);
     let waited = Instant::now();
@@ -91,7 +92,9 @@ fn lists_tell_the_schedule_the_next_run_and_why_the_last_did_not_come_about() {
     };
     assert_eq!(broken["schedule"], "every 1s");
     assert!(broken["not_run"]["reason"].as_str().unwrap().contains("in.ndjson"), "{broken}");
-    let told = times(&serving.stop(), "does not run");
+    let left = serving.stop();
+    assert_eq!(left.stderr.matches("runs at no time").count(), 1, "{left:#?}");
+    let told = times(&left, "does not run");
     assert!(told.contains(&broken["not_run"]["due"].as_str().unwrap().to_owned()), "{told:?}");
     let listed = project.run(&["operation", "list"]).good();
     assert!(listed.stdout.contains("T03:00:00Z"), "{listed:#?}");
@@ -114,7 +117,7 @@ fn a_time_that_nobody_served_is_left_out_or_made_up_for_as_the_operation_says() 
         project.scheduled(name, &format!("every = \"1d\"{more}"));
     }
     let database = rusqlite::Connection::open(project.path("connector.db")).unwrap();
-    database.execute("UPDATE due SET due = due - 172800", []).unwrap();
+    database.execute("UPDATE due SET due = due - 172800, settled = settled - 172800", []).unwrap();
     drop(database);
     let before = project.done();
     let serving = project.keeps_schedules(&[]);

@@ -29,20 +29,29 @@ fn a_time_is_claimed_once_by_however_many_processes() {
 }
 
 #[test]
-fn what_came_of_a_time_is_kept_until_a_later_one_is_claimed() {
+fn what_came_of_a_time_is_kept_until_something_comes_of_a_later_one() {
     let folder = Folder::new();
     let store = folder.store();
     assert_eq!(store.last_due("export").unwrap(), None);
     assert!(store.claim_due("export", 10).unwrap() && !store.claim_due("export", 9).unwrap());
     store.note_due("export", 10, Ok("run-1")).unwrap();
-    let due = |due, note: Option<&str>| Due { due, run: Some("run-1".into()), note: note.map(str::to_owned) };
+    let due = |due, not_run: Option<(i64, &str)>| {
+        let not_run = not_run.map(|(due, why)| (due, why.to_owned()));
+        Due { due, run: Some("run-1".into()), not_run }
+    };
     assert_eq!(store.last_due("export").unwrap(), Some(due(10, None)));
     assert!(store.claim_due("export", 11).unwrap());
     store.note_due("export", 11, Err("still going")).unwrap();
     // Somebody who was slower does not tell of an earlier time what holds for this one.
     store.note_due("export", 10, Err("late")).unwrap();
-    assert_eq!(store.last_due("export").unwrap(), Some(due(11, Some("still going"))));
+    assert_eq!(store.last_due("export").unwrap(), Some(due(11, Some((11, "still going")))));
     assert!(store.claim_due("export", 12).unwrap());
+    assert_eq!(
+        store.last_due("export").unwrap(),
+        Some(due(12, Some((11, "still going")))),
+        "12 is claimed, and not settled"
+    );
+    store.note_due("export", 12, Ok("run-1")).unwrap();
     assert_eq!(store.last_due("export").unwrap(), Some(due(12, None)));
     assert!(store.claim_due("other", 1).unwrap(), "operations do not share their times");
 }
