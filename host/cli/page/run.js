@@ -43,7 +43,8 @@ export async function run({ id = "" }) {
         /** @type {Run} */
         const known = await api.post(`${path}/resolve`, {});
         draw(known.state, known.report, known.errors ?? []);
-        say(known.report.unknown > 0 ? `${known.report.unknown.toLocaleString()} are still unknown.` : "All are known now.");
+        const left = known.report?.unknown ?? 0;
+        say(left > 0 ? `${left.toLocaleString()} are still unknown.` : "All are known now.");
       })) : null,
       rejected ? button("Failed and Unknown Records", () => attempt("They are not here", async () =>
         save(`rejected-${id}.ndjson`, await api.text(`${path}/rejected`), "application/x-ndjson"))) : null);
