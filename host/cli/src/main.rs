@@ -18,6 +18,7 @@ mod connections_file;
 mod dependents;
 mod draft;
 mod error;
+mod error_schema;
 mod files;
 mod folders;
 mod input;

@@ -1,8 +1,12 @@
 //! `describe`: fields, conditions and schemas of one object.
 
-use connector_host::contract::{ActivitySchema, Comparisons, Consistency, ObjectSchema};
+use std::collections::BTreeMap;
+
+use connector_host::contract::{ActivitySchema, Comparisons, Consistency, Field, ObjectSchema};
+use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::{print, print_json, print_raw};
 use crate::args::Activity;
@@ -27,7 +31,11 @@ pub(super) async fn run(session: &Session, name: &str, object: &str, schema: Opt
     if let Some(activity) = schema {
         return print_schema(&described, object, activity);
     }
-    if session.global.json { print_json(&as_json(&described, object)?) } else { print(&as_text(&described, object)?) }
+    if session.global.json {
+        print_json(&json!(for_programs(&described, object)?))
+    } else {
+        print(&as_text(&described, object)?)
+    }
 }
 
 /// The schemas of an activity.
@@ -92,36 +100,66 @@ fn comparisons(of: Comparisons) -> Vec<&'static str> {
     COMPARISONS.iter().filter(|(_, flag)| of.contains(*flag)).map(|(symbol, _)| *symbol).collect()
 }
 
+/// An object for programs.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct DescribedObject {
+    /// By the activities that it offers.
+    activities: BTreeMap<&'static str, DescribedActivity>,
+    /// `stable` or `best-effort`.
+    consistency: &'static str,
+    fields: Vec<DescribedField>,
+    includes: Vec<String>,
+    incremental: bool,
+    key: Vec<String>,
+    object: String,
+    /// Their names, where they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) sub_objects: Option<Vec<String>>,
+}
+
+/// JSON Schemas of an activity.
+#[derive(Serialize, ToSchema)]
+struct DescribedActivity {
+    request: Value,
+    response: Value,
+}
+
+/// What conditions can be put on a field.
+#[derive(Serialize, ToSchema)]
+struct DescribedField {
+    comparisons: Vec<&'static str>,
+    name: String,
+    /// Those that the remote evaluates.
+    pushed_down: Vec<&'static str>,
+    sortable: bool,
+}
+
 /// The object for programs.
-pub(crate) fn as_json(described: &ObjectSchema, object: &str) -> Result<Value> {
-    let mut activities = serde_json::Map::new();
+pub(crate) fn for_programs(described: &ObjectSchema, object: &str) -> Result<DescribedObject> {
+    let mut activities = BTreeMap::new();
     for activity in ALL {
         if let Some(schema) = activity_schema(described, activity) {
             let (request, response) = (parse_schema(&schema.request)?, parse_schema(&schema.response)?);
-            activities.insert(word(activity).into(), json!({ "request": request.root(), "response": response.root() }));
+            let (request, response) = (request.root().clone(), response.root().clone());
+            activities.insert(word(activity), DescribedActivity { request, response });
         }
     }
-    let fields: Vec<Value> = described
-        .fields
-        .iter()
-        .map(|field| {
-            json!({
-                "name": field.name,
-                "comparisons": comparisons(field.comparisons),
-                "pushed_down": comparisons(field.pushed_down),
-                "sortable": field.sortable,
-            })
-        })
-        .collect();
-    Ok(json!({
-        "object": object,
-        "key": described.key,
-        "fields": fields,
-        "includes": described.includes,
-        "consistency": consistency(described.consistency).0,
-        "incremental": described.incremental,
-        "activities": activities,
-    }))
+    let field = |field: &Field| DescribedField {
+        comparisons: comparisons(field.comparisons),
+        name: field.name.clone(),
+        pushed_down: comparisons(field.pushed_down),
+        sortable: field.sortable,
+    };
+    Ok(DescribedObject {
+        activities,
+        consistency: consistency(described.consistency).0,
+        fields: described.fields.iter().map(field).collect(),
+        includes: described.includes.clone(),
+        incremental: described.incremental,
+        key: described.key.clone(),
+        object: object.to_owned(),
+        sub_objects: None,
+    })
 }
 
 fn as_text(described: &ObjectSchema, object: &str) -> Result<String> {

@@ -1,7 +1,9 @@
 //! `objects`: what a connection can read and write.
 
 use connector_host::contract::{Activities, ObjectInfo};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
+use utoipa::ToSchema;
 
 use super::{print, print_json};
 use crate::error::{Failure, Result};
@@ -17,12 +19,23 @@ const NAMES: [(&str, Activities); 4] = [
     ("delete", Activities::DELETE),
 ];
 
+/// An object for programs.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ListedObject {
+    activities: Vec<&'static str>,
+    name: String,
+    /// The object whose sub-object it is.
+    parent: Option<String>,
+    title: String,
+}
+
 /// The objects for programs.
-pub(crate) fn to_json(objects: &[ObjectInfo]) -> Value {
-    let one = |object: &ObjectInfo| {
-        let activities: Vec<&str> =
-            NAMES.iter().filter(|(_, flag)| object.activities.contains(*flag)).map(|(name, _)| *name).collect();
-        json!({ "name": object.name, "title": object.title, "parent": object.parent, "activities": activities })
+pub(crate) fn listed(objects: &[ObjectInfo]) -> Vec<ListedObject> {
+    let one = |object: &ObjectInfo| ListedObject {
+        activities: NAMES.iter().filter(|(_, flag)| object.activities.contains(*flag)).map(|(name, _)| *name).collect(),
+        name: object.name.clone(),
+        parent: object.parent.clone(),
+        title: object.title.clone(),
     };
     objects.iter().map(one).collect()
 }
@@ -41,7 +54,7 @@ pub(super) async fn run(session: &Session, name: &str, search: Option<&str>) -> 
         }
     }
     if session.global.json {
-        return print_json(&to_json(&objects));
+        return print_json(&json!(listed(&objects)));
     }
     let mut table = base(terminal_width());
     table.set_header(["object", "title", "query", "create", "update", "delete"]);

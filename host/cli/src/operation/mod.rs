@@ -13,7 +13,7 @@ mod journal;
 pub(crate) mod jq;
 pub(crate) mod mapper;
 pub(crate) mod model;
-mod preview;
+pub(crate) mod preview;
 mod rejected;
 pub(crate) mod report;
 mod resolving;

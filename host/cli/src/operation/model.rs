@@ -53,9 +53,12 @@ pub(crate) enum Mapping {
     File(PathBuf),
 }
 
-const KEYS: [&str; 7] = ["description", "source", "mapping", "target", "run", "after", "schedule"];
-const FILE_KEYS: [&str; 2] = ["file", "format"];
-const ACTIVITY_KEYS: [&str; 13] = [
+/// Members of an operation.
+pub(crate) const KEYS: [&str; 7] = ["description", "source", "mapping", "target", "run", "after", "schedule"];
+/// Members of an end that is a file.
+pub(crate) const FILE_KEYS: [&str; 2] = ["file", "format"];
+/// Members of an end that is an activity.
+pub(crate) const ACTIVITY_KEYS: [&str; 13] = [
     "connection",
     "verb",
     "object",

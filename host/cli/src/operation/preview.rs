@@ -3,6 +3,7 @@
 use connector_host::contract::Outcome;
 use serde::Serialize;
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 use super::checkpoint::Position;
 use super::model::Operation;
@@ -19,10 +20,13 @@ use crate::session::Session;
 const MOST_AT_ONCE: usize = 1000;
 
 /// A row, and what becomes of it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PreviewedRow)]
 pub(crate) struct Row {
     #[serde(rename = "in")]
+    #[schema(value_type = Value)]
     from: Box<RawValue>,
+    #[schema(value_type = Vec<Value>)]
     out: Vec<Box<RawValue>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use connector_host::Connection;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::progress::{counted, grouped};
 
 /// Figures of a run.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize, ToSchema)]
 pub(crate) struct Report {
     /// Rows that were read.
     pub read: u64,
@@ -35,7 +36,8 @@ pub(crate) struct Report {
 }
 
 /// What is left of an allowance.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = RunQuota)]
 pub(crate) struct Quota {
     /// Requests that may be sent now.
     pub left: u32,

@@ -13,16 +13,19 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use utoipa::ToSchema;
 
 use super::checkpoint;
 use super::report::Report;
 use crate::error::{Failure, suggest};
+use crate::error_schema::Told;
 use crate::files::{Access, not_written, replace};
 use crate::project::Project;
 
 /// What became of a run.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = RunState)]
 pub(crate) enum State {
     /// It is at work.
     Running,
@@ -50,7 +53,7 @@ impl State {
 }
 
 /// What is kept of a run.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub(crate) struct Run {
     /// Empty: a dry run, which leaves nothing.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -62,6 +65,7 @@ pub(crate) struct Run {
     pub ended: Option<String>,
     pub report: Report,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<Told>)]
     pub errors: Vec<Value>,
 }
 

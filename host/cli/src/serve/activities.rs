@@ -7,11 +7,11 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use connector_host::contract::QueryRequest;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::answer::{Answer, Refusal, refusal};
+use super::answer::{Answer, Items, Refusal, refusal};
 use super::connections::Named;
 use super::given::Given;
 use super::records::{Asked, list_into};
@@ -33,11 +33,11 @@ const LARGEST_PREVIEW: u64 = 100;
     operation_id = "activities_list",
     summary = "The activities of a connection",
     params(("name" = String, Path, description = "Name of the connection, or connector:name")),
-    responses((status = OK, body = Value)),
+    responses((status = OK, body = Items<Activity>)),
 )]
-pub(super) async fn list(State(server): State<Arc<Server>>, Path(name): Path<String>) -> Answer<Json<Value>> {
+pub(super) async fn list(State(server): State<Arc<Server>>, Path(name): Path<String>) -> Answer<Json<Items<Activity>>> {
     let saved = server.session.project.connection(&name)?;
-    Ok(Json(json!({ "items": activities::of(&server.session, &saved)? })))
+    Ok(Json(Items { items: activities::of(&server.session, &saved)? }))
 }
 
 #[utoipa::path(
@@ -136,6 +136,16 @@ pub(super) struct Look {
     limit: Option<u64>,
 }
 
+/// The first records.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what is put together from the connector's bytes")]
+pub(super) struct Preview {
+    records: Vec<Value>,
+    count: u64,
+    /// Whether there are others.
+    more: bool,
+}
+
 /// The first records of a query.
 #[utoipa::path(
     post,
@@ -143,7 +153,7 @@ pub(super) struct Look {
     operation_id = "activities_preview",
     params(("name" = String, Path, description = "Name of the connection, or connector:name"), ("activity" = String, Path, description = "Name of the activity")),
     request_body = Look,
-    responses((status = OK, body = Value)),
+    responses((status = OK, body = Preview)),
 )]
 pub(super) async fn preview(
     State(server): State<Arc<Server>>,
@@ -185,21 +195,32 @@ pub(super) async fn preview(
 }
 
 /// How a query would be run.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Explained {
+    /// `stable` or `best-effort`.
+    consistency: &'static str,
+    /// Of a complete read, if that can be told.
+    requests: Option<u64>,
+    /// For people.
+    steps: Vec<String>,
+}
+
+/// How a query would be run.
 #[utoipa::path(
     post,
     path = "/v1/connections/{name}/explain",
     operation_id = "activities_explain",
     params(("name" = String, Path, description = "Name of the connection, or connector:name")),
     request_body = Asked,
-    responses((status = OK, body = Value)),
+    responses((status = OK, body = Explained)),
 )]
 pub(super) async fn explain(
     State(server): State<Arc<Server>>,
     Path(name): Path<String>,
     Given(asked): Given<Asked>,
-) -> Answer<Json<Value>> {
+) -> Answer<Json<Explained>> {
     let connection = server.connection(&name).await?;
     let plan = connection.explain(&QueryRequest::from(asked)).await.map_err(|e| Refusal::from(&e))?;
-    let promise = consistency(plan.consistency).0;
-    Ok(Json(json!({ "requests": plan.requests, "consistency": promise, "steps": plan.steps })))
+    let consistency = consistency(plan.consistency).0;
+    Ok(Json(Explained { consistency, requests: plan.requests, steps: plan.steps }))
 }

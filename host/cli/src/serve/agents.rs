@@ -5,45 +5,83 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
-use utoipa::IntoParams;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use utoipa::{IntoParams, ToSchema};
 
-use super::answer::{Answer, refusal};
-use super::state::Server;
+use super::answer::{Answer, Items, refusal};
+use super::state::{Server, Serving};
 use crate::agents::{Group, ask};
+use crate::error_schema::Told;
 use crate::variables::host_name;
+
+/// What an agent says of itself.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Agent {
+    connectors: Vec<AgentConnector>,
+    /// The one that is active.
+    environment: Option<String>,
+    name: String,
+    version: String,
+}
+
+/// A connector that serves.
+#[derive(Serialize, ToSchema)]
+struct AgentConnector {
+    digest: String,
+    name: String,
+    version: String,
+}
+
+/// An agent as it answers now. One that does not has `errors`, and neither version nor connectors.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what agents say, which passes as it came")]
+pub(super) struct ListedAgent {
+    #[schema(nullable = false)]
+    connectors: Option<Vec<AgentConnector>>,
+    environment: Option<String>,
+    #[schema(nullable = false)]
+    errors: Option<Vec<Told>>,
+    #[schema(required)]
+    group: Option<String>,
+    /// Until it answered.
+    #[schema(nullable = false)]
+    milliseconds: Option<u64>,
+    name: String,
+    reachable: bool,
+    /// It is the one that was asked.
+    #[schema(rename = "self")]
+    is_self: bool,
+    #[schema(nullable = false)]
+    url: Option<String>,
+    #[schema(nullable = false)]
+    version: Option<String>,
+}
 
 /// What this process says of itself.
 #[utoipa::path(
     get,
     path = "/v1/agent",
     operation_id = "agents_this",
-    responses((status = OK, body = Value)),
+    responses((status = OK, body = Agent)),
 )]
-pub(super) async fn this(State(server): State<Arc<Server>>) -> Json<Value> {
-    Json(Value::Object(introduction(&server)))
+pub(super) async fn this(State(server): State<Arc<Server>>) -> Json<Agent> {
+    Json(introduction(&server))
 }
 
-fn introduction(server: &Server) -> Map<String, Value> {
-    let connectors: Vec<Value> = server
-        .connectors()
-        .iter()
-        .map(|serving| {
-            let connector = serving.loaded.deployment.connector();
-            json!({ "name": serving.name, "version": connector.info().version, "digest": connector.digest() })
-        })
-        .collect();
-    let name = server.agent().map_or_else(host_name, str::to_owned);
-    [
-        ("name", json!(name)),
-        ("version", json!(env!("CARGO_PKG_VERSION"))),
-        ("environment", json!(server.session.global.environment)),
-        ("connectors", json!(connectors)),
-    ]
-    .map(|(key, value)| (key.to_owned(), value))
-    .into_iter()
-    .collect()
+fn introduction(server: &Server) -> Agent {
+    let connectors = server.connectors();
+    let one = |serving: &Arc<Serving>| {
+        let connector = serving.loaded.deployment.connector();
+        let (digest, version) = (connector.digest().to_owned(), connector.info().version.clone());
+        AgentConnector { digest, name: serving.name.clone(), version }
+    };
+    Agent {
+        connectors: connectors.iter().map(one).collect(),
+        environment: server.session.global.environment.clone(),
+        name: server.agent().map_or_else(host_name, str::to_owned),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    }
 }
 
 /// Whose agents are wanted.
@@ -61,23 +99,22 @@ pub(super) struct Whose {
     path = "/v1/agents",
     operation_id = "agents_list",
     params(Whose),
-    responses((status = OK, body = Value)),
+    responses((status = OK, body = Items<ListedAgent>)),
 )]
 pub(super) async fn list(
     State(server): State<Arc<Server>>,
     whose: std::result::Result<Query<Whose>, QueryRejection>,
-) -> Answer<Json<Value>> {
+) -> Answer<Json<Items<Value>>> {
     let Query(whose) = whose.map_err(|e| refusal(e.status(), "invalid-request", &e.body_text()))?;
     let items = match Group::of(&server.session, whose.environment.as_deref())? {
         Some(group) => ask::list(&server.session, &group, server.agent()).await?,
         None => {
-            let mut item = introduction(&server);
-            item.extend(
-                [("group", Value::Null), ("self", json!(true)), ("reachable", json!(true))]
-                    .map(|(k, v)| (k.to_owned(), v)),
-            );
-            vec![Value::Object(item)]
+            let mut item = json!(introduction(&server));
+            for (key, value) in [("group", Value::Null), ("self", json!(true)), ("reachable", json!(true))] {
+                item[key] = value;
+            }
+            vec![item]
         }
     };
-    Ok(Json(json!({ "items": items })))
+    Ok(Json(Items { items }))
 }

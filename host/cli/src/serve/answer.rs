@@ -7,12 +7,19 @@ use connector_host::contract::{ErrorKind, Retry};
 use connector_host::{CallError, Cause, Effect};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
 
 use crate::error::{Blame, Failure, Failures};
 use crate::remote;
 
 /// What handlers answer.
 pub(super) type Answer<T = Response> = Result<T, Refusal>;
+
+/// A list of all there is.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Items<T> {
+    pub(super) items: Vec<T>,
+}
 
 /// A failure with its status.
 #[derive(Debug)]

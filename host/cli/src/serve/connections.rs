@@ -10,11 +10,11 @@ use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use connector_store::{Dependent, Saved, StoreError, check_name};
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 
-use super::answer::{Answer, Refusal, refusal};
+use super::answer::{Answer, Items, Refusal, refusal};
 use super::given::Given;
 use super::state::{Condition, Server};
 use crate::activities;
@@ -25,29 +25,48 @@ use crate::error::Result;
 use crate::project::{bad_name, failed};
 use crate::settings::{pointer, shown};
 
+/// A connection in the list.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ListedConnection {
+    /// How many it has.
+    activities: usize,
+    connector: String,
+    name: String,
+    /// Why it does not open.
+    problem: Option<String>,
+    revision: Option<i64>,
+    state: ConnectionState,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+enum ConnectionState {
+    NotOpened,
+    Open,
+    Failed,
+}
+
 #[utoipa::path(
     get,
     path = "/v1/connections",
     operation_id = "connections_list",
     summary = "The connections of the project",
-    responses((status = OK, body = Value)),
+    responses((status = OK, body = Items<ListedConnection>)),
 )]
-pub(super) async fn list(State(server): State<Arc<Server>>) -> Answer<Json<Value>> {
+pub(super) async fn list(State(server): State<Arc<Server>>) -> Answer<Json<Items<ListedConnection>>> {
     let mut items = Vec::new();
     for saved in server.session.project.connections()? {
         let (state, problem) = match server.condition(&saved) {
-            Condition::NotOpened => ("not-opened", None),
-            Condition::Open => ("open", None),
-            Condition::Failed(problem) => ("failed", Some(problem)),
+            Condition::NotOpened => (ConnectionState::NotOpened, None),
+            Condition::Open => (ConnectionState::Open, None),
+            Condition::Failed(problem) => (ConnectionState::Failed, Some(problem)),
         };
         let activities = activities::of(&server.session, &saved)?.len();
         let revision = saved.kept.map(|kept| kept.revision());
-        items.push(json!({
-            "name": saved.name, "connector": saved.connector, "revision": revision, "state": state, "problem": problem,
-            "activities": activities,
-        }));
+        let (name, connector) = (saved.name, saved.connector);
+        items.push(ListedConnection { activities, connector, name, problem, revision, state });
     }
-    Ok(Json(json!({ "items": items })))
+    Ok(Json(Items { items }))
 }
 
 /// A new connection.
@@ -70,7 +89,7 @@ pub(super) struct New {
     operation_id = "connections_add",
     summary = "Checks a connection and keeps it",
     request_body = New,
-    responses((status = CREATED, body = Value)),
+    responses((status = CREATED, body = KeptConnection)),
 )]
 pub(super) async fn add(State(server): State<Arc<Server>>, Given(new): Given<New>) -> Answer {
     check_name(&new.name).map_err(|reason| bad_name(&new.name, reason))?;
@@ -101,22 +120,35 @@ async fn keep(server: &Arc<Server>, draft: Draft) -> Answer<()> {
 }
 
 /// A connection as it is told.
-async fn told(server: &Arc<Server>, saved: &Saved) -> Result<Value> {
+#[derive(Serialize, ToSchema)]
+pub(super) struct KeptConnection {
+    ca_file: Option<String>,
+    connector: String,
+    grants: Vec<String>,
+    /// JSON pointers to the secret settings.
+    hidden: Vec<String>,
+    name: String,
+    revision: Option<i64>,
+    /// Of secrets the variables, never values.
+    settings: Map<String, Value>,
+}
+
+async fn told(server: &Arc<Server>, saved: &Saved) -> Result<KeptConnection> {
     let schema = match server.serving(Some(&saved.connector)).await {
         Ok(serving) if serving.name == saved.connector => Some(serving.schema()?),
         _ => None,
     };
     let hidden = |key: &&String| schema.as_ref().is_none_or(|schema| schema.is_secret(key));
     let hidden: Vec<String> = saved.settings.keys().filter(hidden).map(|key| pointer(key)).collect();
-    Ok(json!({
-        "name": saved.name,
-        "connector": saved.connector,
-        "revision": saved.kept.map(|kept| kept.revision()),
-        "settings": shown(saved, schema.as_ref()),
-        "grants": saved.grants.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        "ca_file": saved.ca_file.as_ref().map(|path| path.display().to_string()),
-        "hidden": hidden,
-    }))
+    Ok(KeptConnection {
+        ca_file: saved.ca_file.as_ref().map(|path| path.display().to_string()),
+        connector: saved.connector.clone(),
+        grants: saved.grants.iter().map(ToString::to_string).collect(),
+        hidden,
+        name: saved.name.clone(),
+        revision: saved.kept.map(|kept| kept.revision()),
+        settings: shown(saved, schema.as_ref()),
+    })
 }
 
 #[utoipa::path(
@@ -125,9 +157,9 @@ async fn told(server: &Arc<Server>, saved: &Saved) -> Result<Value> {
     operation_id = "connections_show",
     summary = "One connection: of secrets the variables, never values",
     params(("name" = String, Path, description = "Name of the connection, or connector:name")),
-    responses((status = OK, body = Value)),
+    responses((status = OK, body = KeptConnection)),
 )]
-pub(super) async fn show(State(server): State<Arc<Server>>, Path(name): Path<String>) -> Answer<Json<Value>> {
+pub(super) async fn show(State(server): State<Arc<Server>>, Path(name): Path<String>) -> Answer<Json<KeptConnection>> {
     Ok(Json(told(&server, &server.session.project.connection(&name)?).await?))
 }
 
@@ -157,13 +189,13 @@ fn present<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(from: D) -> st
     summary = "Puts this in the place of a connection",
     params(("name" = String, Path, description = "Name of the connection, or connector:name")),
     request_body = Changed,
-    responses((status = OK, body = Value)),
+    responses((status = OK, body = KeptConnection)),
 )]
 pub(super) async fn change(
     State(server): State<Arc<Server>>,
     Path(name): Path<String>,
     Given(changed): Given<Changed>,
-) -> Answer<Json<Value>> {
+) -> Answer<Json<KeptConnection>> {
     let saved = server.session.project.connection(&name)?;
     if saved.kept.map(|kept| kept.revision()) != Some(changed.revision) {
         return Err(failed(&StoreError::ChangedMeanwhile(saved.name)).into());
@@ -229,9 +261,17 @@ pub(super) async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn depending(server: &Server, saved: &Saved) -> Result<Vec<Value>> {
-    let all = dependents::of(&server.session, saved)?;
-    Ok(all.iter().map(|Dependent { kind, name }| json!({ "kind": kind, "name": name })).collect())
+/// What is lost or stops working with a connection.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ListedDependent {
+    /// `activity`, `operation` or `hidden variable`.
+    kind: &'static str,
+    name: String,
+}
+
+fn depending(server: &Server, saved: &Saved) -> Result<Vec<ListedDependent>> {
+    let all = dependents::of(&server.session, saved)?.into_iter();
+    Ok(all.map(|Dependent { kind, name }| ListedDependent { kind, name }).collect())
 }
 
 #[utoipa::path(
@@ -240,11 +280,14 @@ fn depending(server: &Server, saved: &Saved) -> Result<Vec<Value>> {
     operation_id = "connections_dependents",
     summary = "What is lost with a connection",
     params(("name" = String, Path, description = "Name of the connection, or connector:name")),
-    responses((status = OK, body = Value)),
+    responses((status = OK, body = Items<ListedDependent>)),
 )]
-pub(super) async fn dependents(State(server): State<Arc<Server>>, Path(name): Path<String>) -> Answer<Json<Value>> {
+pub(super) async fn dependents(
+    State(server): State<Arc<Server>>,
+    Path(name): Path<String>,
+) -> Answer<Json<Items<ListedDependent>>> {
     let saved = server.session.project.connection(&name)?;
-    Ok(Json(json!({ "items": depending(&server, &saved)? })))
+    Ok(Json(Items { items: depending(&server, &saved)? }))
 }
 
 /// The name of something new.
@@ -261,7 +304,7 @@ pub(super) struct Named {
     summary = "Makes a second connection like this one",
     params(("name" = String, Path, description = "Name of the connection, or connector:name")),
     request_body = Named,
-    responses((status = CREATED, body = Value)),
+    responses((status = CREATED, body = KeptConnection)),
 )]
 pub(super) async fn copy(
     State(server): State<Arc<Server>>,

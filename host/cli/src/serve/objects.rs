@@ -6,13 +6,12 @@ use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use serde::Deserialize;
-use serde_json::{Value, json};
 use utoipa::IntoParams;
 
-use super::answer::{Answer, Refusal, refusal};
+use super::answer::{Answer, Items, Refusal, refusal};
 use super::state::Server;
-use crate::commands::describe::as_json;
-use crate::commands::objects::to_json;
+use crate::commands::describe::{DescribedObject, for_programs};
+use crate::commands::objects::{ListedObject, listed};
 use crate::session::describe;
 
 /// Asked of the connector each time.
@@ -21,11 +20,14 @@ use crate::session::describe;
     path = "/v1/connections/{name}/objects",
     operation_id = "objects_list",
     params(("name" = String, Path, description = "Name of the connection, or connector:name")),
-    responses((status = OK, body = Value)),
+    responses((status = OK, body = Items<ListedObject>)),
 )]
-pub(super) async fn list(State(server): State<Arc<Server>>, Path(name): Path<String>) -> Answer<Json<Value>> {
+pub(super) async fn list(
+    State(server): State<Arc<Server>>,
+    Path(name): Path<String>,
+) -> Answer<Json<Items<ListedObject>>> {
     let objects = server.connection(&name).await?.list_objects().await.map_err(|e| Refusal::from(&e))?;
-    Ok(Json(json!({ "items": to_json(&objects) })))
+    Ok(Json(Items { items: listed(&objects) }))
 }
 
 /// Which object. Names hold `/`, so they do not stand in the path.
@@ -42,21 +44,19 @@ pub(super) struct Which {
     operation_id = "objects_schema",
     summary = "Fields, abilities and JSON Schemas of an object",
     params(("name" = String, Path, description = "Name of the connection, or connector:name"), Which),
-    responses((status = OK, body = Value)),
+    responses((status = OK, body = DescribedObject)),
 )]
 pub(super) async fn schema(
     State(server): State<Arc<Server>>,
     Path(name): Path<String>,
     which: Result<Query<Which>, QueryRejection>,
-) -> Answer<Json<Value>> {
+) -> Answer<Json<DescribedObject>> {
     let Query(Which { object }) = which.map_err(|e| refusal(e.status(), "invalid-request", &e.body_text()))?;
     let connection = server.connection(&name).await?;
     let described = describe(&connection, &object).await?;
-    let mut answer = as_json(&described, &object)?;
+    let mut answer = for_programs(&described, &object)?;
     let objects = connection.list_objects().await.map_err(|e| Refusal::from(&e))?;
     let under = objects.iter().filter(|one| one.parent.as_deref() == Some(object.as_str()));
-    if let Some(answer) = answer.as_object_mut() {
-        answer.insert("sub_objects".into(), under.map(|one| json!(one.name)).collect());
-    }
+    answer.sub_objects = Some(under.map(|one| one.name.clone()).collect());
     Ok(Json(answer))
 }

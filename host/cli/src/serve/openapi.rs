@@ -2,6 +2,9 @@
 
 use serde_json::{Value, json};
 use utoipa::openapi::OpenApi;
+use utoipa::{PartialSchema as _, ToSchema};
+
+use crate::error_schema::Told;
 
 /// The document as it is handed out: with the program's version, who may ask, and how failures look.
 pub(super) fn finished(document: OpenApi) -> Value {
@@ -9,7 +12,7 @@ pub(super) fn finished(document: OpenApi) -> Value {
     let version = env!("CARGO_PKG_VERSION");
     let description = "Connections, activities and records of a project, as `connector serve` answers.";
     document["info"] = json!({ "title": "connector", "version": version, "description": description });
-    document["components"]["schemas"]["Problem"] = problem();
+    document["components"]["schemas"]["Problem"] = json!(Problem::schema());
     document["components"]["securitySchemes"] = json!({ "token": { "type": "http", "scheme": "bearer" } });
     document["security"] = json!([{}, { "token": [] }]);
     let content = json!({ "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } });
@@ -23,32 +26,25 @@ pub(super) fn finished(document: OpenApi) -> Value {
     document
 }
 
-/// A failure, as `answer.rs` writes it.
-fn problem() -> Value {
-    let text = json!({ "type": "string" });
-    let error = json!({
-        "type": "object",
-        "required": ["message"],
-        "properties": {
-            "message": text, "kind": text, "hint": text, "causes": { "type": "array", "items": text },
-            "pointer": { "type": "string", "description": "JSON pointer to what is wrong" },
-        },
-    });
-    json!({
-        "type": "object",
-        "required": ["type", "title", "status", "detail", "errors"],
-        "properties": {
-            "type": text, "title": text, "status": { "type": "integer" }, "detail": text,
-            "errors": { "type": "array", "items": error },
-        },
-    })
+/// Problem details (RFC 9457), as `answer.rs` puts them together. A conflict may have members besides.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what is put together from maps")]
+struct Problem {
+    r#type: String,
+    title: String,
+    status: u16,
+    detail: String,
+    errors: Vec<Told>,
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::collections::BTreeSet;
+
     use super::super::described;
     use super::*;
+    use crate::operation::model;
 
     /// Paths that no client of the API needs described: the description itself, and what is there without a token.
     const UNDESCRIBED: [&str; 2] = ["/v1/openapi.json", "/healthz"];
@@ -74,6 +70,57 @@ mod tests {
         }
     }
 
+    /// What connectors, stores and people's programs write: any JSON.
+    const ANY: [&str; 13] = [
+        "AskedCondition.value",
+        "Changed.settings",
+        "DescribedActivity.request",
+        "DescribedActivity.response",
+        "KeptConnection.settings",
+        "New.settings",
+        "Page.records",
+        "Preview.records",
+        "PreviewedRow.in",
+        "PreviewedRow.out",
+        "Screen.settings",
+        "WorkingConnector.settings_schema",
+        "WrittenRecord.record",
+    ];
+
+    /// Whether a schema, or that of its items or values, takes anything.
+    fn takes_anything(schema: &Value) -> bool {
+        let inner = schema.get("items").or(schema.get("additionalProperties").filter(|one| one.is_object()));
+        let says = ["$ref", "type", "enum", "const", "oneOf", "anyOf", "allOf"];
+        !says.iter().any(|word| schema.get(word).is_some()) || inner.is_some_and(takes_anything)
+    }
+
+    #[test]
+    fn only_what_others_write_has_no_shape() {
+        let document = document();
+        let mut found = Vec::new();
+        for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+            assert!(!takes_anything(schema), "{name}");
+            for (member, schema) in schema["properties"].as_object().into_iter().flatten() {
+                if takes_anything(schema) {
+                    found.push(format!("{name}.{member}"));
+                }
+            }
+        }
+        found.sort();
+        assert_eq!(found, ANY);
+    }
+
+    #[test]
+    fn an_operation_is_described_with_the_members_that_it_is_read_with() {
+        let document = document();
+        let members = |name: &str| -> BTreeSet<String> {
+            document["components"]["schemas"][name]["properties"].as_object().unwrap().keys().cloned().collect()
+        };
+        let keys = |lists: &[&[&str]]| lists.concat().into_iter().map(str::to_owned).collect::<BTreeSet<_>>();
+        assert_eq!(members("OperationFile"), keys(&[&model::KEYS, &["name", "revision"]]));
+        assert_eq!(members("OperationEnd"), keys(&[&model::ACTIVITY_KEYS, &model::FILE_KEYS]));
+    }
+
     #[test]
     fn every_description_says_what_it_does_takes_and_answers() {
         let document = document();
@@ -81,6 +128,13 @@ mod tests {
             for (method, operation) in methods.as_object().unwrap() {
                 assert!(operation["summary"].as_str().is_some_and(|text| !text.is_empty()), "{method} {path}");
                 assert!(operation["responses"]["default"].is_object(), "{method} {path}");
+                let body = &operation["requestBody"]["content"]["application/json"];
+                assert!(body.is_null() || body["schema"]["$ref"].is_string(), "{method} {path}: {body}");
+                for (status, response) in operation["responses"].as_object().unwrap() {
+                    let json = &response["content"]["application/json"];
+                    let schema = json["schema"].get("items").unwrap_or(&json["schema"]);
+                    assert!(json.is_null() || schema["$ref"].is_string(), "{method} {path} {status}: {json}");
+                }
                 let of_path =
                     operation["parameters"].as_array().into_iter().flatten().filter(|one| one["in"] == "path");
                 let mut described: Vec<String> =

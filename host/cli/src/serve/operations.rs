@@ -5,27 +5,167 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
-use super::answer::Answer;
+use super::answer::{Answer, Items};
 use super::connections::Named;
 use super::given::Given;
 use super::state::Server;
+use crate::activity::Mode;
+use crate::args::Activity as Verb;
 use crate::error::{Failure, Failures, Result};
+use crate::error_schema::Told;
 use crate::operation::changes::Changes;
 use crate::operation::model::Operation;
+use crate::operation::preview::Row;
 use crate::operation::{check, due, files, preview, runs};
+
+/// An operation in the list.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what is put together from maps")]
+pub(super) struct ListedOperation {
+    name: String,
+    /// Why its file cannot be read. Then the rest is missing.
+    #[schema(nullable = false)]
+    problem: Option<String>,
+    #[schema(nullable = false)]
+    description: Option<String>,
+    /// In words.
+    #[schema(nullable = false)]
+    source: Option<String>,
+    /// In words.
+    #[schema(nullable = false)]
+    target: Option<String>,
+    /// In words.
+    #[schema(nullable = false)]
+    schedule: Option<String>,
+    next_run: Option<String>,
+    #[schema(nullable = false)]
+    not_run: Option<NotRun>,
+    #[schema(required)]
+    last_run: Option<runs::Run>,
+}
+
+/// Why the last time that was due came to nothing.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what is put together from maps")]
+struct NotRun {
+    due: String,
+    reason: String,
+}
+
+/// An operation, as its file has it.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what `operation::model` reads")]
+pub(super) struct OperationFile {
+    /// Another one than that of the path renames it.
+    #[schema(nullable = false)]
+    name: Option<String>,
+    /// Which one is replaced; of a new one there is none.
+    #[schema(nullable = false)]
+    revision: Option<String>,
+    #[schema(nullable = false)]
+    description: Option<String>,
+    source: OperationEnd,
+    #[schema(nullable = false)]
+    mapping: Option<OperationMapping>,
+    target: OperationEnd,
+    #[schema(nullable = false)]
+    run: Option<OperationRun>,
+    #[schema(nullable = false)]
+    after: Option<OperationAfter>,
+    #[schema(nullable = false)]
+    schedule: Option<OperationSchedule>,
+}
+
+/// A file, an activity, or an activity of its own.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what `operation::model` reads")]
+struct OperationEnd {
+    #[schema(nullable = false)]
+    file: Option<String>,
+    #[schema(nullable = false)]
+    format: Option<String>,
+    /// `CONNECTION/ACTIVITY`.
+    #[schema(nullable = false)]
+    activity: Option<String>,
+    #[schema(nullable = false)]
+    connection: Option<String>,
+    #[schema(nullable = false)]
+    verb: Option<Verb>,
+    #[schema(nullable = false)]
+    object: Option<String>,
+    #[schema(nullable = false)]
+    fields: Option<Vec<String>>,
+    #[schema(nullable = false)]
+    r#where: Option<Vec<String>>,
+    #[schema(nullable = false)]
+    order_by: Option<Vec<String>>,
+    #[schema(nullable = false)]
+    include: Option<Vec<String>>,
+    #[schema(nullable = false)]
+    incremental: Option<bool>,
+    #[schema(nullable = false)]
+    page_size: Option<u32>,
+    #[schema(nullable = false)]
+    max_records: Option<u64>,
+    #[schema(nullable = false)]
+    mode: Option<Mode>,
+    #[schema(nullable = false)]
+    match_on: Option<Vec<String>>,
+}
+
+/// A program, or the file of one.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what `operation::model` reads")]
+struct OperationMapping {
+    #[schema(nullable = false)]
+    jq: Option<String>,
+    #[schema(nullable = false)]
+    file: Option<String>,
+}
+
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what `operation::model` reads")]
+struct OperationRun {
+    #[schema(nullable = false)]
+    batch_size: Option<u64>,
+    #[schema(nullable = false)]
+    continue_on_error: Option<bool>,
+}
+
+/// The operation that runs next.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what `operation::model` reads")]
+struct OperationAfter {
+    #[schema(nullable = false)]
+    success: Option<String>,
+    #[schema(nullable = false)]
+    failure: Option<String>,
+}
+
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what `operation::model` reads")]
+struct OperationSchedule {
+    #[schema(nullable = false)]
+    every: Option<String>,
+    #[schema(nullable = false)]
+    cron: Option<String>,
+    /// `skip` or `run`.
+    #[schema(nullable = false)]
+    missed: Option<String>,
+}
 
 #[utoipa::path(
     get,
     path = "/v1/operations",
     operation_id = "operations_list",
     summary = "The operations of the project, each with its last run, and its next one if it has a schedule",
-    responses((status = OK, body = Value)),
+    responses((status = OK, body = Items<ListedOperation>)),
 )]
-pub(super) async fn list(State(server): State<Arc<Server>>) -> Answer<Json<Value>> {
+pub(super) async fn list(State(server): State<Arc<Server>>) -> Answer<Json<Items<Value>>> {
     let project = &server.session.project;
     let all = runs::list(project, None);
     let mut items = Vec::new();
@@ -46,7 +186,7 @@ pub(super) async fn list(State(server): State<Arc<Server>>) -> Answer<Json<Value
             Err(failures) => json!({ "name": name, "problem": failures.in_one_line(), "last_run": last }),
         });
     }
-    Ok(Json(json!({ "items": items })))
+    Ok(Json(Items { items }))
 }
 
 #[utoipa::path(
@@ -55,7 +195,7 @@ pub(super) async fn list(State(server): State<Arc<Server>>) -> Answer<Json<Value
     operation_id = "operations_show",
     summary = "One operation, as its file has it",
     params(("name" = String, Path, description = "Name of the operation")),
-    responses((status = OK, body = Value)),
+    responses((status = OK, body = OperationFile)),
 )]
 pub(super) async fn show(State(server): State<Arc<Server>>, Path(name): Path<String>) -> Answer<Json<Value>> {
     Ok(Json(told(&files::load(&server.session.project, &name)?)))
@@ -76,8 +216,8 @@ fn told(saved: &files::Saved) -> Value {
     path = "/v1/operations/{name}",
     operation_id = "operations_put",
     params(("name" = String, Path, description = "Name of the operation")),
-    request_body = Value,
-    responses((status = OK, body = Value)),
+    request_body = OperationFile,
+    responses((status = OK, body = OperationFile)),
 )]
 pub(super) async fn put(
     State(server): State<Arc<Server>>,
@@ -133,7 +273,7 @@ pub(super) async fn delete(State(server): State<Arc<Server>>, Path(name): Path<S
     summary = "Makes a second operation like this one",
     params(("name" = String, Path, description = "Name of the operation")),
     request_body = Named,
-    responses((status = CREATED, body = Value)),
+    responses((status = CREATED, body = OperationFile)),
 )]
 pub(super) async fn duplicate(
     State(server): State<Arc<Server>>,
@@ -145,18 +285,25 @@ pub(super) async fn duplicate(
     Ok((StatusCode::CREATED, Json(told(&made))))
 }
 
+/// What is wrong with it.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Checked {
+    #[schema(value_type = Vec<Told>)]
+    errors: Vec<Value>,
+}
+
 /// Says what is wrong with an operation on the screen.
 #[utoipa::path(
     post,
     path = "/v1/operations/check",
     operation_id = "operations_check",
-    request_body = Value,
-    responses((status = OK, body = Value)),
+    request_body = OperationFile,
+    responses((status = OK, body = Checked)),
 )]
 pub(super) async fn check_given(
     State(server): State<Arc<Server>>,
     Given(mut given): Given<Map<String, Value>>,
-) -> Answer<Json<Value>> {
+) -> Answer<Json<Checked>> {
     let (_, name) = taken(&mut given)?;
     // What is out of reach is not looked at: whether it is there is nothing that is told either.
     let reached = Operation::read(&Value::Object(given))
@@ -166,15 +313,14 @@ pub(super) async fn check_given(
         Err(failures) => Err(failures),
     };
     let failures = checked.err().unwrap_or(Failures(Vec::new()));
-    let errors: Vec<Value> = failures.0.iter().map(Failure::to_json).collect();
-    Ok(Json(json!({ "errors": errors })))
+    Ok(Json(Checked { errors: failures.0.iter().map(Failure::to_json).collect() }))
 }
 
 /// An operation on the screen, and how many rows are wanted.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Tried {
-    #[schema(value_type = Value)]
+    #[schema(value_type = OperationFile)]
     operation: Map<String, Value>,
     #[serde(default = "few")]
     limit: u64,
@@ -182,6 +328,12 @@ pub(super) struct Tried {
 
 fn few() -> u64 {
     5
+}
+
+/// The first rows, and what becomes of them.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Previewed {
+    rows: Vec<Row>,
 }
 
 /// Rows of a preview at most.
@@ -193,15 +345,15 @@ const MOST_ROWS: u64 = 100;
     operation_id = "operations_preview",
     summary = "What an operation on the screen makes of its first rows; writes nothing",
     request_body = Tried,
-    responses((status = OK, body = Value)),
+    responses((status = OK, body = Previewed)),
 )]
 pub(super) async fn preview_given(
     State(server): State<Arc<Server>>,
     Given(mut given): Given<Tried>,
-) -> Answer<Json<Value>> {
+) -> Answer<Json<Previewed>> {
     taken(&mut given.operation)?;
     let operation = Operation::read(&Value::Object(given.operation))?;
     server.reach.check(&server.session, &operation)?;
     let rows = preview(&server.session, &operation, given.limit.min(MOST_ROWS)).await?;
-    Ok(Json(json!({ "rows": rows })))
+    Ok(Json(Previewed { rows }))
 }

@@ -13,7 +13,7 @@ use connector_host::Activity;
 use connector_host::contract::{
     Comparison, Condition, Order, Outcome, QueryRequest, WriteMode, WriteRequest, WrittenBy,
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
@@ -24,6 +24,15 @@ use super::state::Server;
 use super::streaming;
 use super::watching::raw_json;
 use crate::args::Verb;
+use crate::error_schema::Told;
+
+/// Who answered.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Account {
+    account: String,
+    /// What these credentials will not do, for people.
+    warnings: Vec<String>,
+}
 
 #[utoipa::path(
     post,
@@ -31,12 +40,12 @@ use crate::args::Verb;
     operation_id = "records_test",
     summary = "One cheap read",
     params(("name" = String, Path, description = "Name of the connection, or connector:name")),
-    responses((status = OK, body = Value)),
+    responses((status = OK, body = Account)),
 )]
-pub(super) async fn test(State(server): State<Arc<Server>>, Path(name): Path<String>) -> Answer<Json<Value>> {
+pub(super) async fn test(State(server): State<Arc<Server>>, Path(name): Path<String>) -> Answer<Json<Account>> {
     let mut activity = server.activity(&name).await?;
     let identity = server.closing.call(activity.canceller(), activity.test()).await.map_err(|e| Refusal::from(&e))?;
-    Ok(Json(json!({ "account": identity.account, "warnings": identity.warnings })))
+    Ok(Json(Account { account: identity.account, warnings: identity.warnings }))
 }
 
 /// A query as it is asked for.
@@ -127,6 +136,19 @@ impl From<Asked> for QueryRequest {
     }
 }
 
+/// A page of records.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what is put together from the connector's bytes")]
+pub(super) struct Page {
+    records: Vec<Value>,
+    count: u32,
+    /// The `cursor` of the following page.
+    next: Option<String>,
+    total: Option<u64>,
+    /// What `since` takes the next time.
+    state: Option<String>,
+}
+
 #[utoipa::path(
     post,
     path = "/v1/connections/{name}/query",
@@ -134,7 +156,7 @@ impl From<Asked> for QueryRequest {
     summary = "One page of records, or all of them as a stream where NDJSON is accepted",
     params(("name" = String, Path, description = "Name of the connection, or connector:name")),
     request_body = Asked,
-    responses((status = OK, content((Value = "application/json"), (String = "application/x-ndjson")))),
+    responses((status = OK, content((Page = "application/json"), (String = "application/x-ndjson")))),
 )]
 pub(super) async fn query(
     State(server): State<Arc<Server>>,
@@ -188,6 +210,28 @@ pub(super) struct How {
     match_on: String,
 }
 
+/// What became of each record, in order.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what is put together from the connector's bytes")]
+pub(super) struct Written {
+    outcomes: Vec<WrittenRecord>,
+}
+
+/// What became of one.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what is put together from the connector's bytes")]
+struct WrittenRecord {
+    /// From 1.
+    row: u64,
+    /// `applied`, `failed`, `unknown` or `skipped`.
+    outcome: String,
+    /// What the remote holds now, of one that is applied.
+    #[schema(required = false)]
+    record: Value,
+    #[schema(nullable = false)]
+    error: Option<Told>,
+}
+
 type Writing = (State<Arc<Server>>, Path<String>, Result<Query<How>, QueryRejection>, Bytes);
 
 macro_rules! writes {
@@ -199,7 +243,7 @@ macro_rules! writes {
             summary = concat!("A ", stringify!($function), " of the records of the body: one outcome each, in order"),
             params(("name" = String, Path, description = "Name of the connection, or connector:name"), How),
             request_body(content = String, content_type = "application/x-ndjson"),
-            responses((status = OK, body = Value)),
+            responses((status = OK, body = Written)),
         )]
         pub(super) async fn $function(
             State(server): State<Arc<Server>>,
@@ -224,7 +268,7 @@ writes!(
     operation_id = "records_resolve",
     params(("name" = String, Path, description = "Name of the connection, or connector:name"), ("by" = String, Path, description = "create, update or delete"), How),
     request_body(content = String, content_type = "application/x-ndjson"),
-    responses((status = OK, body = Value)),
+    responses((status = OK, body = Written)),
 )]
 pub(super) async fn resolve(
     State(server): State<Arc<Server>>,

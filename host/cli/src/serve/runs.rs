@@ -12,18 +12,19 @@ use axum::http::{StatusCode, header};
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::{Stream, stream};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use utoipa::{IntoParams, ToSchema};
 
-use super::answer::{Answer, refusal};
+use super::answer::{Answer, Items, refusal};
 use super::given::Given;
 use super::state::Server;
 use crate::error::{Failure, Result};
 use crate::interrupt::Interrupt;
 use crate::operation::conclusion::told;
 use crate::operation::report::Report;
+use crate::operation::runs::Run;
 use crate::operation::{Begun, Resolved, Wanted, files, resolve, resume, runs, start};
 
 /// How often whoever watches is told.
@@ -120,6 +121,12 @@ fn runnable(server: &Server, name: &str) -> Result<files::Saved> {
     checked.map_err(|failures| saved.place(failures)).map(|()| saved)
 }
 
+/// A run that has begun.
+#[derive(Serialize, ToSchema)]
+pub(super) struct BegunRun {
+    id: String,
+}
+
 /// How a run is wanted.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -135,7 +142,7 @@ pub(super) struct Start {
     summary = "Starts a run; a dry run writes nothing and answers its report",
     params(("name" = String, Path, description = "Name of the operation")),
     request_body = Start,
-    responses((status = ACCEPTED, body = Value), (status = OK, body = Value)),
+    responses((status = ACCEPTED, body = BegunRun), (status = OK, body = Run)),
 )]
 pub(super) async fn begin(
     State(server): State<Arc<Server>>,
@@ -150,10 +157,10 @@ pub(super) async fn begin(
         let wanted = Wanted { saved: &saved, input: None, dry_run: true };
         // It leaves no run to look at, so whoever wants it waits for it.
         let (run, _) = start(&server.session, wanted, interrupt).await?.run().await;
-        return Ok((StatusCode::OK, Json(json!(run))).into_response());
+        return Ok((StatusCode::OK, Json(run)).into_response());
     }
     let (id, _) = launch(&server, &name).await?;
-    Ok((StatusCode::ACCEPTED, Json(json!({ "id": id }))).into_response())
+    Ok((StatusCode::ACCEPTED, Json(BegunRun { id })).into_response())
 }
 
 /// Which runs are wanted.
@@ -169,16 +176,16 @@ pub(super) struct Which {
     operation_id = "runs_list",
     summary = "The runs of the project, the newest first",
     params(Which),
-    responses((status = OK, body = Value)),
+    responses((status = OK, body = Items<Run>)),
 )]
-pub(super) async fn list(State(server): State<Arc<Server>>, Query(which): Query<Which>) -> Json<Value> {
+pub(super) async fn list(State(server): State<Arc<Server>>, Query(which): Query<Which>) -> Json<Items<Run>> {
     let mut items = runs::list(&server.session.project, which.operation.as_deref());
     for run in &mut items {
         if let Some(active) = server.running.find(&run.id) {
             run.report = active.figures.borrow().clone();
         }
     }
-    Json(json!({ "items": items }))
+    Json(Items { items })
 }
 
 #[utoipa::path(
@@ -187,15 +194,15 @@ pub(super) async fn list(State(server): State<Arc<Server>>, Query(which): Query<
     operation_id = "runs_show",
     summary = "One run, with its report",
     params(("id" = String, Path, description = "The run")),
-    responses((status = OK, body = Value)),
+    responses((status = OK, body = Run)),
 )]
-pub(super) async fn show(State(server): State<Arc<Server>>, Path(id): Path<String>) -> Answer<Json<Value>> {
+pub(super) async fn show(State(server): State<Arc<Server>>, Path(id): Path<String>) -> Answer<Json<Run>> {
     let mut run = runs::load(&server.session.project, &id)?;
     if let Some(active) = server.running.find(&id) {
         run.report = active.figures.borrow().clone();
     }
     run.errors = told(&server.session.project, &run).0.iter().map(Failure::to_json).collect();
-    Ok(Json(json!(run)))
+    Ok(Json(run))
 }
 
 #[utoipa::path(
@@ -223,12 +230,12 @@ pub(super) async fn cancel(State(server): State<Arc<Server>>, Path(id): Path<Str
     operation_id = "runs_resolve",
     summary = "Looks up what became of the unknown records of a run, and answers the run as it is then",
     params(("id" = String, Path, description = "The run")),
-    responses((status = OK, body = Value)),
+    responses((status = OK, body = Run)),
 )]
-pub(super) async fn settle(State(server): State<Arc<Server>>, Path(id): Path<String>) -> Answer<Json<Value>> {
+pub(super) async fn settle(State(server): State<Arc<Server>>, Path(id): Path<String>) -> Answer<Json<Run>> {
     let Resolved { run, stop, .. } = resolve(&server.session, &id).await?;
     stop?;
-    Ok(Json(json!(run)))
+    Ok(Json(run))
 }
 
 #[utoipa::path(
@@ -237,13 +244,13 @@ pub(super) async fn settle(State(server): State<Arc<Server>>, Path(id): Path<Str
     operation_id = "runs_resume",
     summary = "Goes on with a run that did not come to its end",
     params(("id" = String, Path, description = "The run")),
-    responses((status = ACCEPTED, body = Value)),
+    responses((status = ACCEPTED, body = BegunRun)),
 )]
 pub(super) async fn go_on(State(server): State<Arc<Server>>, Path(id): Path<String>) -> Answer {
     let (stop, interrupt) = Interrupt::by_hand();
     let begun = resume(&server.session, &id, interrupt).await?;
     let id = spawn(&server, stop, begun);
-    Ok((StatusCode::ACCEPTED, Json(json!({ "id": id }))).into_response())
+    Ok((StatusCode::ACCEPTED, Json(BegunRun { id })).into_response())
 }
 
 #[utoipa::path(

@@ -8,15 +8,14 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use connector_host::Secret;
 use connector_store::{Kept, NewVariable};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::answer::{Answer, Refusal, refusal};
+use super::answer::{Answer, Items, Refusal, refusal};
 use super::given::Given;
 use super::state::Server;
-use crate::commands::environments::listed as listed_environments;
-use crate::commands::variables::listed;
+use crate::commands::environments::{self, ListedEnvironment};
+use crate::commands::variables::{ListedVariable, listed};
 use crate::error::Result;
 use crate::project::failed;
 use crate::variables::check_name;
@@ -26,10 +25,17 @@ use crate::variables::check_name;
     path = "/v1/variables",
     operation_id = "variables_list",
     summary = "Variables, without the values of hidden ones",
-    responses((status = OK, body = Value)),
+    responses((status = OK, body = Items<ListedVariable>)),
 )]
-pub(super) async fn list(State(server): State<Arc<Server>>) -> Answer<Json<Value>> {
-    Ok(Json(json!({ "items": listed(&server.session)? })))
+pub(super) async fn list(State(server): State<Arc<Server>>) -> Answer<Json<Items<ListedVariable>>> {
+    Ok(Json(Items { items: listed(&server.session)? }))
+}
+
+/// All of them, and the one that holds here.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Environments {
+    active: Option<String>,
+    items: Vec<ListedEnvironment>,
 }
 
 #[utoipa::path(
@@ -37,11 +43,11 @@ pub(super) async fn list(State(server): State<Arc<Server>>) -> Answer<Json<Value
     path = "/v1/environments",
     operation_id = "variables_environments",
     summary = "Environments that somebody has a value for or that have a group of agents, and the active one",
-    responses((status = OK, body = Value)),
+    responses((status = OK, body = Environments)),
 )]
-pub(super) async fn environments(State(server): State<Arc<Server>>) -> Answer<Json<Value>> {
+pub(super) async fn environments(State(server): State<Arc<Server>>) -> Answer<Json<Environments>> {
     let session = &server.session;
-    Ok(Json(json!({ "items": listed_environments(session)?, "active": session.global.environment })))
+    Ok(Json(Environments { active: session.global.environment.clone(), items: environments::listed(session)? }))
 }
 
 /// A variable as it shall be kept.

@@ -8,6 +8,7 @@ mod agents;
 mod api;
 mod bad_input;
 mod connections;
+mod described;
 mod operation_files;
 mod operations;
 mod query;

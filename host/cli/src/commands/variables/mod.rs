@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, HashSet};
 
 use connector_host::mentions;
 use connector_store::Stored;
+use serde::Serialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::{print, print_json};
 use crate::args;
@@ -58,15 +60,36 @@ struct Users {
 }
 
 /// All of them for programs that may be anybody's: without the values of hidden ones.
-pub(crate) fn listed(session: &Session) -> Result<Vec<Value>> {
+pub(crate) fn listed(session: &Session) -> Result<Vec<ListedVariable>> {
     let without = |row: &Row| {
-        let mut told = to_json(row);
-        if let (Some(told), true) = (told.as_object_mut(), row.is_hidden()) {
-            told.remove("value");
-        }
-        told
+        let mut listed = told(row);
+        listed.value = listed.value.filter(|_| !listed.hidden);
+        listed
     };
     Ok(all(session)?.iter().map(without).collect())
+}
+
+/// A variable in the list.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ListedVariable {
+    /// Whose it is alone.
+    connection: Option<String>,
+    /// Those whose settings mention it.
+    connections: Vec<String>,
+    /// What the settings take if it is not set.
+    default: Option<String>,
+    description: Option<String>,
+    environment: Option<String>,
+    hidden: bool,
+    name: String,
+    #[schema(value_type = Option<String>)]
+    scope: Option<&'static str>,
+    set: bool,
+    source: Option<String>,
+    /// Left out where nobody may see it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    value: Option<Option<String>>,
 }
 
 fn all(session: &Session) -> Result<Vec<Row>> {
@@ -100,7 +123,7 @@ fn all(session: &Session) -> Result<Vec<Row>> {
 fn list(session: &Session) -> Result<()> {
     let rows = all(session)?;
     if session.global.json {
-        return print_json(&rows.iter().map(to_json).collect());
+        return print_json(&json!(rows.iter().map(told).collect::<Vec<_>>()));
     }
     let mut table = base(terminal_width());
     table.set_header(["variable", "scope", "value", "default", "source", "connections", "description"]);
@@ -122,15 +145,21 @@ fn scope(row: &Row) -> String {
     }
 }
 
-fn to_json(row: &Row) -> Value {
+fn told(row: &Row) -> ListedVariable {
     let variable = row.variable.as_ref();
-    json!({
-        "name": row.name, "scope": variable.map(|v| v.origin.scope()), "connection": row.owner,
-        "set": row.shown.is_some(), "value": row.shown, "hidden": row.is_hidden(),
-        "environment": variable.and_then(|v| v.origin.environment()),
-        "default": row.defaults.first(), "source": variable.map(|v| v.origin.words()),
-        "description": variable.and_then(|v| v.description.as_ref()), "connections": row.connections,
-    })
+    ListedVariable {
+        connection: row.owner.clone(),
+        connections: row.connections.clone(),
+        default: row.defaults.first().cloned(),
+        description: variable.and_then(|v| v.description.clone()),
+        environment: variable.and_then(|v| v.origin.environment()).map(str::to_owned),
+        hidden: row.is_hidden(),
+        name: row.name.clone(),
+        scope: variable.map(|v| v.origin.scope()),
+        set: row.shown.is_some(),
+        source: variable.map(|v| v.origin.words()),
+        value: Some(row.shown.clone()),
+    }
 }
 
 /// The project's view of each name, and what connections have of their own.
