@@ -7,6 +7,8 @@ import { conditionEditor } from "./conditions.js";
 import { h } from "./dom.js";
 import { choice, field, toggle } from "./parts.js";
 
+export const VERBS = new Map([["query", "Query"], ["create", "Create"], ["update", "Update"], ["delete", "Delete"]]);
+
 /** @param {string} text */
 const words = (text) => text.split(",").map((word) => word.trim()).filter(Boolean);
 
@@ -55,24 +57,34 @@ function query(described, activity) {
   };
 }
 
-/** @param {Activity} activity */
-function write(activity) {
+/** @param {Activity} activity @param {boolean} inline */
+function write(activity, inline) {
   const mode = choice("Mode", [["strict", "Strict: what is there already, or missing, is a failure"], ["upsert", "Upsert: create what is missing, update the rest"]], activity.mode ?? "strict");
   const match = listField("Match On", activity.match_on, "Fields by which an upsert finds a record; the key where there is none.");
   const goOn = toggle("Continue on Error", activity.continue_on_error === true, { help: "Goes on after a failed record." });
   const batch = numberField("Batch Size", activity.batch_size, "Records per call.");
   const upserts = activity.verb !== "delete";
+  const arrange = () => {
+    match.element.hidden = mode.select.value !== "upsert";
+  };
+  mode.select.addEventListener("change", arrange);
+  arrange();
   return {
     fields: { mode, match_on: match, batch_size: batch },
-    element: h("div", { class: "fields" }, upserts ? [mode.element, match.element] : null, goOn.element, batch.element),
+    element: h("div", { class: "fields" }, upserts ? [mode.element, match.element] : null,
+      inline ? h("p", { class: "help" }, "How It Runs, below, has the batch size, and whether it goes on after a failed record.") : [goOn.element, batch.element]),
     value: () => said({
       ...(upserts ? { mode: mode.select.value, match_on: mode.select.value === "upsert" ? match.value() : [] } : {}),
-      continue_on_error: goOn.input.checked, batch_size: batch.value(),
+      ...(inline ? {} : { continue_on_error: goOn.input.checked, batch_size: batch.value() }),
     }),
   };
 }
 
-/** @param {Described} described @param {Activity} activity */
-export function activitySettings(described, activity) {
-  return activity.verb === "query" ? query(described, activity) : write(activity);
+/**
+ * @param {Described} described
+ * @param {Activity} activity
+ * @param {boolean} inline Whether it stands in an operation, which says by itself how it runs.
+ */
+export function activitySettings(described, activity, inline) {
+  return activity.verb === "query" ? query(described, activity) : write(activity, inline);
 }

@@ -4,8 +4,8 @@
  * @import {Activity} from "./types.js"
  */
 import * as api from "./api.js";
-import { VERBS } from "./activity.js";
 import { activityMenu } from "./activity-menu.js";
+import { VERBS } from "./activity-settings.js";
 import { connectionMenu } from "./connection-menu.js";
 import { link } from "./dom.js";
 import { objectTable } from "./object-table.js";

@@ -53,7 +53,10 @@ export async function objectTable(connection, { verb, chosen = "", under, choose
       button(item.name, () => {
         now = item.name;
         choose(item);
-        if (rows.isConnected) draw();
+        if (!rows.isConnected) return;
+        draw();
+        // The row was drawn anew: who came by keyboard is still there.
+        /** @type {HTMLElement | null} */ (rows.querySelector("[aria-pressed='true']"))?.focus();
       }, { class: "quiet", "aria-pressed": item.name === now ? "true" : "false" }),
       item.title, item.activities.join(", "),
     ]);

@@ -2,6 +2,7 @@
  * One operation: source, mapping and target, with a preview on real rows, and how it runs.
  *
  * @import {Screen} from "./router.js"
+ * @import {Mark} from "./parts.js"
  * @import {Trouble} from "./types.js"
  */
 import * as api from "./api.js";
@@ -9,9 +10,10 @@ import { attempt } from "./connection-menu.js";
 import { confirm } from "./dialogs.js";
 import { button, fill, h, say } from "./dom.js";
 import { operationEnd } from "./operation-end.js";
-import { deleteOperation, operationNameProblem, runOperation } from "./operations.js";
+import { deleteOperation, operationNameProblem, runOperation, tryOperation } from "./operations.js";
 import { errorsOf, field, focusMarked, markFields, problem, screen, section, table, toggle, troubles } from "./parts.js";
 import { go } from "./router.js";
+import { scheduleEditor, times } from "./schedule.js";
 
 const HOME = "#/operations";
 const PREVIEWED = 5;
@@ -43,7 +45,9 @@ async function editor(name, saved) {
   const of = (/** @type {{input: HTMLElement}} */ { input }) => /** @type {HTMLInputElement} */ (input).value.trim();
   const named = text("Operation Name", name, { help: "It names the file: letters, digits, - and _." });
   const description = text("Description", saved["description"], { note: "(optional)" });
-  const [source, target] = await Promise.all([operationEnd("Source", true, saved["source"] ?? {}), operationEnd("Target", false, saved["target"] ?? {})]);
+  const [source, target, listed] = await Promise.all([
+    operationEnd("Source", true, saved["source"] ?? {}), operationEnd("Target", false, saved["target"] ?? {}),
+    saved["schedule"] ? api.list("/v1/operations") : []]);
   const jq = field("Mapping", h("textarea", { rows: "4", spellcheck: "false", value: saved["mapping"]?.jq ?? "" }), {
     note: "(optional)", help: saved["mapping"]?.file ? `The program is in ${saved["mapping"].file}, unless one stands here.`
       : "A jq program that makes records of each row, for example {id: (.id|tonumber), price}. Without one, rows go as they are.",
@@ -52,6 +56,7 @@ async function editor(name, saved) {
   const goOn = toggle("Continue on Error", saved["run"]?.continue_on_error === true, { help: "Goes on after a failed record. Each is kept with its reason." });
   const success = text("After Success, Run", saved["after"]?.success, { note: "(optional)" });
   const failure = text("After a Failure, Run", saved["after"]?.failure, { note: "(optional)" });
+  const schedule = scheduleEditor(saved["schedule"] ?? {}, times(listed.find((one) => one.name === name) ?? {}));
   const [problems, preview] = [h("div", {}), h("div", { "aria-live": "polite" })];
 
   const content = () => {
@@ -60,7 +65,7 @@ async function editor(name, saved) {
     const optional = {
       description: of(description), mapping: program ? { jq: program } : saved["mapping"]?.file ? { file: saved["mapping"].file } : undefined,
       run: given({ batch_size: /^\d+$/.test(size) ? Number(size) : size, continue_on_error: goOn.input.checked }),
-      after: given({ success: of(success), failure: of(failure) }), schedule: saved["schedule"],
+      after: given({ success: of(success), failure: of(failure) }), schedule: schedule.value(),
     };
     return { source: source.value(), target: target.value(), ...given(optional) };
   };
@@ -68,16 +73,18 @@ async function editor(name, saved) {
   let before = snapshot();
   const changed = () => snapshot() !== before;
 
+  /** By the API's names. @type {Record<string, {mark: Mark}>} */
+  const fields = { name: named, description, mapping: jq, jq, file: jq, batch_size: batch, success, failure, ...schedule.fields };
   /** @param {string} pointer */
   function marked(pointer) {
     const [, part = "", member = ""] = pointer.split("/");
-    if (part === "source" || part === "target") return (part === "source" ? source : target).fields[member];
-    return { description, mapping: jq, jq, batch_size: batch, success, failure }[member || part];
+    if (part === "source" || part === "target") return (part === "source" ? source : target).fields()[member];
+    return fields[member || part];
   }
   /** Each at its field, and what has none below. @param {Trouble[]} errors */
   function refused(errors) {
-    const fields = [named, description, jq, batch, success, failure, ...Object.values(source.fields), ...Object.values(target.fields)];
-    const rest = markFields(fields, errors, marked);
+    const all = [fields, source.fields(), target.fields()].flatMap((some) => Object.values(some));
+    const rest = markFields(all, errors, marked);
     fill(problems, rest.length > 0 ? troubles(rest) : null);
     focusMarked(element);
   }
@@ -109,6 +116,15 @@ async function editor(name, saved) {
     return errors.length === 0;
   }
 
+  /** A dry run is of what is saved. */
+  async function attemptDry() {
+    if (!kept || changed()) {
+      const question = { text: "A dry run tries the operation as it is saved, and what is on the screen is not saved yet.", yes: "Save and Try" };
+      if (!await confirm("Save the changes first?", question) || !await store()) return;
+    }
+    await tryOperation(of(named));
+  }
+
   async function look() {
     fill(problems);
     fill(preview, h("p", {}, "Reading …"));
@@ -126,8 +142,8 @@ async function editor(name, saved) {
       h("div", { class: "card fields" }, named.element, description.element),
       h("div", { class: "columns card" }, source.element, target.element),
       section("Mapping", h("div", { class: "fields" }, jq.element, h("div", { class: "actions" }, button("Preview", look))), preview),
-      h("details", { class: "card" }, h("summary", {}, "How It Runs"),
-        h("div", { class: "fields" }, batch.element, goOn.element, success.element, failure.element)),
+      h("details", { class: "card", open: Boolean(saved["run"] ?? saved["after"] ?? saved["schedule"]) }, h("summary", {}, "How It Runs"),
+        h("div", { class: "fields" }, batch.element, goOn.element, success.element, failure.element, schedule.element)),
       problems,
       h("div", { class: "card actions" },
         button("Save Changes", async () => {
@@ -138,6 +154,7 @@ async function editor(name, saved) {
             if (await sound() && await store()) await runOperation(of(named));
           });
         }),
+        button("Dry Run", attemptDry),
         button("Discard Changes", async () => {
           if (!changed() || await confirm("Discard the changes?", { yes: "Discard Changes", no: "Go On Editing", danger: true })) go(HOME);
         }),

@@ -7,6 +7,7 @@ import { menu } from "./menu.js";
 import { empty, save, screen, section, sentence, table, troubles } from "./parts.js";
 import { badge, figures } from "./report.js";
 import { again, go } from "./router.js";
+import { times } from "./schedule.js";
 import { when } from "./time.js";
 
 /** @param {string} name */
@@ -26,7 +27,7 @@ export function runOperation(name) {
 }
 
 /** A dry run leaves no run to look at: its report is told. @param {string} name */
-function tryOperation(name) {
+export function tryOperation(name) {
   return attempt(`${name} is not tried`, async () => {
     say("The dry run is under way.");
     const { state, report, errors = [] } = await api.post(`${at(name)}/runs`, { dry_run: true });
@@ -76,8 +77,7 @@ export async function operations() {
   const rows = items.map((one) => [
     link(one.name, `#/operations/${api.part(one.name)}`),
     h("div", {}, one.description || (one.problem ? "" : `${one.source} → ${one.target}`),
-      one.next_run ? h("div", { class: "note" }, `Runs by itself (${one.schedule}), next ${when(one.next_run)}.`) : null,
-      one.not_run ? h("div", { class: "wrong" }, sentence(`it was due ${when(one.not_run.due)} and did not run: ${one.not_run.reason}`)) : null,
+      times(one),
       one.problem ? h("div", { class: "wrong" }, sentence(one.problem)) : null),
     one.last_run ? link(one.last_run.state, `#/runs/${api.part(one.last_run.id)}`) : "never",
     button("Run", () => runOperation(one.name), { "aria-label": `Run ${one.name}`, disabled: Boolean(one.problem) }), operationMenu(one.name),

@@ -6,6 +6,7 @@
  */
 import { Problem } from "./api.js";
 import { fill, h, newId } from "./dom.js";
+import { hintHere } from "./hint.js";
 
 /** @typedef {(what: Trouble[] | string | null) => void} Mark */
 
@@ -15,7 +16,7 @@ function told(error) {
     h("p", {}, sentence(error.message)),
     // One of several lines points at a column of what it quotes.
     (error.causes ?? []).map((cause) => h("p", { class: cause.includes("\n") ? "cause code" : "cause" }, cause)),
-    error.hint ? h("p", { class: "hint" }, h("strong", {}, "What to do: "), sentence(error.hint)) : null);
+    error.hint ? h("p", { class: "hint" }, h("strong", {}, "What to do: "), hintHere(sentence(error.hint))) : null);
 }
 
 /** What went wrong where no field is to blame. @param {Trouble[]} errors */

@@ -70,6 +70,7 @@ test("a sub-object is chosen instead of its object, and is still chosen when the
   await page.getByLabel("Activity Name").fill("pictures");
   await page.getByRole("region", { name: "Select a Sub-object" }).getByRole("button", { name: "products/images" }).click();
   await page.getByText("Selected: products/images").waitFor();
+  assert.equal(await page.evaluate(() => document.activeElement?.textContent), "products/images", "who came by keyboard goes on from there");
   await inspect(w, "activity-sub-object");
   await page.getByRole("button", { name: "Save Changes" }).click();
   await page.getByRole("rowheader", { name: "pictures" }).waitFor();

@@ -1,9 +1,10 @@
 /** Several connectors in one project, and an operator with a proxy: each connector's form is drawn from its own schema. */
 import assert from "node:assert/strict";
-import { copyFile, mkdir } from "node:fs/promises";
+import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
-import { COMPONENTS, addConnection, choose, inspect, visit, world } from "./harness.js";
+import { setTimeout } from "node:timers/promises";
+import { COMPONENTS, PATIENCE, addConnection, choose, inspect, visit, world } from "./harness.js";
 
 /** @type {import("./harness.js").World} */
 let w;
@@ -76,22 +77,48 @@ test("proxy settings can be used where the operator has configured a proxy", asy
   assert.equal(await proxy.isChecked(), true);
 });
 
+/** What a test of the fixed connector's connection says, step by step. @param {string} picture */
+async function steps(picture) {
+  await visit(w, "/connections", "Connections");
+  await choose(w, "fixed:shop", "Test");
+  const dialog = w.page.getByRole("dialog", { name: "Test of fixed:shop" });
+  await dialog.getByText("The connection works.").waitFor();
+  const told = await dialog.getByRole("listitem").allInnerTexts();
+  await inspect(w, picture);
+  return told;
+}
+
 test("a test says that a newer version was held back by the policy, and once it may, that none is newer", async () => {
-  const { page } = w;
   const offered = join(w.folder, "offered");
   await mkdir(offered);
   await copyFile(join(COMPONENTS, "bigcommerce.wasm"), join(offered, "bigcommerce-0.1.0.wasm"));
   await w.connector(["versions", "sources", "add", offered]);
   await w.connector(["versions", "policy", "--auto-update", "off"]);
-  const steps = async () => {
-    await visit(w, "/connections", "Connections");
-    await choose(w, "fixed:shop", "Test");
-    const dialog = page.getByRole("dialog", { name: "Test of fixed:shop" });
-    await dialog.getByText("The connection works.").waitFor();
-    return dialog.getByRole("listitem").allInnerTexts();
-  };
-  assert.match((await steps())[0] ?? "", /automatic updates off/);
-  await inspect(w, "test-held-back");
+  assert.match((await steps("test-held-back"))[0] ?? "", /automatic updates off/);
   await w.connector(["versions", "policy", "--auto-update", "unsigned", "--signatures", "off"]);
-  assert.match((await steps())[0] ?? "", /No newer version of fixed in one source/);
+  assert.match((await steps("test-none-newer"))[0] ?? "", /No newer version of fixed in one source/);
+});
+
+/** The fixed connector as if it were of this version, which stands in a table of fields of 32 bytes. @param {string} version */
+async function fixedOf(version) {
+  const component = await readFile(join(COMPONENTS, "fixed.wasm"));
+  const [mark, width] = ["fixed/variant/1:", 32];
+  component.write(version.padEnd(width), component.indexOf(mark) + mark.length + width, "latin1");
+  return component;
+}
+
+test("a test downloads a newer version that the policy allows, says so in its steps, and that version serves", async () => {
+  const { page } = w;
+  await writeFile(join(w.folder, "offered/fixed-7.0.0.wasm"), await fixedOf("7.0.0"));
+  const told = (await steps("test-downloads")).join("\n");
+  assert.match(told, /^Found fixed 7\.0\.0 [^]*\nDownloaded [^]*\nInstalled [^]*\nFixed 7\.0\.0 .* passed its self-test .* and is in use/);
+  // The server takes over what is in use in the project when it looks at it next.
+  const serving = page.getByRole("region", { name: "Versions of fixed that are loaded" }).getByRole("row").filter({ hasText: "serving" });
+  for (const began = Date.now(); ; await setTimeout(200)) {
+    await visit(w, "/versions", "Versions");
+    const row = await serving.innerText();
+    if (/^7\.0\.0\s/.test(row)) break;
+    assert.ok(Date.now() - began < PATIENCE, row);
+  }
+  assert.match((await steps("test-newest"))[0] ?? "", /No newer version of fixed in one source/);
 });

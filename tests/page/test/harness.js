@@ -150,6 +150,14 @@ export async function choose({ page }, name, action) {
   await page.getByRole("menuitem", { name: action, exact: true }).click();
 }
 
+/** Chooses from a list of objects. @param {import("playwright-core").Locator} within @param {string} name */
+export async function chooseObject(within, name) {
+  const list = within.getByRole("region", { name: "Select an Object" });
+  await list.getByLabel("Search in any column").fill(name);
+  await list.getByRole("button", { name, exact: true }).click();
+  await within.getByText(`Selected: ${name}`, { exact: true }).waitFor();
+}
+
 /** What the page hands over as a file: its name and its text. @param {World} world @param {() => Promise<unknown>} act */
 export async function downloaded({ page }, act) {
   const download = page.waitForEvent("download");

@@ -65,8 +65,10 @@ test("a connection is created, tested and saved, and an operation run to its end
   await press("link", "New Operation");
   await page.getByRole("heading", { level: 1, name: "New Operation" }).waitFor();
   await typeInto("Operation Name", "all");
-  await typeInto("Source: What It Is", "Every");
-  await typeInto("Object", "products");
+  await typeInto("Source: What It Is", "A query");
+  await typeInto("Search in any column", "products");
+  await press("button", "products");
+  await page.getByText("Selected: products").waitFor();
   await typeInto("File", "all.ndjson");
   await press("button", "Save and Run");
   await page.getByRole("heading", { level: 1, name: "Run of all" }).waitFor();

@@ -4,7 +4,7 @@ import { readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
 import { setTimeout } from "node:timers/promises";
-import { PATIENCE, addConnection, inspect, visit, world } from "./harness.js";
+import { PATIENCE, addConnection, chooseObject, inspect, visit, world } from "./harness.js";
 
 /** @type {import("./harness.js").World} */
 let w;
@@ -134,8 +134,7 @@ test("a run goes on while another version takes over, is cancelled and resumed, 
   await page.getByRole("group", { name: "Source" }).getByLabel("File", { exact: true }).fill("prices.csv");
   const target = page.getByRole("group", { name: "Target" });
   await target.getByLabel("Target: What It Is").selectOption("inline");
-  await target.getByLabel("Object", { exact: true }).fill("products");
-  await target.getByLabel("Type", { exact: true }).selectOption("update");
+  await chooseObject(target, "products");
   await page.getByRole("textbox", { name: /^Mapping/ }).fill("{id: (.id|tonumber), price: (.price|tonumber)}");
   await page.getByText("How It Runs").click();
   await page.getByLabel(/^Batch Size/).fill("20");

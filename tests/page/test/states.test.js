@@ -67,7 +67,8 @@ test("an address that leads nowhere, and a thing that is not there, are told in 
   await page.getByText(/no activity `gone`/).waitFor();
   await visit(w, "/operations/gone", "gone");
   await page.getByRole("alert").getByText(/no operation/i).waitFor();
-  await page.getByRole("link", { name: "← Operations" }).click();
+  assert.equal(await page.getByText("`connector").count(), 0, "where the page has a way, no command is told");
+  await page.getByRole("alert").getByRole("link", { name: "Operations" }).click();
   await page.getByRole("heading", { level: 1, name: "Operations" }).waitFor();
 });
 

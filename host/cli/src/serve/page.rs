@@ -40,6 +40,7 @@ const INDEX: &str = "index.html";
 
 const FILES: &[File] = files! {
     "activity-menu.js": SCRIPT,
+    "activity-request.js": SCRIPT,
     "activity-settings.js": SCRIPT,
     "activity.js": SCRIPT,
     "agent-results.js": SCRIPT,
@@ -56,6 +57,7 @@ const FILES: &[File] = files! {
     "dom.js": SCRIPT,
     "endpoint.js": SCRIPT,
     "form.js": SCRIPT,
+    "hint.js": SCRIPT,
     "index.html": HTML,
     "menu.js": SCRIPT,
     "object-table.js": SCRIPT,
@@ -67,6 +69,7 @@ const FILES: &[File] = files! {
     "report.js": SCRIPT,
     "router.js": SCRIPT,
     "run.js": SCRIPT,
+    "schedule.js": SCRIPT,
     "schema-tree.js": SCRIPT,
     "style.css": CSS,
     "time.js": SCRIPT,
