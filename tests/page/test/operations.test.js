@@ -64,7 +64,7 @@ test("an operation is built, its mapping looked at on real rows, and run to its 
   await target.getByLabel("Target: What It Is").selectOption("file");
   await target.getByLabel("File", { exact: true }).fill("out.ndjson");
   await page.getByRole("textbox", { name: /^Mapping/ }).fill("{id: (.id|tonumber), price}");
-  await page.getByText("How It Runs").click();
+  await page.getByText("How It Runs", { exact: true }).click();
   await page.getByLabel("Continue on Error").check();
   await page.getByRole("button", { name: "Preview" }).click();
   const rows = page.getByRole("region", { name: "Preview" });
@@ -136,7 +136,7 @@ test("a run goes on while another version takes over, is cancelled and resumed, 
   await target.getByLabel("Target: What It Is").selectOption("inline");
   await chooseObject(target, "products");
   await page.getByRole("textbox", { name: /^Mapping/ }).fill("{id: (.id|tonumber), price: (.price|tonumber)}");
-  await page.getByText("How It Runs").click();
+  await page.getByText("How It Runs", { exact: true }).click();
   await page.getByLabel(/^Batch Size/).fill("20");
   await page.getByRole("button", { name: "Save Changes" }).click();
   await page.getByRole("rowheader", { name: "prices" }).waitFor();
