@@ -1,4 +1,4 @@
-//! Real servers that tests run against, from Debian's packages, below `target/servers`: proxies, registries, a coordinator.
+//! Real servers that tests run against, from Debian's packages, below `target/servers`: proxies, registries, a coordinator, a keyring.
 //!
 //! Tests that need one are ignored unless asked for: they say so with `#[ignore = "needs `cargo xtask servers`"]`, and have
 //! `real_servers` in their path, by which this step finds them.
@@ -13,7 +13,7 @@ use crate::test::names_a_test;
 use crate::{fuzz, process};
 
 /// Each is unpacked into the folder of its package's name, where the launchers of its programs lie.
-const SERVERS: [Bundle; 4] = [
+const SERVERS: [Bundle; 6] = [
     Bundle {
         package: "squid",
         with: &["squid-common", "squid-langpack"],
@@ -23,6 +23,8 @@ const SERVERS: [Bundle; 4] = [
     Bundle { package: "microsocks", with: &[], versioned: &[], programs: &["usr/bin/microsocks"] },
     Bundle { package: "etcd-server", with: &[], versioned: &[], programs: &["usr/bin/etcd"] },
     Bundle { package: "docker-registry", with: &[], versioned: &[], programs: &["usr/bin/docker-registry"] },
+    Bundle { package: "dbus-daemon", with: &[], versioned: &[], programs: &["usr/bin/dbus-daemon"] },
+    Bundle { package: "gnome-keyring", with: &[], versioned: &[], programs: &["usr/bin/gnome-keyring-daemon"] },
 ];
 
 /// Fetches the servers that are not there yet. The error says why one cannot be had.

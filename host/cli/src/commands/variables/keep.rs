@@ -93,10 +93,11 @@ pub(super) fn rotate_key(session: &Session, keyring: bool) -> Result<()> {
             "values": rotated.values, "key": rotated.now, "before": rotated.before, "place": rotated.place,
         }));
     }
-    print(&format!(
-        "{} hidden values are encrypted with the key {}, in {}.\n",
-        rotated.values, rotated.now, rotated.place
-    ))?;
+    let values = match rotated.values {
+        1 => "1 hidden value is".to_owned(),
+        more => format!("{more} hidden values are"),
+    };
+    print(&format!("{values} encrypted with the key {}, in {}.\n", rotated.now, rotated.place))?;
     if let Some(before) = rotated.before {
         session.note(format!(
             "note: the key {before} stays where it was; take it away when no copy of the store needs it any more"

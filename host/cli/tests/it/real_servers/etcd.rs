@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use super::program;
 use crate::schedules::times;
 use crate::serving::Serving;
 use crate::support::{Project, finish};
@@ -26,8 +26,7 @@ impl Drop for Etcd {
 
 impl Etcd {
     fn start() -> Self {
-        let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/servers/etcd-server/etcd");
-        assert!(program.exists(), "{} is missing: run `cargo xtask servers`", program.display());
+        let program = program("etcd-server", "etcd");
         // Free a moment ago; another program may be faster, so a few are tried.
         for _ in 0..5 {
             let folder = tempfile::tempdir().unwrap();
