@@ -6,10 +6,12 @@ use serde_json::json;
 use super::{print, print_json};
 use crate::args::{Run as Arguments, Runs};
 use crate::error::{Failure, Failures, Result};
+use crate::interrupt::Interrupt;
 use crate::looking_up;
+use crate::operation::chain::{self, Worker};
 use crate::operation::conclusion::{conclusion, rejected, told};
-use crate::operation::runs::{self, Run, State};
-use crate::operation::{Begun, Input, Resolved, Wanted, files, resolve, resume, start};
+use crate::operation::runs::{self, Run};
+use crate::operation::{Begun, Input, Records, Resolved, dry_run, files, resolve, resume, start};
 use crate::output::table::{base, terminal_width};
 use crate::progress::{Progress, grouped};
 use crate::session::Session;
@@ -18,35 +20,88 @@ pub(super) async fn run(session: &Session, arguments: Arguments) -> Result<()> {
     if let Some(id) = &arguments.resolve {
         return settle(session, id).await;
     }
+    let interrupt = session.interrupt.clone();
     let begun = match (&arguments.name, &arguments.resume) {
-        (_, Some(id)) => resume(session, id, session.interrupt.clone()).await?,
+        (_, Some(id)) => {
+            let begun = resume(session, id, interrupt).await?;
+            if begun.changed_since {
+                session.note(format!(
+                    "the operation {} says something else by now; the run goes on as it was started",
+                    begun.operation
+                ));
+            }
+            begun
+        }
         (Some(name), None) => {
-            let saved = files::load(&session.project, name)?;
-            let operation = saved.operation()?;
-            files::check_chain(&session.project, name, &operation).map_err(|failures| saved.place(failures))?;
-            let input = arguments.input.clone().map(|path| Input { path, send_unknown: arguments.send_unknown });
-            let wanted = Wanted { saved: &saved, input, dry_run: arguments.dry_run };
-            start(session, wanted, session.interrupt.clone()).await?
+            let saved = files::runnable(&session.project, name)?;
+            let input = arguments.input.clone().map(Records::File);
+            let input = input.map(|records| Input { records, send_unknown: arguments.send_unknown });
+            if arguments.dry_run {
+                let begun = dry_run(session, &saved, input, interrupt).await?;
+                let (run, failures) = work(session, begun).await;
+                tell(session, &run)?;
+                return Failures::check(conclusion(&session.project, &run, failures).0);
+            }
+            start(session, &saved, input, interrupt).await?
         }
         (None, None) => return Err(Failure::new("name an operation, or a run with --resume").into()),
     };
-    let mut next = work(session, begun, arguments.dry_run).await;
-    // What follows has been checked: it comes to an end.
-    loop {
-        let (name, result) = match next {
-            (Some(name), result) if !arguments.dry_run => (name, result),
-            (_, result) => return result,
-        };
-        if let Err(failures) = &result {
-            failures.tell(session.global.json);
+    let mut shown = Shown { session, failed: Vec::new(), last: Ok(()), told: Ok(()) };
+    chain::work(session, begun, &mut shown).await;
+    shown.end()
+}
+
+/// The runs of a chain, shown one after the other.
+struct Shown<'a> {
+    session: &'a Session,
+    /// Operations before the last that did not end well.
+    failed: Vec<String>,
+    /// How the last one ended.
+    last: Result<()>,
+    /// Whether all of it could be told.
+    told: Result<()>,
+}
+
+impl Worker for Shown<'_> {
+    fn interrupt(&mut self) -> Interrupt {
+        self.session.interrupt.clone()
+    }
+
+    async fn work(&mut self, begun: Begun) -> (Run, Failures) {
+        let has_begun = begun.refusal().is_none();
+        if has_begun {
+            self.session.note(format!("run {}", begun.id));
         }
-        session.note(format!("then the operation {name}"));
-        let saved = files::load(&session.project, &name)?;
-        let wanted = Wanted { saved: &saved, input: None, dry_run: false };
-        let begun = start(session, wanted, session.interrupt.clone()).await?;
-        let after = work(session, begun, false).await;
-        // Whatever follows a failure does not undo it.
-        next = (after.0, result.and(after.1));
+        let (run, mut failures) = work(self.session, begun).await;
+        // One that could not start has no figures.
+        if has_begun || self.session.global.json {
+            let told = tell(self.session, &run);
+            self.told = std::mem::replace(&mut self.told, Ok(())).and(told);
+        } else if let Some(last) = failures.0.last_mut().filter(|_| !run.id.is_empty()) {
+            last.notes.push(format!("this is kept as the run {}", run.id));
+        }
+        (run, failures)
+    }
+
+    fn ended(&mut self, run: &Run, failures: Failures, next: Option<&str>) {
+        self.last = Failures::check(failures.0);
+        let Some(next) = next else { return };
+        if let Err(failures) = std::mem::replace(&mut self.last, Ok(())) {
+            failures.tell(self.session.global.json);
+            self.failed.push(run.operation.clone());
+        }
+        self.session.note(format!("then the operation {next}"));
+    }
+}
+
+impl Shown<'_> {
+    /// Whatever follows a failure does not undo it; but each is told once.
+    fn end(self) -> Result<()> {
+        self.told.and(self.last)?;
+        if self.failed.is_empty() {
+            return Ok(());
+        }
+        Err(Failure::new(format!("not everything went well: {} failed, as told above", self.failed.join(", "))).into())
     }
 }
 
@@ -54,25 +109,20 @@ pub(super) async fn run(session: &Session, arguments: Arguments) -> Result<()> {
 async fn settle(session: &Session, id: &str) -> Result<()> {
     let Resolved { run, settled, stop } = resolve(session, id).await?;
     session.note(looking_up::words(settled));
-    tell(session, &run, false)?;
+    tell(session, &run)?;
     let mut failures: Vec<Failure> = rejected(&session.project, &run).into_iter().collect();
     failures.extend(stop.err().into_iter().flat_map(|stop| stop.0));
     Failures::check(failures)
 }
 
-/// Runs to the end, and tells what became of it; says which operation follows.
-async fn work(session: &Session, begun: Begun, dry_run: bool) -> (Option<String>, Result<()>) {
-    let operation = begun.operation.clone();
-    let id = begun.id.clone();
-    if !dry_run {
-        session.note(format!("run {id}"));
-    }
+/// Runs to the end, and shows how it comes on.
+async fn work(session: &Session, begun: Begun) -> (Run, Failures) {
     let _working = session.interrupt.working();
     let mut progress = begun.connections.last().map(|one| Progress::start(one, "wrote", None, session.chatty()));
     let mut figures = begun.progress.clone();
     let mut shown = figures.borrow().applied;
     let mut running = std::pin::pin!(begun.run());
-    let (run, failures) = loop {
+    let ended = loop {
         tokio::select! {
             ended = &mut running => break ended,
             Ok(()) = figures.changed() => {
@@ -87,17 +137,14 @@ async fn work(session: &Session, begun: Begun, dry_run: bool) -> (Option<String>
     if let Some(progress) = &mut progress {
         progress.finish();
     }
-    let result =
-        tell(session, &run, dry_run).and_then(|()| Failures::check(conclusion(&session.project, &run, failures).0));
-    let next = if result.is_ok() { operation.on_success } else { operation.on_failure };
-    (if run.state == State::Cancelled { None } else { next }, result)
+    ended
 }
 
-fn tell(session: &Session, run: &Run, dry_run: bool) -> Result<()> {
+fn tell(session: &Session, run: &Run) -> Result<()> {
     if session.global.json {
         return print_json(&json!(run));
     }
-    if dry_run {
+    if run.id.is_empty() {
         return print(&format!("dry run of {}: nothing was written\n{}", run.operation, run.report.words()));
     }
     print(&format!("run {} of {}: {}\n{}", run.id, run.operation, run.state.word(), run.report.words()))
@@ -106,7 +153,8 @@ fn tell(session: &Session, run: &Run, dry_run: bool) -> Result<()> {
 pub(super) fn runs(session: &Session, command: &Runs) -> Result<()> {
     match command {
         Runs::List { operation } => {
-            let all = runs::list(&session.project, operation.as_deref());
+            let of_this = |run: &Run| operation.as_ref().is_none_or(|name| run.operation == *name);
+            let all: Vec<Run> = runs::newest(&session.project).filter(of_this).collect();
             if session.global.json {
                 return print_json(&json!({ "items": all }));
             }
@@ -126,7 +174,7 @@ pub(super) fn runs(session: &Session, command: &Runs) -> Result<()> {
             if session.global.json {
                 return print_json(&json!(Run { errors: failures.0.iter().map(Failure::to_json).collect(), ..run }));
             }
-            tell(session, &run, false)?;
+            tell(session, &run)?;
             let ended = run.ended.map(|ended| format!("ended    {ended}\n")).unwrap_or_default();
             print(&format!("started  {}\n{ended}{}", run.started, failures.render(false)))
         }

@@ -42,8 +42,14 @@ pub(crate) fn conclusion(project: &Project, run: &Run, mut failures: Failures) -
         State::Interrupted => failures.0.push(Failure::new("the process of the run ended before it")),
         State::Running | State::Done | State::Failed => {}
     }
-    if let (false, true, Some(last)) = (dry_run, run.state != State::Done, failures.0.last_mut()) {
-        last.and_hint(format!("go on with `connector run --resume {}`", run.id));
+    let is_over = run.state == State::Done || dry_run;
+    if let Some(last) = failures.0.last_mut().filter(|_| !is_over) {
+        last.and_hint(if run.can_resume {
+            format!("go on with `connector run --resume {}`", run.id)
+        } else {
+            // It has not begun, or would go on with what it was started with and fail again.
+            format!("mend that; then `connector run {}` starts another run", run.operation)
+        });
     }
     failures
 }

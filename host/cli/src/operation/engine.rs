@@ -17,7 +17,7 @@ use super::journal::Tail;
 use super::mapper::{Mapped, Mapper};
 use super::rejected::{Line, Rejected, Stage};
 use super::report::Report;
-use super::runs::{Folder, Run, State, now};
+use super::runs::{Folder, Run, State};
 use super::source::{Page, Source};
 use super::target::Target;
 use crate::error::{Failure, Failures};
@@ -93,7 +93,7 @@ impl Engine {
             Err((folder, failure)) => (*folder, Err(Stop::Failed(failure.into()))),
         };
         run.report = progress.borrow().clone();
-        run.state = match result {
+        let state = match result {
             Ok(()) => State::Done,
             Err(Stop::Interrupt) => State::Cancelled,
             Err(Stop::Record | Stop::Failed(_)) => State::Failed,
@@ -105,11 +105,10 @@ impl Engine {
         if let Some(wrong) = wrong.filter(|_| dry_run) {
             failures.0.insert(0, wrong);
         }
-        run.ended = Some(now());
         if let Err(failure) = folder.forget_cancel() {
             failures.0.push(failure);
         }
-        run.errors = failures.0.iter().map(Failure::to_json).collect();
+        run.ends(state, &failures);
         if let Err(failure) = folder.write_run(&run) {
             failures.0.push(failure);
         }

@@ -12,7 +12,7 @@ use crate::project::Project;
 use crate::toml_file::TomlFile;
 
 /// Operations that may follow each other.
-const LONGEST_CHAIN: usize = 16;
+pub(super) const LONGEST_CHAIN: usize = 16;
 
 /// An operation's file.
 #[derive(Debug)]
@@ -102,6 +102,16 @@ pub(crate) fn load(project: &Project, name: &str) -> Result<Saved> {
 
 fn digest(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// An operation that can run: it has the form of one, and so has all that may follow it.
+///
+/// # Errors
+/// There is none, or whatever is wrong with its file or its chain.
+pub(crate) fn runnable(project: &Project, name: &str) -> Result<Saved> {
+    let saved = load(project, name)?;
+    let checked = check_chain(project, name, &saved.operation()?);
+    checked.map_err(|failures| saved.place(failures)).map(|()| saved)
 }
 
 /// Whether every operation that may follow this one is there, and none follows itself.

@@ -1,8 +1,10 @@
 //! Operations: records from a source, through a mapping, into a target. A run streams, is kept on disk as it goes, can be cancelled, and
 //! goes on after a crash; every record that failed, or of which nobody knows, is kept with its reason.
 //!
-//! The command line and the HTTP API start runs by [`start()`] and look at them by [`runs`].
+//! The command line and the HTTP API start runs by [`start()`], have them and those that follow worked at by [`chain`], and look at
+//! them by [`runs`].
 
+pub(crate) mod chain;
 pub(crate) mod changes;
 mod checkpoint;
 pub(crate) mod conclusion;
@@ -26,4 +28,4 @@ mod target_file;
 
 pub(crate) use preview::preview;
 pub(crate) use resolving::{Resolved, resolve};
-pub(crate) use start::{Begun, Input, Wanted, check, resume, start};
+pub(crate) use start::{Begun, Input, Records, check, dry_run, resume, start};

@@ -95,19 +95,26 @@ impl Operation {
             reader.wrong("/run/batch_size", format!("`batch_size` is 1 to {LARGEST_BATCH}"));
         }
         let after = reader.section(root, "after", &["success", "failure"]);
-        let operation = Self {
-            description: reader.member(Some(root), "", "description").unwrap_or_default(),
-            mapping: reader.mapping(root),
-            batch_size,
-            continue_on_error: reader.member(run, "/run", "continue_on_error").unwrap_or_default(),
-            on_success: reader.member(after, "/after", "success"),
-            on_failure: reader.member(after, "/after", "failure"),
-            schedule: reader.schedule(root),
-            source: source.unwrap_or_else(End::nothing),
-            target: target.unwrap_or_else(End::nothing),
-        };
-        Failures::check(reader.failures)?;
-        Ok(operation)
+        let description = reader.member(Some(root), "", "description").unwrap_or_default();
+        let continue_on_error = reader.member(run, "/run", "continue_on_error").unwrap_or_default();
+        let (on_success, on_failure) =
+            (reader.member(after, "/after", "success"), reader.member(after, "/after", "failure"));
+        let (mapping, schedule) = (reader.mapping(root), reader.schedule(root));
+        match (source, target) {
+            (Some(source), Some(target)) if reader.failures.is_empty() => Ok(Self {
+                description,
+                source,
+                mapping,
+                target,
+                batch_size,
+                continue_on_error,
+                on_success,
+                on_failure,
+                schedule,
+            }),
+            // An end that is not there has left its reason.
+            _ => Err(Failures(reader.failures)),
+        }
     }
 
     /// The files that it names, each with its pointer.
@@ -121,6 +128,11 @@ impl Operation {
         all.into_iter().filter_map(|(pointer, path)| Some((pointer, path?)))
     }
 
+    /// The operations that run after a success, and after a failure.
+    pub(super) fn after(self) -> [Option<String>; 2] {
+        [self.on_success, self.on_failure]
+    }
+
     /// The operations that may run after it.
     pub(crate) fn next(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let both = [("/after/success", &self.on_success), ("/after/failure", &self.on_failure)];
@@ -129,10 +141,6 @@ impl Operation {
 }
 
 impl End {
-    fn nothing() -> Self {
-        Self::Kept { connection: String::new(), activity: String::new() }
-    }
-
     /// For people, on one line.
     pub(crate) fn words(&self) -> String {
         match self {

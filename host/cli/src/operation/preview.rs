@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::checkpoint::Position;
 use super::model::Operation;
 use super::runs::Order;
-use super::start::{prepare, program};
+use super::start::{Purpose, prepare, program};
 use super::target::Sending;
 use crate::error::{Failure, Failures, Result};
 use crate::interrupt::Interrupt;
@@ -54,7 +54,7 @@ impl Row {
 /// The source or the program cannot be read.
 pub(crate) async fn preview(session: &Session, operation: &Operation, limit: u64) -> Result<Vec<Row>> {
     let order = Order { program: program(&session.project, operation)?, ..Order::default() };
-    let mut ready = prepare(session, operation, &order, true, true).await?;
+    let mut ready = prepare(session, operation, &order, Purpose::Try).await?;
     let page = match ready.source.next(&Position::Start, 0, &session.interrupt).await {
         Ok(page) => page,
         Err(Stop::Failed(failures)) => return Err(failures),

@@ -1,23 +1,25 @@
 //! Runs of operations, each with a folder `runs/ID/` in the project, for its owner alone: `operation.json` (what it runs), `report.json`,
 //! `checkpoint`, `journal.ndjson` (outcomes, as `--outcomes` writes them), `rejected.ndjson`, and the records of a target that is a file.
 //!
-//! Whoever works at a run holds the lock on its folder. So a run that calls itself running and is not locked was interrupted. And it
-//! looks for a file `cancel` in the folder, by which any other process cancels it.
+//! Whoever works at a run holds the lock on its folder. So a run that calls itself running and is not locked was interrupted: whoever
+//! looks for that shares the lock for a moment, and takes it from nobody. And whoever works at a run looks for a file `cancel` in the
+//! folder, by which any other process cancels it.
 
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tempfile::TempDir;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use utoipa::ToSchema;
 
 use super::checkpoint;
 use super::report::Report;
-use crate::error::{Failure, suggest};
+use crate::error::{Failure, Failures, nearest};
 use crate::error_schema::Told;
 use crate::files::{Access, not_written, replace};
 use crate::project::Project;
@@ -64,9 +66,43 @@ pub(crate) struct Run {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<String>,
     pub report: Report,
+    /// Whether it can go on where it is.
+    #[serde(default)]
+    pub can_resume: bool,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<Told>)]
     pub errors: Vec<Value>,
+}
+
+impl Run {
+    /// One that begins.
+    pub(super) fn begins(operation: &str) -> Self {
+        Self {
+            id: String::new(),
+            operation: operation.to_owned(),
+            state: State::Running,
+            started: now(),
+            ended: None,
+            report: Report::default(),
+            can_resume: false,
+            errors: Vec::new(),
+        }
+    }
+
+    /// It ends, and this is why it did not come to its end, if it did not. What is wrong with the operation itself is not mended by
+    /// going on, since a run goes on with what it was started with.
+    pub(super) fn ends(&mut self, state: State, failures: &Failures) {
+        (self.state, self.ended) = (state, Some(now()));
+        self.can_resume = state != State::Done && !failures.0.iter().any(is_in_the_operation);
+        self.errors = failures.0.iter().map(Failure::to_json).collect();
+    }
+}
+
+/// Whether a failure is that of an operation's program, or of another of its members.
+fn is_in_the_operation(failure: &Failure) -> bool {
+    let is =
+        |member: &str, wanted: fn(&str) -> bool| failure.detail.get(member).and_then(Value::as_str).is_some_and(wanted);
+    is("kind", |kind| kind == "mapping") || is("pointer", |pointer| pointer.starts_with("/target/"))
 }
 
 /// What a run was started with: a run that goes on does so with this, whatever the operation says by then.
@@ -94,10 +130,16 @@ pub(super) struct Folder {
     _lock: File,
 }
 
+/// The folder of a run that is yet to be: it goes again if nothing comes of it.
+#[derive(Debug)]
+pub(crate) struct Unbegun(TempDir);
+
 /// The file by which a run is cancelled.
 const CANCEL: &str = "cancel";
 /// How often whoever works at a run looks for it.
 const LOOK: Duration = Duration::from_millis(500);
+/// For those who only look whether somebody is at work to let go of the lock: they hold it for a moment.
+const LET_GO: Duration = Duration::from_millis(100);
 
 fn runs(project: &Project) -> PathBuf {
     project.resolve(Path::new("runs"))
@@ -108,9 +150,9 @@ pub(super) fn now() -> String {
     OffsetDateTime::now_utc().replace_nanosecond(0).ok().and_then(|now| now.format(&Rfc3339).ok()).unwrap_or_default()
 }
 
-impl Folder {
-    /// A new one.
-    pub(super) fn make(project: &Project) -> Result<Self, Failure> {
+impl Unbegun {
+    /// A new one, for its owner alone.
+    pub(crate) fn make(project: &Project) -> Result<Self, Failure> {
         let all = runs(project);
         let failed = |e: &io::Error| Failure::new(format!("cannot make a folder in `{}`", all.display())).causes_of(e);
         std::fs::create_dir_all(&all).map_err(|e| failed(&e))?;
@@ -119,11 +161,25 @@ impl Folder {
         let ((year, month, day), (hour, minute, second, micro)) = (at.to_calendar_date(), at.to_hms_micro());
         let month = u8::from(month);
         let prefix = format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}-{micro:06}-");
-        let folder = tempfile::Builder::new().prefix(&prefix).rand_bytes(6).tempdir_in(&all);
-        let path = folder.map_err(|e| failed(&e))?.keep();
-        Self::lock(path)
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(&prefix).rand_bytes(6);
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+        builder.tempdir_in(&all).map(Self).map_err(|e| failed(&e))
     }
 
+    /// The file of the records that are given to it.
+    pub(crate) fn input(&self) -> PathBuf {
+        self.0.path().join("input.ndjson")
+    }
+
+    /// It becomes a run's.
+    pub(super) fn keep(self) -> Result<Folder, Failure> {
+        Folder::lock(self.0.keep())
+    }
+}
+
+impl Folder {
     /// That of an earlier run.
     pub(super) fn open(project: &Project, id: &str) -> Result<Self, Failure> {
         load(project, id)?;
@@ -140,12 +196,17 @@ impl Folder {
         let failed = |e: &io::Error| Failure::new(format!("cannot use the folder `{}`", path.display())).causes_of(e);
         let lock = File::options().create(true).truncate(false).write(true).open(path.join("lock"));
         let lock = lock.map_err(|e| failed(&e))?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self { path, id, _lock: lock }),
-            Err(TryLockError::WouldBlock) => {
-                Err(Failure::new(format!("the run {id} is at work already")).hint("`connector runs list` shows it"))
+        let began = Instant::now();
+        loop {
+            match lock.try_lock() {
+                Ok(()) => return Ok(Self { path, id, _lock: lock }),
+                Err(TryLockError::Error(e)) => return Err(failed(&e)),
+                Err(TryLockError::WouldBlock) if began.elapsed() > LET_GO => {
+                    let failure = Failure::new(format!("the run {id} is at work already")).with("kind", "conflict");
+                    return Err(failure.hint("`connector runs list` shows it"));
+                }
+                Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(5)),
             }
-            Err(TryLockError::Error(e)) => Err(failed(&e)),
         }
     }
 
@@ -168,8 +229,10 @@ impl Folder {
         }
     }
 
-    pub(super) fn order(&self) -> Result<Order, Failure> {
-        read_json(&self.path.join("operation.json"))
+    /// What it was started with; none if it could not start.
+    pub(super) fn order(&self) -> Result<Option<Order>, Failure> {
+        let path = self.path.join("operation.json");
+        path.exists().then(|| read_json(&path)).transpose()
     }
 
     pub(super) fn write_order(&self, order: &Order) -> Result<(), Failure> {
@@ -196,15 +259,18 @@ fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Failure> {
     replace(path, &text, Access::Private)
 }
 
-/// All runs, the newest first; or those of one operation.
-pub(crate) fn list(project: &Project, operation: Option<&str>) -> Vec<Run> {
+/// What may be runs, the newest first: ids begin with the time.
+fn ids(project: &Project) -> Vec<String> {
     let entries = std::fs::read_dir(runs(project)).into_iter().flatten().flatten();
-    let ids = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    let mut ids: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    ids.sort_unstable_by(|a, b| b.cmp(a));
+    ids
+}
+
+/// The runs, the newest first, each read when its turn comes.
+pub(crate) fn newest(project: &Project) -> impl Iterator<Item = Run> {
     // What is no run, or was killed before it became one, is nobody's business.
-    let mut all: Vec<Run> = ids.filter_map(|id| load(project, &id).ok()).collect();
-    all.retain(|run| operation.is_none_or(|name| run.operation == name));
-    all.sort_by(|a, b| b.id.cmp(&a.id));
-    all
+    ids(project).into_iter().filter_map(|id| load(project, &id).ok())
 }
 
 /// One run.
@@ -212,16 +278,15 @@ pub(crate) fn load(project: &Project, id: &str) -> Result<Run, Failure> {
     let folder = runs(project).join(id);
     if !is_id(id) || !folder.join("report.json").exists() {
         let failure = Failure::new(format!("there is no run `{}`", id.escape_debug())).with("kind", "not-found");
-        let entries = std::fs::read_dir(runs(project)).into_iter().flatten().flatten();
-        let ids: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
-        let hint = suggest(id, ids.iter().map(String::as_str));
+        let ids = ids(project);
+        let hint = nearest(id, ids.iter().map(String::as_str)).map(|id| format!("did you mean `{id}`?"));
         return Err(failure.hint(hint.unwrap_or_else(|| "`connector runs list` lists them".to_owned())));
     }
     let mut run: Run = read_json(&folder.join("report.json"))?;
     if run.state == State::Running {
-        let free = File::options().write(true).open(folder.join("lock")).is_ok_and(|lock| lock.try_lock().is_ok());
+        let free = File::open(folder.join("lock")).is_ok_and(|lock| lock.try_lock_shared().is_ok());
         if free {
-            run.state = State::Interrupted;
+            (run.state, run.can_resume) = (State::Interrupted, true);
             // What it had no time to keep in its report. What it was killed before had nothing else to tell.
             let _ = checkpoint::figures(&folder, &mut run.report);
         }

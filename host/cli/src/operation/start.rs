@@ -12,7 +12,7 @@ use super::files::Saved;
 use super::mapper::Mapper;
 use super::model::{End, Mapping, Operation};
 use super::report::Report;
-use super::runs::{Folder, Order, Run, State, now};
+use super::runs::{Folder, Order, Run, State, Unbegun};
 use super::source::{self, Source};
 use super::target::{Keeping, Sending, Target, may_repeat};
 use super::target_file::TargetFile;
@@ -30,41 +30,106 @@ use crate::session::{Session, describe, parse_schema};
 use crate::since::StateFile;
 use crate::unsettled::Via;
 
-/// A run that somebody wants.
-pub(crate) struct Wanted<'a> {
-    pub saved: &'a Saved,
-    pub input: Option<Input>,
-    /// Reads, maps and checks, and writes nothing.
-    pub dry_run: bool,
-}
-
 /// A file that is read instead of the source: rejected records that were mended, or any other.
 pub(crate) struct Input {
-    pub path: PathBuf,
+    pub records: Records,
     /// Also those of which nobody knows whether they are in the target.
     pub send_unknown: bool,
 }
 
-/// A run that has begun.
+/// Where records are that are given to a run.
+pub(crate) enum Records {
+    /// In a file.
+    File(PathBuf),
+    /// In the folder that becomes the run's.
+    Here(Unbegun),
+}
+
+impl Records {
+    fn path(&self) -> PathBuf {
+        match self {
+            Self::File(path) => path.clone(),
+            Self::Here(folder) => folder.input(),
+        }
+    }
+}
+
+/// What a run is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Reads, maps and writes.
+    Run,
+    /// Writes what was read before.
+    Finish,
+    /// Reads, maps and checks, and writes nothing.
+    Try,
+}
+
+/// A run that has begun, be it that it ends at once.
 pub(crate) struct Begun {
+    /// Empty: nothing is kept of it.
     pub id: String,
-    pub operation: Operation,
+    pub operation: String,
+    /// The operations that run after a success, and after a failure.
+    pub after: [Option<String>; 2],
     /// Figures as they change.
     pub progress: watch::Receiver<Report>,
     /// Rows of the source, where they are known before they are read.
     pub rows: Option<u64>,
     /// Whose requests are counted.
     pub connections: Vec<Connection>,
-    engine: Engine,
+    /// Whether the operation says something else by now than what goes on.
+    pub changed_since: bool,
+    work: Work,
     /// Holds the folder of a dry run, which leaves nothing.
     _temporary: Option<tempfile::TempDir>,
 }
 
+enum Work {
+    Engine(Box<Engine>),
+    /// It could not start.
+    Refused(Box<(Run, Failures)>),
+}
+
 impl Begun {
+    /// One that could not start.
+    fn refused(run: Run, after: [Option<String>; 2], failures: Failures) -> Self {
+        Self {
+            id: run.id.clone(),
+            operation: run.operation.clone(),
+            after,
+            progress: watch::channel(Report::default()).1,
+            rows: None,
+            connections: Vec::new(),
+            changed_since: false,
+            work: Work::Refused(Box::new((run, failures))),
+            _temporary: None,
+        }
+    }
+
+    /// One of which there is nothing but its name, and what stands in its way.
+    pub(super) fn nothing(operation: &str, failures: Failures) -> Self {
+        let mut run = Run::begins(operation);
+        run.ends(State::Failed, &failures);
+        Self::refused(run, [None, None], failures)
+    }
+
+    /// Why it could not start, if it could not.
+    pub(crate) fn refusal(&self) -> Option<&Failures> {
+        match &self.work {
+            Work::Engine(_) => None,
+            Work::Refused(refused) => Some(&refused.1),
+        }
+    }
+
     /// Works until the end, or until somebody cancels it: in this process, or by [`super::runs::cancel()`] in any other.
     pub(crate) async fn run(self) -> (Run, Failures) {
-        let (cancelled, interrupt) = (self.engine.folder.cancelled(), self.engine.interrupt.clone());
-        let mut running = std::pin::pin!(self.engine.run());
+        let engine = match self.work {
+            Work::Engine(engine) => engine,
+            Work::Refused(refused) => return *refused,
+        };
+        let (cancelled, interrupt) = (engine.folder.cancelled(), engine.interrupt.clone());
+        let mut running = std::pin::pin!(engine.run());
         tokio::select! {
             ended = &mut running => return ended,
             () = cancelled => interrupt.ask(),
@@ -79,58 +144,105 @@ struct Ends {
     target: Option<(Connection, Via, Activity, ObjectSchema)>,
 }
 
-/// Opens what a run needs.
+/// Starts a run. One that cannot start is kept as one that failed; but not where it was to read an input: whoever gave that is there,
+/// and gives it again.
 ///
 /// # Errors
-/// Whatever stands in its way; nothing was written then.
-pub(crate) async fn start(session: &Session, wanted: Wanted<'_>, interrupt: Interrupt) -> Result<Begun> {
-    let operation = wanted.saved.operation()?;
-    if let Some(made) = TargetFile::of(session, &operation, wanted.input.as_ref().map(|input| input.path.as_path())) {
-        made.check_all().map_err(|failure| wanted.saved.place(failure.into()))?;
+/// It has no form of an operation, it cannot start with this input, or no folder can be made.
+pub(crate) async fn start(
+    session: &Session,
+    saved: &Saved,
+    input: Option<Input>,
+    interrupt: Interrupt,
+) -> Result<Begun> {
+    let operation = saved.operation()?;
+    let mut run = Run::begins(&saved.name);
+    let opened = open_run(session, saved, &operation, input.as_ref(), Purpose::Run).await;
+    if input.is_some() {
+        opened.as_ref().map_err(Failures::clone)?;
     }
-    let program = program(&session.project, &operation)?;
-    let input = wanted.input.as_ref().map(|input| input.path.clone());
-    let file = input.clone().or_else(|| match &operation.source {
-        End::File { path, .. } => Some(session.project.resolve(path)),
-        _ => None,
+    let folder = match input {
+        Some(Input { records: Records::Here(folder), .. }) => folder.keep()?,
+        _ => Unbegun::make(&session.project)?.keep()?,
+    };
+    run.id.clone_from(&folder.id);
+    let begun = opened.and_then(|(order, ready)| {
+        let target = ready.target(&folder, &operation)?;
+        folder.write_order(&order)?;
+        Ok((ready, target))
     });
-    let order = Order {
-        name: wanted.saved.name.clone(),
-        operation: wanted.saved.value.clone(),
-        program,
-        digest: file.as_deref().map(source::digest).transpose()?,
-        input,
-    };
-    let mut ready =
-        prepare(session, &operation, &order, true, wanted.dry_run).await.map_err(|f| wanted.saved.place(f))?;
-    if let Some(Input { path, send_unknown: false }) = &wanted.input {
-        ready.refuse_unknown(path)?;
+    match begun {
+        Ok((ready, target)) => {
+            folder.write_run(&run)?;
+            Ok(ready.begin(folder, run, operation, target, interrupt))
+        }
+        Err(failures) => {
+            run.ends(State::Failed, &failures);
+            run.can_resume = false;
+            folder.write_run(&run)?;
+            Ok(Begun::refused(run, operation.after(), failures))
+        }
     }
-    let (folder, temporary) = if wanted.dry_run {
-        let temporary =
-            tempfile::tempdir().map_err(|e| Failure::new("cannot make a temporary folder").causes_of(&e))?;
-        (Folder::at(temporary.path().to_owned())?, Some(temporary))
-    } else {
-        (Folder::make(&session.project)?, None)
+}
+
+/// Starts a run that reads, maps and checks, and leaves nothing.
+///
+/// # Errors
+/// Whatever stands in its way.
+pub(crate) async fn dry_run(
+    session: &Session,
+    saved: &Saved,
+    input: Option<Input>,
+    interrupt: Interrupt,
+) -> Result<Begun> {
+    let operation = saved.operation()?;
+    let (_, ready) = open_run(session, saved, &operation, input.as_ref(), Purpose::Try).await?;
+    let temporary = tempfile::tempdir().map_err(|e| Failure::new("cannot make a temporary folder").causes_of(&e))?;
+    let folder = Folder::at(temporary.path().to_owned())?;
+    let target = ready.target(&folder, &operation)?;
+    let begun = ready.begin(folder, Run::begins(&saved.name), operation, target, interrupt);
+    Ok(Begun { _temporary: Some(temporary), ..begun })
+}
+
+/// Opens what a run needs, from the beginning.
+async fn open_run(
+    session: &Session,
+    saved: &Saved,
+    operation: &Operation,
+    input: Option<&Input>,
+    purpose: Purpose,
+) -> Result<(Order, Ready)> {
+    let path = input.map(|input| input.records.path());
+    if let Some(made) = TargetFile::of(session, operation, path.as_deref()) {
+        made.check_all().map_err(|failure| saved.place(failure.into()))?;
+    }
+    let order = Order {
+        name: saved.name.clone(),
+        operation: saved.value.clone(),
+        program: program(&session.project, operation).map_err(|failure| saved.place(failure.into()))?,
+        digest: file_of(session, operation, path.as_deref()).as_deref().map(source::digest).transpose()?,
+        input: path,
     };
-    let run = Run {
-        id: if wanted.dry_run { String::new() } else { folder.id.clone() },
-        operation: order.name.clone(),
-        state: State::Running,
-        started: now(),
-        ended: None,
-        report: Report::default(),
-        errors: Vec::new(),
-    };
-    folder.write_order(&order)?;
-    folder.write_run(&run)?;
-    Ok(Begun { _temporary: temporary, ..ready.begin(folder, run, operation, interrupt)? })
+    let mut ready = prepare(session, operation, &order, purpose).await.map_err(|failures| saved.place(failures))?;
+    if let Some(input @ Input { send_unknown: false, .. }) = input {
+        ready.refuse_unknown(&input.records)?;
+    }
+    Ok((order, ready))
+}
+
+/// The file that a run reads, if it reads one.
+fn file_of(session: &Session, operation: &Operation, input: Option<&Path>) -> Option<PathBuf> {
+    match (input, &operation.source) {
+        (Some(input), _) => Some(input.to_owned()),
+        (None, End::File { path, .. }) => Some(session.project.resolve(path)),
+        (None, _) => None,
+    }
 }
 
 /// Opens what a run needs that was interrupted, cancelled or stopped.
 ///
 /// # Errors
-/// There is no such run, it has come to its end, its input has changed, or something stands in its way.
+/// There is no such run, it could not start, it has come to its end, its input has changed, or something stands in its way.
 pub(crate) async fn resume(session: &Session, id: &str, interrupt: Interrupt) -> Result<Begun> {
     let folder = Folder::open(&session.project, id)?;
     super::resolving::finish(&folder)?;
@@ -139,29 +251,41 @@ pub(crate) async fn resume(session: &Session, id: &str, interrupt: Interrupt) ->
     if run.state == State::Done {
         return Err(Failure::new(format!("the run {id} has come to its end"))
             .hint("`connector run` starts another one; `--input` takes rejected records")
+            .with("kind", "conflict")
             .into());
     }
-    let order = folder.order()?;
+    let Some(order) = folder.order()? else {
+        let failure = Failure::new(format!("the run {id} could not start, so there is nothing to go on with"));
+        let hint = format!("`connector run {}` starts another one", run.operation);
+        return Err(failure.hint(hint).with("kind", "conflict").into());
+    };
     let operation = Operation::read(&order.operation)?;
     if let Some(made) = TargetFile::of(session, &operation, order.input.as_deref()) {
         made.check_all()?;
     }
-    let reads = !folder.path.join("checkpoint").exists() || checkpoint::read(&folder.path)?.0.next.is_some();
-    let file = order.input.clone().or_else(|| match &operation.source {
-        End::File { path, .. } => Some(session.project.resolve(path)),
-        _ => None,
-    });
-    if let (true, Some(file), Some(before)) = (reads, file, &order.digest)
+    let has_read = folder.path.join("checkpoint").exists() && checkpoint::read(&folder.path)?.0.next.is_none();
+    let purpose = if has_read { Purpose::Finish } else { Purpose::Run };
+    let file = file_of(session, &operation, order.input.as_deref());
+    if let (Purpose::Run, Some(file), Some(before)) = (purpose, file, &order.digest)
         && source::digest(&file)? != *before
     {
         let failure = Failure::new(format!("`{}` has changed since the run {id} began", file.display()));
         return Err(failure.hint("restore it, or start another run").into());
     }
-    let ready = prepare(session, &operation, &order, reads, false).await?;
-    (run.state, run.ended) = (State::Running, None);
+    let changed_since = has_changed(session, &order);
+    let ready = prepare(session, &operation, &order, purpose).await?;
+    let target = ready.target(&folder, &operation)?;
+    (run.state, run.ended, run.can_resume) = (State::Running, None, false);
     run.errors.clear();
     folder.write_run(&run)?;
-    ready.begin(folder, run, operation, interrupt)
+    Ok(Begun { changed_since, ..ready.begin(folder, run, operation, target, interrupt) })
+}
+
+/// Whether an operation says something else by now than when a run of it was started. One that is gone says nothing.
+fn has_changed(session: &Session, order: &Order) -> bool {
+    let Ok(saved) = super::files::load(&session.project, &order.name) else { return true };
+    let program = saved.operation().map(|operation| program(&session.project, &operation));
+    saved.value != order.operation || !matches!(program, Ok(Ok(program)) if program == order.program)
 }
 
 /// Everything that is wrong with an operation, as far as it can be told without writing: its mapping, its activities, its chain, and
@@ -247,20 +371,19 @@ pub(super) struct Ready {
     pub source: Source,
     fed_back: bool,
     pub mapper: Option<Mapper>,
-    target: Ends,
+    ends: Ends,
     since: Option<StateFile>,
     file: Option<TargetFile>,
     /// Of a target that is a file, as far as they are known.
     columns: Vec<String>,
-    dry_run: bool,
+    purpose: Purpose,
 }
 
 pub(super) async fn prepare(
     session: &Session,
     operation: &Operation,
     order: &Order,
-    reads: bool,
-    dry_run: bool,
+    purpose: Purpose,
 ) -> Result<Ready> {
     let mapper = match &order.program {
         Some(program) => Some(Mapper::start(program).await?),
@@ -269,6 +392,7 @@ pub(super) async fn prepare(
     let mut ends = Ends { source: None, target: None };
     let file = TargetFile::of(session, operation, order.input.as_deref());
     let mut columns = Vec::new();
+    let reads = purpose != Purpose::Finish;
     let wanted = if order.input.is_none() && reads { session_activity(session, &operation.source)? } else { None };
     if let Some(activity) = wanted {
         let (connection, _, described) = open(session, &activity).await?;
@@ -291,8 +415,8 @@ pub(super) async fn prepare(
     let source = match (&ends.source, &operation.source) {
         _ if !reads => Source::Ended,
         (Some((connection, activity)), _) => {
-            if activity.incremental && !dry_run {
-                let folder = session.project.resolve(std::path::Path::new("runs"));
+            if activity.incremental && purpose != Purpose::Try {
+                let folder = session.project.resolve(Path::new("runs"));
                 let failed =
                     |e: &std::io::Error| Failure::new(format!("cannot make `{}`", folder.display())).causes_of(e);
                 std::fs::create_dir_all(&folder).map_err(|e| failed(&e))?;
@@ -321,79 +445,96 @@ pub(super) async fn prepare(
             read.map_err(|e| Failure::defect("reading the input has ended").causes_of(&e))??
         }
     };
-    Ok(Ready { source, fed_back: order.input.is_some(), mapper, target: ends, since, file, columns, dry_run })
+    Ok(Ready { source, fed_back: order.input.is_some(), mapper, ends, since, file, columns, purpose })
 }
 
 impl Ready {
     /// What lets the connector check records for the target; none if that is a file.
     pub(super) fn checking(&self) -> Result<Option<Sending>, Failure> {
-        let target = self.target.target.as_ref();
+        let target = self.ends.target.as_ref();
         target.map(|(one, via, activity, _)| Sending::checking(one.clone(), via.clone(), activity.clone())).transpose()
     }
 
-    /// Refuses an input with records that may be in the target already, where they would be there twice.
-    fn refuse_unknown(&mut self, input: &Path) -> Result<(), Failure> {
-        if self.target.target.as_ref().is_none_or(|(_, _, activity, _)| may_repeat(activity)) {
+    /// Refuses records that may be in the target already, where they would be there twice.
+    fn refuse_unknown(&mut self, given: &Records) -> Result<(), Failure> {
+        if self.ends.target.as_ref().is_none_or(|(_, _, activity, _)| may_repeat(activity)) {
             return Ok(());
         }
-        let (count, input) = (self.source.unknown()?, input.display());
+        let count = self.source.unknown()?;
         if count == 0 {
             return Ok(());
         }
         let may = if count == 1 { "1 record may".to_owned() } else { format!("{} records may", grouped(count)) };
-        Err(Failure::new(format!("{may} or may not be in the target already: `{input}` has them as `unknown`"))
-            .hint("look them up with `connector run --resolve RUN`, or take their lines out; `--send-unknown` sends them again, which may double them")
+        let (who, hint) = match given {
+            Records::File(path) => (
+                format!("`{}` has", path.display()),
+                "look them up with `connector run --resolve RUN`, or take their lines out; `--send-unknown` sends them again, which may double them",
+            ),
+            Records::Here(_) => (
+                "the body has".to_owned(),
+                "look them up with `POST /v1/runs/RUN/resolve`, or take their lines out; `?send_unknown=true` sends them again, which may double them",
+            ),
+        };
+        Err(Failure::new(format!("{may} or may not be in the target already: {who} them as `unknown`"))
+            .hint(hint)
+            .with("kind", "conflict")
             .with("unknown", count))
     }
 
-    fn begin(self, folder: Folder, run: Run, operation: Operation, interrupt: Interrupt) -> Result<Begun> {
-        let (progress, watching) = watch::channel(run.report.clone());
-        let mut connections: Vec<Connection> = self.target.source.iter().map(|(one, _)| one.clone()).collect();
-        let (mut batch, mut continue_on_error) = (operation.batch_size, operation.continue_on_error);
-        let target = match (self.target.target, self.file) {
+    /// Opens the target, with what is kept of it in the run's folder.
+    fn target(&self, folder: &Folder, operation: &Operation) -> Result<Target, Failure> {
+        match (&self.ends.target, &self.file) {
             (Some((connection, via, activity, _)), _) => {
-                connections.push(connection.clone());
-                batch = activity.batch_size.unwrap_or(batch);
-                continue_on_error |= activity.continue_on_error;
-                let mut sending = Sending::checking(connection, via, activity)?;
-                if !self.dry_run {
-                    sending.activity.continue_on_error = continue_on_error;
+                let mut sending = Sending::checking(connection.clone(), via.clone(), activity.clone())?;
+                if self.purpose != Purpose::Try {
+                    sending.activity.continue_on_error |= operation.continue_on_error;
                     let path = folder.path.join("journal.ndjson");
                     sending.journal = Some(Outcomes::in_file(&path, true, &sending.sent())?.0);
                 }
-                Target::Write(Box::new(sending))
+                Ok(Target::Write(Box::new(sending)))
             }
             (None, Some(file)) => {
                 let length =
                     if folder.path.join("checkpoint").exists() { checkpoint::read(&folder.path)?.0.output } else { 0 };
-                Target::File(Keeping::open(&folder.path, length, file, self.columns)?)
+                Ok(Target::File(Keeping::open(&folder.path, length, file.clone(), self.columns.clone())?))
             }
-            (None, None) => return Err(Failure::defect("the operation has no target").into()),
-        };
-        let rows = self.source.rows();
-        let engine = Engine {
-            run,
-            source: self.source,
-            fed_back: self.fed_back,
-            mapper: self.mapper,
-            target,
-            batch,
-            continue_on_error,
-            since: self.since,
-            interrupt,
-            progress,
-            connections: connections.clone(),
-            dry_run: self.dry_run,
-            folder,
-        };
-        Ok(Begun {
-            id: engine.folder.id.clone(),
-            operation,
+            (None, None) => Err(Failure::defect("the operation has no target")),
+        }
+    }
+
+    fn begin(self, folder: Folder, run: Run, operation: Operation, target: Target, interrupt: Interrupt) -> Begun {
+        let (progress, watching) = watch::channel(run.report.clone());
+        let mut connections: Vec<Connection> = self.ends.source.iter().map(|(one, _)| one.clone()).collect();
+        let (mut batch, mut continue_on_error) = (operation.batch_size, operation.continue_on_error);
+        if let Some((connection, _, activity, _)) = &self.ends.target {
+            connections.push(connection.clone());
+            batch = activity.batch_size.unwrap_or(batch);
+            continue_on_error |= activity.continue_on_error;
+        }
+        Begun {
+            id: run.id.clone(),
+            operation: run.operation.clone(),
+            after: operation.after(),
             progress: watching,
-            rows,
-            connections,
-            engine,
+            rows: self.source.rows(),
+            connections: connections.clone(),
+            changed_since: false,
+            work: Work::Engine(Box::new(Engine {
+                folder,
+                run,
+                source: self.source,
+                fed_back: self.fed_back,
+                mapper: self.mapper,
+                target,
+                batch,
+                continue_on_error,
+                since: self.since,
+                interrupt,
+                progress,
+                connections,
+                dry_run: self.purpose == Purpose::Try,
+            })),
             _temporary: None,
-        })
+        }
     }
 }

@@ -1,19 +1,25 @@
 //! Bodies of requests: bounded in size, in the time that they may take to come, and in depth before they are read into anything; of a type that no form of another page can
 //! send.
 
+use std::path::Path;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, StatusCode, header};
+use futures_util::StreamExt as _;
 use serde::de::DeserializeOwned;
+use tokio::io::AsyncWriteExt as _;
 
 use super::answer::{Refusal, refusal};
+use crate::files::not_written;
 
 /// Largest JSON body, in bytes.
 const LARGEST_JSON: usize = 1 << 20;
 /// Largest body of records, in bytes: those of one write.
 const LARGEST_RECORDS: usize = 16 << 20;
+/// Largest body of records that are fed back to an operation, in bytes: they go into a file, and through memory piece by piece.
+const LARGEST_INPUT: u64 = 64 << 20;
 /// For a whole body to come: the largest one at 140 KB per second. Who sends half of one holds its place for as long.
 const BODY: Duration = Duration::from_secs(120);
 /// Deepest JSON body, in lists and objects within each other.
@@ -46,17 +52,75 @@ impl<S: Send + Sync> FromRequest<S> for Lines {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Refusal> {
-        typed(request.headers(), &["application/x-ndjson", "application/ndjson", "application/json"])?;
+        let [first, second] = NDJSON;
+        typed(request.headers(), &[first, second, "application/json"])?;
         let bytes = read(request.into_body(), LARGEST_RECORDS, BODY).await?;
         flat(&bytes, DEEPEST_RECORD)?;
         Ok(Self(bytes))
     }
 }
 
-fn typed(headers: &HeaderMap, types: &[&str]) -> Result<(), Refusal> {
+/// A JSON body, or records that are yet to come, NDJSON.
+pub(super) enum GivenOrRecords<T> {
+    Given(T),
+    Records(Coming),
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for GivenOrRecords<T> {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
+        if is_typed(request.headers(), &NDJSON) {
+            return Ok(Self::Records(Coming(request.into_body())));
+        }
+        Given::from_request(request, state).await.map(|Given(given)| Self::Given(given))
+    }
+}
+
+/// A body of records that is yet to come.
+pub(super) struct Coming(Body);
+
+impl Coming {
+    /// Lays them into a new file, for its owner alone, as they come.
+    pub(super) async fn keep(self, path: &Path) -> Result<(), Refusal> {
+        let Ok(kept) = tokio::time::timeout(BODY, self.keep_all(path, LARGEST_INPUT)).await else {
+            return Err(late(BODY));
+        };
+        kept
+    }
+
+    async fn keep_all(self, path: &Path, largest: u64) -> Result<(), Refusal> {
+        let failed = |e: std::io::Error| Refusal::from(not_written(path, &e));
+        let mut options = tokio::fs::OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        options.mode(0o600);
+        let mut file = options.open(path).await.map_err(failed)?;
+        let (mut coming, mut length, mut depth) = (self.0.into_data_stream(), 0, Depth::default());
+        while let Some(piece) = coming.next().await {
+            let piece = piece.map_err(|_| broken_off())?;
+            length += piece.len() as u64;
+            if length > largest {
+                return Err(too_large(largest));
+            }
+            depth.read(&piece);
+            depth.check(DEEPEST_RECORD)?;
+            file.write_all(&piece).await.map_err(failed)?;
+        }
+        file.sync_data().await.map_err(failed)
+    }
+}
+
+const NDJSON: [&str; 2] = ["application/x-ndjson", "application/ndjson"];
+
+fn is_typed(headers: &HeaderMap, types: &[&str]) -> bool {
     let text = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let given = text.split(';').next().unwrap_or_default().trim();
-    if types.iter().any(|one| given.eq_ignore_ascii_case(one)) {
+    types.iter().any(|one| given.eq_ignore_ascii_case(one))
+}
+
+fn typed(headers: &HeaderMap, types: &[&str]) -> Result<(), Refusal> {
+    if is_typed(headers, types) {
         return Ok(());
     }
     let wanted = types.first().copied().unwrap_or_default();
@@ -66,52 +130,78 @@ fn typed(headers: &HeaderMap, types: &[&str]) -> Result<(), Refusal> {
 
 async fn read(body: Body, largest: usize, time: Duration) -> Result<Bytes, Refusal> {
     let Ok(read) = tokio::time::timeout(time, to_bytes(body, largest)).await else {
-        let message = format!("the body did not come within {} s", time.as_secs_f64());
-        return Err(refusal(StatusCode::REQUEST_TIMEOUT, "invalid-request", &message));
+        return Err(late(time));
     };
     read.map_err(|error| {
         let mut source = std::error::Error::source(&error);
-        let too_large = std::iter::from_fn(|| {
+        let causes = std::iter::from_fn(|| {
             let this = source?;
             source = this.source();
             Some(this)
         });
         // The only error of this kind is the bound.
-        if too_large.into_iter().any(|one| one.to_string().contains("length limit")) {
-            let message = format!("the body is larger than {} KiB", largest >> 10);
-            return refusal(StatusCode::PAYLOAD_TOO_LARGE, "invalid-request", &message);
+        if causes.into_iter().any(|one| one.to_string().contains("length limit")) {
+            return too_large(largest as u64);
         }
-        refusal(StatusCode::BAD_REQUEST, "invalid-request", "the body broke off")
+        broken_off()
     })
+}
+
+fn late(time: Duration) -> Refusal {
+    let message = format!("the body did not come within {} s", time.as_secs_f64());
+    refusal(StatusCode::REQUEST_TIMEOUT, "invalid-request", &message)
+}
+
+fn too_large(largest: u64) -> Refusal {
+    let message = format!("the body is larger than {} KiB", largest >> 10);
+    refusal(StatusCode::PAYLOAD_TOO_LARGE, "invalid-request", &message)
+}
+
+fn broken_off() -> Refusal {
+    refusal(StatusCode::BAD_REQUEST, "invalid-request", "the body broke off")
 }
 
 /// Refuses what is too deep, without reading it into anything.
 fn flat(bytes: &[u8], deepest: usize) -> Result<(), Refusal> {
-    if depth(bytes) <= deepest {
-        return Ok(());
-    }
-    let message = format!("the body has more than {deepest} lists and objects within each other");
-    Err(refusal(StatusCode::BAD_REQUEST, "invalid-request", &message))
+    let mut depth = Depth::default();
+    depth.read(bytes);
+    depth.check(deepest)
 }
 
-/// The depth of a JSON text; of another one, some number.
-fn depth(bytes: &[u8]) -> usize {
-    let (mut depth, mut deepest, mut in_text, mut escaped) = (0_usize, 0, false, false);
-    for byte in bytes {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_text => escaped = true,
-            b'"' => in_text = !in_text,
-            _ if in_text => {}
-            b'[' | b'{' => {
-                depth += 1;
-                deepest = deepest.max(depth);
+/// The depth of a JSON text that comes in pieces; of another one, some number.
+#[derive(Default)]
+struct Depth {
+    now: usize,
+    deepest: usize,
+    in_text: bool,
+    is_escaped: bool,
+}
+
+impl Depth {
+    fn read(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            match byte {
+                _ if self.is_escaped => self.is_escaped = false,
+                b'\\' if self.in_text => self.is_escaped = true,
+                b'"' => self.in_text = !self.in_text,
+                _ if self.in_text => {}
+                b'[' | b'{' => {
+                    self.now += 1;
+                    self.deepest = self.deepest.max(self.now);
+                }
+                b']' | b'}' => self.now = self.now.saturating_sub(1),
+                _ => {}
             }
-            b']' | b'}' => depth = depth.saturating_sub(1),
-            _ => {}
         }
     }
-    deepest
+
+    fn check(&self, deepest: usize) -> Result<(), Refusal> {
+        if self.deepest <= deepest {
+            return Ok(());
+        }
+        let message = format!("the body has more than {deepest} lists and objects within each other");
+        Err(refusal(StatusCode::BAD_REQUEST, "invalid-request", &message))
+    }
 }
 
 /// Answers who sends a whole body in little time.
@@ -122,6 +212,7 @@ pub(super) async fn halves(body: Body) -> Result<Bytes, Refusal> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
@@ -130,14 +221,37 @@ mod tests {
         for row in [
             format!("| JSON body | {} MiB, {DEEPEST_JSON} lists and objects within each other |", LARGEST_JSON >> 20),
             format!("| records of one write | {} MiB, {DEEPEST_RECORD} within each other |", LARGEST_RECORDS >> 20),
+            format!(
+                "| records that are fed back to an operation | {} MiB, {DEEPEST_RECORD} within each other |",
+                LARGEST_INPUT >> 20
+            ),
             format!("| time for a whole body | {} s | 408 |", BODY.as_secs()),
         ] {
             assert!(page.contains(&row), "{row}");
         }
     }
 
+    #[tokio::test]
+    async fn records_that_are_fed_back_are_laid_into_a_file_as_they_come_and_bounded() {
+        let folder = tempfile::tempdir().unwrap();
+        let keep = |name: &str, text: String, largest| {
+            let path = folder.path().join(name);
+            async move { Coming(Body::from(text)).keep_all(&path, largest).await.map_err(|refused| refused.to_json()) }
+        };
+        keep("whole", "{}\n".repeat(3), 9).await.unwrap();
+        assert_eq!(std::fs::read_to_string(folder.path().join("whole")).unwrap(), "{}\n{}\n{}\n");
+        assert_eq!(keep("large", "{}\n".repeat(3), 8).await.unwrap_err()["status"], 413);
+        assert_eq!(keep("deep", "[".repeat(DEEPEST_RECORD + 1), 1 << 20).await.unwrap_err()["status"], 400);
+    }
+
     #[test]
     fn depth_counts_lists_and_objects_and_not_what_stands_in_texts() {
+        let depth = |text: &[u8]| {
+            let mut depth = Depth::default();
+            // Cut anywhere.
+            text.chunks(3).for_each(|piece| depth.read(piece));
+            depth.deepest
+        };
         assert_eq!(depth(b"{\"a\":[{\"b\":\"[[[[\\\"{{\"}],\"c\":[]}"), 3);
         assert_eq!(depth(b"{}\n{}\n[[]]"), 2);
         assert_eq!(depth(b"1"), 0);

@@ -167,7 +167,7 @@ struct OperationSchedule {
 )]
 pub(super) async fn list(State(server): State<Arc<Server>>) -> Answer<Json<Items<Value>>> {
     let project = &server.session.project;
-    let all = runs::list(project, None);
+    let all: Vec<runs::Run> = runs::newest(project).collect();
     let mut items = Vec::new();
     for name in files::names(project)? {
         let last = all.iter().find(|run| run.operation == name);

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Json;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::sse::{Event, Sse};
@@ -17,15 +18,16 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use utoipa::{IntoParams, ToSchema};
 
-use super::answer::{Answer, Items, refusal};
-use super::given::Given;
+use super::answer::{Answer, Items, Refusal, refusal};
+use super::given::GivenOrRecords;
 use super::state::Server;
-use crate::error::{Failure, Result};
+use crate::error::{Failure, Failures, Result};
 use crate::interrupt::Interrupt;
+use crate::operation::chain::{self, Worker};
 use crate::operation::conclusion::told;
 use crate::operation::report::Report;
-use crate::operation::runs::Run;
-use crate::operation::{Begun, Resolved, Wanted, files, resolve, resume, runs, start};
+use crate::operation::runs::{Run, Unbegun};
+use crate::operation::{Begun, Input, Records, Resolved, dry_run, files, resolve, resume, runs, start};
 
 /// How often whoever watches is told.
 const TICK: Duration = Duration::from_millis(500);
@@ -46,8 +48,9 @@ impl Running {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
     }
 
-    fn add(&self, id: &str, active: Active) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned(), active);
+    fn add(&self, begun: &Begun, stop: &watch::Sender<bool>) {
+        let active = Active { stop: stop.clone(), figures: begun.progress.clone(), rows: begun.rows };
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(begun.id.clone(), active);
     }
 
     fn remove(&self, id: &str) {
@@ -55,70 +58,80 @@ impl Running {
     }
 }
 
+/// Works at runs that others can watch and cancel.
+struct Watched {
+    server: Arc<Server>,
+    /// Stops the run under way.
+    stop: watch::Sender<bool>,
+}
+
+impl Worker for Watched {
+    fn interrupt(&mut self) -> Interrupt {
+        let (stop, interrupt) = Interrupt::by_hand();
+        self.stop = stop;
+        interrupt
+    }
+
+    async fn work(&mut self, begun: Begun) -> (Run, Failures) {
+        let id = begun.id.clone();
+        self.server.running.add(&begun, &self.stop);
+        let mut working = std::pin::pin!(begun.run());
+        let ended = tokio::select! {
+            ended = &mut working => ended,
+            () = self.server.session.interrupt.wait() => {
+                self.stop.send_replace(true);
+                working.await
+            }
+        };
+        self.server.running.remove(&id);
+        ended
+    }
+
+    fn ended(&mut self, run: &Run, failures: Failures, next: Option<&str>) {
+        let Run { id, operation, .. } = run;
+        if !failures.0.is_empty() {
+            let reason = failures.in_one_line();
+            tracing::warn!(target: "connector", operation, run = id, reason, "the run did not end well");
+        }
+        if let Some(next) = next {
+            tracing::info!(target: "connector", operation, run = id, next, "another operation follows");
+        }
+    }
+}
+
 /// Lets a run work until its end, in a task of its own, and then what follows it.
-fn spawn(server: &Arc<Server>, stop: watch::Sender<bool>, begun: Begun) -> String {
-    let id = begun.id.clone();
-    server.running.add(&id, Active { stop: stop.clone(), figures: begun.progress.clone(), rows: begun.rows });
-    let server = Arc::clone(server);
+fn spawn(server: &Arc<Server>, stop: watch::Sender<bool>, begun: Begun) {
+    // Whoever is told of it can watch and cancel it from then on.
+    server.running.add(&begun, &stop);
     let counted = server.closing.begins();
+    let mut worker = Watched { server: Arc::clone(server), stop };
     tokio::spawn(async move {
         let _counted = counted;
-        let mut next = Some((begun, stop));
-        while let Some((begun, stop)) = next.take() {
-            let (id, operation) = (begun.id.clone(), begun.operation.clone());
-            let mut working = std::pin::pin!(begun.run());
-            let (run, failures) = tokio::select! {
-                ended = &mut working => ended,
-                () = server.session.interrupt.wait() => {
-                    stop.send_replace(true);
-                    working.await
-                }
-            };
-            server.running.remove(&id);
-            let good = failures.0.is_empty() && run.report.failed + run.report.unknown == 0;
-            let following = if good { operation.on_success } else { operation.on_failure };
-            let Some(name) = following.filter(|_| run.state != runs::State::Cancelled) else { break };
-            let (stop, interrupt) = Interrupt::by_hand();
-            let begun = match files::load(&server.session.project, &name) {
-                Ok(saved) => {
-                    let wanted = Wanted { saved: &saved, input: None, dry_run: false };
-                    start(&server.session, wanted, interrupt).await
-                }
-                Err(failures) => Err(failures),
-            };
-            match begun {
-                Ok(begun) => {
-                    server.running.add(
-                        &begun.id,
-                        Active { stop: stop.clone(), figures: begun.progress.clone(), rows: begun.rows },
-                    );
-                    next = Some((begun, stop));
-                }
-                Err(failures) => tracing::warn!("the operation {name} does not run: {}", failures.in_one_line()),
-            }
-        }
+        let server = Arc::clone(&worker.server);
+        chain::work(&server.session, begun, &mut worker).await;
     });
-    id
 }
 
-/// Starts a run of an operation as it is now. Answers its id, and figures that change as long as it is at work.
+/// A run that was started, be it that it ends at once.
+pub(super) struct Launched {
+    pub(super) id: String,
+    /// They change as long as it is at work.
+    pub(super) figures: watch::Receiver<Report>,
+    /// Why it could not start, if it could not.
+    pub(super) refused: Option<Failures>,
+}
+
+/// Starts a run of an operation as it is now.
 ///
 /// # Errors
-/// Whatever stands in its way.
-pub(super) async fn launch(server: &Arc<Server>, name: &str) -> Result<(String, watch::Receiver<Report>)> {
-    let saved = runnable(server, name)?;
+/// Whatever stands in its way, and leaves no run.
+pub(super) async fn launch(server: &Arc<Server>, name: &str, input: Option<Input>) -> Result<Launched> {
+    let saved = files::runnable(&server.session.project, name)?;
     let (stop, interrupt) = Interrupt::by_hand();
-    let begun = start(&server.session, Wanted { saved: &saved, input: None, dry_run: false }, interrupt).await?;
-    let figures = begun.progress.clone();
-    Ok((spawn(server, stop, begun), figures))
-}
-
-/// An operation whose chain has an end.
-fn runnable(server: &Server, name: &str) -> Result<files::Saved> {
-    let project = &server.session.project;
-    let saved = files::load(project, name)?;
-    let checked = files::check_chain(project, name, &saved.operation()?);
-    checked.map_err(|failures| saved.place(failures)).map(|()| saved)
+    let begun = start(&server.session, &saved, input, interrupt).await?;
+    let (id, figures, refused) = (begun.id.clone(), begun.progress.clone(), begun.refusal().cloned());
+    spawn(server, stop, begun);
+    Ok(Launched { id, figures, refused })
 }
 
 /// A run that has begun.
@@ -135,31 +148,60 @@ pub(super) struct Start {
     dry_run: bool,
 }
 
+/// How records are fed back.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct FedBack {
+    /// Also those that are `unknown`: what is in the target already may be there twice then.
+    #[serde(default)]
+    send_unknown: bool,
+}
+
+/// Starts a run; a dry run writes nothing and answers its report.
+///
+/// A body of records, NDJSON, is read instead of the source: rejected records that were mended, or any others.
 #[utoipa::path(
     post,
     path = "/v1/operations/{name}/runs",
     operation_id = "runs_begin",
-    summary = "Starts a run; a dry run writes nothing and answers its report",
-    params(("name" = String, Path, description = "Name of the operation")),
-    request_body = Start,
+    params(("name" = String, Path, description = "Name of the operation"), FedBack),
+    request_body(content((Start = "application/json"), (String = "application/x-ndjson"))),
     responses((status = ACCEPTED, body = BegunRun), (status = OK, body = Run)),
 )]
 pub(super) async fn begin(
     State(server): State<Arc<Server>>,
     Path(name): Path<String>,
-    Given(how): Given<Start>,
+    how: Result<Query<FedBack>, QueryRejection>,
+    given: GivenOrRecords<Start>,
 ) -> Answer {
-    let named = files::load(&server.session.project, &name)?.operation()?;
-    server.reach.check(&server.session, &named)?;
-    if how.dry_run {
-        let saved = runnable(&server, &name)?;
-        let (_stop, interrupt) = Interrupt::by_hand();
-        let wanted = Wanted { saved: &saved, input: None, dry_run: true };
-        // It leaves no run to look at, so whoever wants it waits for it.
-        let (run, _) = start(&server.session, wanted, interrupt).await?.run().await;
-        return Ok((StatusCode::OK, Json(run)).into_response());
+    let Query(FedBack { send_unknown }) = how.map_err(|e| refusal(e.status(), "invalid-request", &e.body_text()))?;
+    let project = &server.session.project;
+    server.reach.check(&server.session, &files::load(project, &name)?.operation()?)?;
+    let input = match given {
+        GivenOrRecords::Records(coming) => {
+            files::runnable(project, &name)?;
+            let folder = Unbegun::make(project)?;
+            coming.keep(&folder.input()).await?;
+            Some(Input { records: Records::Here(folder), send_unknown })
+        }
+        GivenOrRecords::Given(_) if send_unknown => {
+            let message = "`send_unknown` is for records that are fed back, and the body holds none";
+            return Err(refusal(StatusCode::BAD_REQUEST, "invalid-request", message));
+        }
+        GivenOrRecords::Given(Start { dry_run: true }) => {
+            let saved = files::runnable(project, &name)?;
+            let (_stop, interrupt) = Interrupt::by_hand();
+            // It leaves no run to look at, so whoever wants it waits for it.
+            let (run, _) = dry_run(&server.session, &saved, None, interrupt).await?.run().await;
+            return Ok((StatusCode::OK, Json(run)).into_response());
+        }
+        GivenOrRecords::Given(Start { dry_run: false }) => None,
+    };
+    let Launched { id, refused, .. } = launch(&server, &name, input).await?;
+    if let Some(failures) = refused {
+        return Err(Refusal::from(failures).with("run", id));
     }
-    let (id, _) = launch(&server, &name).await?;
     Ok((StatusCode::ACCEPTED, Json(BegunRun { id })).into_response())
 }
 
@@ -179,7 +221,8 @@ pub(super) struct Which {
     responses((status = OK, body = Items<Run>)),
 )]
 pub(super) async fn list(State(server): State<Arc<Server>>, Query(which): Query<Which>) -> Json<Items<Run>> {
-    let mut items = runs::list(&server.session.project, which.operation.as_deref());
+    let of_this = |run: &Run| which.operation.as_ref().is_none_or(|name| run.operation == *name);
+    let mut items: Vec<Run> = runs::newest(&server.session.project).filter(of_this).collect();
     for run in &mut items {
         if let Some(active) = server.running.find(&run.id) {
             run.report = active.figures.borrow().clone();
@@ -249,7 +292,7 @@ pub(super) async fn settle(State(server): State<Arc<Server>>, Path(id): Path<Str
 pub(super) async fn go_on(State(server): State<Arc<Server>>, Path(id): Path<String>) -> Answer {
     let (stop, interrupt) = Interrupt::by_hand();
     let begun = resume(&server.session, &id, interrupt).await?;
-    let id = spawn(&server, stop, begun);
+    spawn(&server, stop, begun);
     Ok((StatusCode::ACCEPTED, Json(BegunRun { id })).into_response())
 }
 
@@ -304,52 +347,53 @@ pub(super) async fn events(
     let began = tokio::time::Instant::now();
     let watching = Watching { server, id, began, before: None, over: false };
     Ok(Sse::new(stream::unfold(watching, |mut watching| async {
-        if watching.over {
-            return None;
-        }
-        let event = watching.next().await;
+        let event = watching.next().await?;
         Some((Ok(event), watching))
     })))
 }
 
 impl Watching {
-    async fn next(&mut self) -> Event {
+    /// What there is to tell next; nothing behind the end of the run, or when this process shall end before it.
+    async fn next(&mut self) -> Option<Event> {
+        let interrupt = &self.server.session.interrupt;
         if self.before.is_some() {
             tokio::time::sleep(TICK).await;
         }
         // In this order: a run that is no longer at work here has written how it ended.
         let active = self.server.running.find(&self.id);
         let run = runs::load(&self.server.session.project, &self.id);
-        match (run, active) {
+        let ended = match (run, active) {
+            _ if self.over => return None,
             (Ok(run), Some(active)) => {
                 let report = active.figures.borrow().clone();
-                let rate = self.rate(&report);
-                let left = report.quota.map(|quota| quota.left);
-                let left_seconds = active.rows.and_then(|rows| report.left_seconds(rows));
-                let mut data = json!(report);
-                if let Value::Object(map) = &mut data {
-                    map.insert("at".to_owned(), json!(self.began.elapsed().as_secs_f64()));
-                    map.insert("state".to_owned(), json!(run.state));
-                    map.insert("rate".to_owned(), json!(rate));
-                    map.insert("quota_left".to_owned(), json!(left));
-                    map.insert("left_seconds".to_owned(), json!(left_seconds));
-                }
-                Event::default().event("progress").data(data.to_string())
+                return Some(self.progress(run.state, &report, active.rows));
+            }
+            // Another process works at it, and keeps its figures now and then.
+            (Ok(run), None) if run.state == runs::State::Running => {
+                return (!interrupt.asked()).then(|| self.progress(run.state, &run.report, None));
             }
             (Ok(run), None) => {
-                self.over = true;
                 let errors: Vec<Value> =
                     told(&self.server.session.project, &run).0.iter().map(Failure::to_json).collect();
-                let end = json!({ "state": run.state, "report": run.report, "errors": errors });
-                Event::default().event("end").data(end.to_string())
+                json!({ "state": run.state, "report": run.report, "errors": errors })
             }
-            (Err(failure), _) => {
-                self.over = true;
-                Event::default()
-                    .event("end")
-                    .data(json!({ "state": "failed", "errors": [failure.to_json()] }).to_string())
-            }
+            (Err(failure), _) => json!({ "state": "failed", "errors": [failure.to_json()] }),
+        };
+        self.over = true;
+        Some(Event::default().event("end").data(ended.to_string()))
+    }
+
+    fn progress(&mut self, state: runs::State, report: &Report, rows: Option<u64>) -> Event {
+        let rate = self.rate(report);
+        let mut data = json!(report);
+        if let Value::Object(map) = &mut data {
+            map.insert("at".to_owned(), json!(self.began.elapsed().as_secs_f64()));
+            map.insert("state".to_owned(), json!(state));
+            map.insert("rate".to_owned(), json!(rate));
+            map.insert("quota_left".to_owned(), json!(report.quota.map(|quota| quota.left)));
+            map.insert("left_seconds".to_owned(), json!(rows.and_then(|rows| report.left_seconds(rows))));
         }
+        Event::default().event("progress").data(data.to_string())
     }
 
     /// Records per second since the last look.

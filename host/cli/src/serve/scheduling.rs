@@ -10,7 +10,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use tokio::sync::Mutex;
 
-use super::runs;
+use super::runs::{self, Launched};
 use super::state::Server;
 use crate::agents::Group;
 use crate::agents::coordinator::{Claim, Coordinator, Lease};
@@ -204,23 +204,26 @@ async fn see_to(server: &Arc<Server>, claims: &Claims, time: &Time) -> Result<Op
     Ok(Some(came))
 }
 
-/// Starts the run; the group hears of it as long as it is at work.
+/// Starts the run; the group hears of it as long as it is at work. One that could not start is kept, too, and is not the run of this
+/// time.
 async fn launched(server: &Arc<Server>, operation: &str, lease: Option<Lease>) -> Result<String, String> {
-    match (runs::launch(server, operation).await, lease) {
-        (Ok((run, mut figures)), Some(lease)) => {
-            let counted = server.closing.begins();
-            tokio::spawn(async move {
-                let _counted = counted;
-                lease.during(async { while figures.changed().await.is_ok() {} }).await;
-            });
-            Ok(run)
+    let reason = match (runs::launch(server, operation, None).await, lease) {
+        (Ok(Launched { id, mut figures, refused: None }), lease) => {
+            if let Some(lease) = lease {
+                let counted = server.closing.begins();
+                tokio::spawn(async move {
+                    let _counted = counted;
+                    lease.during(async { while figures.changed().await.is_ok() {} }).await;
+                });
+            }
+            return Ok(id);
         }
-        (Ok((run, _)), None) => Ok(run),
-        (Err(failures), lease) => {
+        (Ok(Launched { refused: Some(failures), .. }) | Err(failures), lease) => {
             if let Some(lease) = lease {
                 lease.end().await;
             }
-            Err(failures.in_one_line())
+            failures.in_one_line()
         }
-    }
+    };
+    Err(reason)
 }

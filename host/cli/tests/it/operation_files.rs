@@ -46,7 +46,10 @@ fn no_target_replaces_what_the_project_lives_on_or_what_its_run_reads() {
             project.run(command).bad(1, &["bad.toml:6", words, "target.file"]);
         }
     }
-    assert!(!project.path("runs").exists(), "nothing was begun, so nothing is there to go on with");
+    let listed = project.run(&["runs", "list", "--json"]).good().json();
+    for run in listed["items"].as_array().unwrap() {
+        assert_eq!((&run["state"], &run["can_resume"]), (&json!("failed"), &json!(false)), "nothing was begun: {run}");
+    }
     project.run(&["query", "people", "people", "--output", "connector.db"]).bad(1, &[own, "--output"]);
     project.run(&["query", "people", "people", "--limit", "1"]).good();
     assert_eq!(project.read("prices.csv"), "id\n1\n");

@@ -17,6 +17,18 @@ impl Project {
         let listed = self.run(&["runs", "list", "--json"]).good().json();
         listed["items"].as_array().unwrap().iter().map(|run| run["id"].as_str().unwrap().to_owned()).collect()
     }
+
+    /// Waits for a run, and answers its id.
+    pub(crate) fn first_run(&self) -> String {
+        let began = std::time::Instant::now();
+        loop {
+            if let Some(id) = self.path("runs").exists().then(|| self.runs().pop()).flatten() {
+                return id;
+            }
+            assert!(began.elapsed().as_secs() < 120, "no run");
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+    }
 }
 
 /// Figures of a report, as they are counted.
@@ -346,12 +358,7 @@ fn a_run_is_cancelled_by_other_processes() {
 
     // The first call waits until it is cancelled: by the command line.
     let child = project.start(&["run", "wait"]);
-    let began = std::time::Instant::now();
-    while !project.path("runs").exists() || project.runs().is_empty() {
-        assert!(began.elapsed().as_secs() < 120, "no run");
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    }
-    let id = project.runs().remove(0);
+    let id = project.first_run();
     until_announced(&project, &id, 1);
     assert_eq!(state(&id), "running");
     // Nothing is sent twice meanwhile: what is at work is neither resumed nor looked up.

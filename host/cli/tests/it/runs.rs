@@ -1,0 +1,107 @@
+//! Runs over HTTP: records are fed back to an operation, and whoever watches a run follows it to its end, whichever process runs it.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::serving::{NDJSON, Serving};
+use crate::support::Project;
+
+impl Serving {
+    /// Feeds records back to an operation.
+    fn feed(&self, path: &str, records: &str) -> (u16, Value) {
+        let (status, text) = self.ask("POST", &format!("/v1/operations/{path}"), &[NDJSON], records);
+        (status, serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}")))
+    }
+
+    /// What whoever watches a run is told last.
+    fn end_of(&self, id: &str) -> Value {
+        let (_, events) = self.get(&format!("/v1/runs/{id}/events"));
+        let (_, end) = events.rsplit_once("event: end\ndata: ").unwrap_or_else(|| panic!("no end: {events}"));
+        serde_json::from_str(end.lines().next().unwrap()).unwrap_or_else(|e| panic!("{e}: {events}"))
+    }
+}
+
+#[test]
+fn records_that_failed_are_mended_and_fed_back_over_http() {
+    let project = Project::with_people();
+    project.write("in.ndjson", "{\"name\":\"A\"}\n{\"name\":\"unknown\"}\n{}\n");
+    project.operation(
+        "add",
+        "[source]\nfile = \"in.ndjson\"\n[mapping]\njq = '.'\n[target]\nconnection = \"people\"\nobject = \"people\"\nverb = \"create\"\n[run]\ncontinue_on_error = true\n",
+    );
+    let serving = Serving::start(&project, &[]);
+    let (_, begun) = serving.json("POST", "/v1/operations/add/runs", &json!({}));
+    let id = begun["id"].as_str().unwrap();
+    let report = serving.end_of(id)["report"].clone();
+    assert_eq!((&report["failed"], &report["unknown"]), (&json!(1), &json!(1)), "{report}");
+    let rejected = serving.get(&format!("/v1/runs/{id}/rejected")).1;
+    let mended = rejected.replace("\"record\":{}", "\"record\":{\"name\":\"B\"}");
+
+    // What may be in the target is not sent again by mistake.
+    let (status, refused) = serving.feed("add/runs", &mended);
+    assert_eq!(status, 409, "{refused}");
+    let words = refused.to_string();
+    for part in ["1 record may or may not be in the target already", "/resolve", "?send_unknown=true"] {
+        assert!(words.contains(part), "{part}: {refused}");
+    }
+    assert_eq!(serving.feed("add/runs", &"[".repeat(200)).0, 400);
+    assert_eq!(serving.feed("none/runs", &mended).0, 404);
+    assert_eq!(serving.feed("add/runs?send_unkown=true", &mended).0, 400);
+    assert_eq!(serving.json("POST", "/v1/operations/add/runs?send_unknown=true", &json!({})).0, 400);
+    let folders = || std::fs::read_dir(project.path("runs")).unwrap().count();
+    assert_eq!(folders(), 1, "nothing stays of what was refused");
+
+    let failed: String = mended.lines().filter(|line| line.contains("\"failed\"")).collect();
+    let (status, begun) = serving.feed("add/runs", &failed);
+    assert_eq!(status, 202, "{begun}");
+    let end = serving.end_of(begun["id"].as_str().unwrap());
+    assert_eq!(
+        (&end["state"], &end["report"]["read"], &end["report"]["applied"]),
+        (&json!("done"), &json!(1), &json!(1))
+    );
+    let (status, begun) = serving.feed("add/runs?send_unknown=true", &mended);
+    assert_eq!(status, 202, "{begun}");
+    let id = begun["id"].as_str().unwrap();
+    let end = serving.end_of(id);
+    assert_eq!((&end["report"]["applied"], &end["report"]["unknown"]), (&json!(1), &json!(1)), "{end}");
+    assert_eq!(project.read(&format!("runs/{id}/input.ndjson")), mended);
+    #[cfg(unix)]
+    for (path, mode) in [(format!("runs/{id}"), 0o700), (format!("runs/{id}/input.ndjson"), 0o600)] {
+        let told = std::fs::metadata(project.path(&path)).unwrap().permissions();
+        assert_eq!(std::os::unix::fs::PermissionsExt::mode(&told) & 0o777, mode, "{path}");
+    }
+    serving.stop();
+}
+
+#[test]
+fn a_run_of_another_process_is_followed_to_its_end() {
+    let project = Project::with_people();
+    project.write("in.ndjson", "{\"how\":\"wait\"}\n");
+    project.operation(
+        "wait",
+        "[source]\nfile = \"in.ndjson\"\n[target]\nconnection = \"people\"\nverb = \"create\"\nobject = \"trials\"\n",
+    );
+    // Its only call waits until it is cancelled.
+    let child = project.start(&["run", "wait"]);
+    let id = project.first_run();
+    let serving = Serving::start(&project, &[]);
+    std::thread::scope(|scope| {
+        let watching = scope.spawn(|| serving.get(&format!("/v1/runs/{id}/events")).1);
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_secs(3) {
+            // Whoever looks takes nothing from whoever is at work.
+            assert_eq!(serving.read(&format!("/v1/runs/{id}"))["state"], "running");
+            assert!(!watching.is_finished(), "the run has not ended");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        project.run(&["runs", "cancel", &id]).good();
+        let events = watching.join().unwrap();
+        let (before, end) = events.split_once("event: end").unwrap_or_else(|| panic!("no end: {events}"));
+        assert!(before.matches("event: progress").count() >= 2, "{events}");
+        assert!(before.contains("\"state\":\"running\"") && before.contains("\"read\":"), "{events}");
+        assert!(end.contains("\"state\":\"cancelled\"") && !end.contains("event:"), "{events}");
+    });
+    crate::support::finish(child).says(&["stopped, as you asked"]);
+    serving.stop();
+}
