@@ -141,7 +141,7 @@ pub(crate) enum Command {
     /// List, look at, check, try and delete operations.
     #[command(subcommand)]
     Operation(Operation),
-    /// List, look at and cancel runs of operations.
+    /// List, look at, cancel and remove runs of operations.
     #[command(subcommand)]
     Runs(Runs),
     /// The process that runs the program of a mapping.

@@ -38,12 +38,12 @@ pub(crate) struct Tally {
 
 impl Tally {
     /// Counts an outcome by its word.
-    pub(crate) fn add(&mut self, word: &str) {
+    pub(crate) fn add(&mut self, word: Word) {
         match word {
-            "applied" => self.applied += 1,
-            "failed" => self.failed += 1,
-            "unknown" => self.unknown += 1,
-            _ => self.skipped += 1,
+            Word::Applied => self.applied += 1,
+            Word::Failed => self.failed += 1,
+            Word::Unknown => self.unknown += 1,
+            Word::Skipped => self.skipped += 1,
         }
     }
 
@@ -62,12 +62,35 @@ impl Tally {
 }
 
 /// What the lines call an outcome.
-pub(crate) fn word(outcome: &Outcome) -> &'static str {
-    match outcome {
-        Outcome::Applied(_) => "applied",
-        Outcome::Failed(_) => "failed",
-        Outcome::Unknown(_) => "unknown",
-        Outcome::Skipped => "skipped",
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Word {
+    Applied,
+    Failed,
+    Unknown,
+    Skipped,
+}
+
+impl Word {
+    /// As it is written.
+    pub(crate) fn text(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Failed => "failed",
+            Self::Unknown => "unknown",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
+impl From<&Outcome> for Word {
+    fn from(outcome: &Outcome) -> Self {
+        match outcome {
+            Outcome::Applied(_) => Self::Applied,
+            Outcome::Failed(_) => Self::Failed,
+            Outcome::Unknown(_) => Self::Unknown,
+            Outcome::Skipped => Self::Skipped,
+        }
     }
 }
 
@@ -219,7 +242,7 @@ impl Outcomes {
     }
 
     fn count(&mut self, row: u64, outcome: &Outcome) {
-        self.tally.add(word(outcome));
+        self.tally.add(outcome.into());
         match outcome {
             Outcome::Skipped => return self.unsent.skipped(row),
             Outcome::Failed(error) | Outcome::Unknown(error) if self.examples.len() < EXAMPLES => {
@@ -249,7 +272,7 @@ pub(crate) const WITH_FILE: &str = "with --outcomes FILE, --only-skipped does th
 
 /// Appends the line of one outcome.
 pub(crate) fn line_into(row: u64, outcome: &Outcome, text: &mut Vec<u8>) {
-    text.extend_from_slice(format!("{{\"row\":{row},\"outcome\":\"{}\"", word(outcome)).as_bytes());
+    text.extend_from_slice(format!("{{\"row\":{row},\"outcome\":\"{}\"", Word::from(outcome).text()).as_bytes());
     match outcome {
         Outcome::Applied(record) => {
             text.extend_from_slice(b",\"record\":");
@@ -275,7 +298,7 @@ struct Line {
     connection: Option<Via>,
     write: Option<Write>,
     row: Option<u64>,
-    outcome: Option<String>,
+    outcome: Option<Word>,
 }
 
 /// What earlier runs left. Refuses a file whose records were sent in another way than `sent`.
@@ -306,7 +329,7 @@ fn scan(file: &mut File, path: &Path, sent: &Sent) -> Result<Earlier, Failure> {
             }
             earlier.unsent.announced(first_row, last_row);
         } else if let (true, Some(row)) = (bytes.ends_with(b"\n"), line.row) {
-            if line.outcome.as_deref() == Some("skipped") {
+            if line.outcome == Some(Word::Skipped) {
                 earlier.unsent.skipped(row);
             } else {
                 earlier.unsent.sent(row);

@@ -106,7 +106,8 @@ impl TomlFile {
     }
 }
 
-fn to_json(value: &toml_edit::Value) -> Value {
+/// A value as JSON.
+pub(crate) fn to_json(value: &toml_edit::Value) -> Value {
     use toml_edit::Value as Toml;
     match value {
         Toml::String(text) => Value::from(text.value().as_str()),

@@ -15,6 +15,7 @@ use serde_json::value::RawValue;
 
 use crate::args::Verb;
 use crate::error::Failure;
+use crate::outcomes::Word;
 
 /// The connection over which records were sent.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
@@ -137,7 +138,7 @@ struct Line {
     write: Option<Write>,
     records: Option<Vec<Box<RawValue>>>,
     row: Option<u64>,
-    outcome: Option<String>,
+    outcome: Option<Word>,
 }
 
 /// The rows that an announcement names.
@@ -189,7 +190,7 @@ impl Journal {
             }
             let (Some(row), Some(outcome)) = (line.row, line.outcome) else { continue };
             journal.places.insert(row, place);
-            if outcome == "unknown" {
+            if outcome == Word::Unknown {
                 // One that was looked up in vain has another line, behind those of later calls.
                 match call.remove(&row).or_else(|| journal.unsettled.remove(&row)) {
                     Some(sent) => journal.unsettled.insert(row, sent),
@@ -219,13 +220,13 @@ impl Journal {
     }
 
     /// The line of a row's last outcome, and its word; none if it has none.
-    pub(crate) fn outcome(&mut self, row: u64) -> io::Result<Option<(Vec<u8>, String)>> {
+    pub(crate) fn outcome(&mut self, row: u64) -> io::Result<Option<(Vec<u8>, Word)>> {
         let Some((at, length)) = self.places.get(&row).copied() else { return Ok(None) };
         self.file.seek(SeekFrom::Start(at))?;
         let mut line = vec![0; length];
         self.file.read_exact(&mut line)?;
-        let word = serde_json::from_slice::<Line>(&line).ok().and_then(|line| line.outcome).unwrap_or_default();
-        Ok(Some((line, word)))
+        let word = serde_json::from_slice::<Line>(&line).ok().and_then(|line| line.outcome);
+        Ok(word.map(|word| (line, word)))
     }
 }
 
@@ -252,7 +253,7 @@ mod tests {
         assert_eq!(journal.unsettled.keys().copied().collect::<Vec<_>>(), [1, 3]);
         assert_eq!(journal.unsettled.get(&1).unwrap().record.get(), "{\"n\":1.50}");
         assert_eq!(journal.rows(), [1, 2, 3]);
-        assert_eq!(journal.outcome(2).unwrap().unwrap().1, "applied");
+        assert_eq!(journal.outcome(2).unwrap().unwrap().1, Word::Applied);
         assert_eq!(journal.outcome(3).unwrap(), None);
     }
 
@@ -265,7 +266,7 @@ mod tests {
         );
         let mut journal = journal(&text).unwrap();
         assert!(journal.unsettled.is_empty());
-        assert_eq!(journal.outcome(2).unwrap().unwrap().1, "failed");
+        assert_eq!(journal.outcome(2).unwrap().unwrap().1, Word::Failed);
     }
 
     #[test]

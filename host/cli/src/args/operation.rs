@@ -67,6 +67,18 @@ pub(crate) enum Runs {
         /// The run.
         id: String,
     },
+    /// Remove runs that are not at work, with all that is kept of them.
+    Remove {
+        /// The run.
+        #[arg(required_unless_present = "older_than")]
+        id: Option<String>,
+        /// All that began longer ago than this: 15m, 1h, 30d. Those with rejected records stay, and are named.
+        #[arg(long, value_name = "PERIOD", conflicts_with = "id", value_parser = crate::operation::schedule::period)]
+        older_than: Option<i64>,
+        /// Also those with records that failed or are unknown, which nothing else has.
+        #[arg(long)]
+        rejected: bool,
+    },
     /// Let a run that is at work in any process stop in good order. It can go on with `run --resume`.
     Cancel {
         /// The run.

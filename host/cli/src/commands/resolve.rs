@@ -9,7 +9,7 @@ use connector_host::contract::{Error, ErrorKind, Outcome, Retry};
 
 use crate::error::{Failure, Failures, Result};
 use crate::looking_up::{look_up, words};
-use crate::outcomes::{Tally, line_into, word};
+use crate::outcomes::{Tally, Word, line_into};
 use crate::session::Session;
 use crate::unsettled::Journal;
 
@@ -31,17 +31,17 @@ pub(super) async fn run(session: &Session, name: &str, path: &Path) -> Result<()
         let anew = |outcome: &Outcome| {
             let mut line = Vec::new();
             line_into(row, outcome, &mut line);
-            (line, word(outcome).to_owned())
+            (line, Word::from(outcome))
         };
         let (line, word) = match found.get(&row) {
             Some(outcome) => {
-                settled.add(word(outcome));
+                settled.add(outcome.into());
                 anew(outcome)
             }
             // Under way when a run was killed, and not looked up before this one was stopped.
             None => journal.outcome(row).map_err(|e| failed(&e))?.unwrap_or_else(|| anew(&not_looked_up())),
         };
-        all.add(&word);
+        all.add(word);
         if written.is_ok() {
             written = out.write_all(&line);
         }

@@ -13,7 +13,7 @@ use crate::operation::conclusion::{conclusion, rejected, told};
 use crate::operation::runs::{self, Run};
 use crate::operation::{Begun, Input, Records, Resolved, dry_run, files, resolve, resume, start};
 use crate::output::table::{base, terminal_width};
-use crate::progress::{Progress, grouped};
+use crate::progress::{Progress, counted, grouped};
 use crate::session::Session;
 
 pub(super) async fn run(session: &Session, arguments: Arguments) -> Result<()> {
@@ -154,7 +154,7 @@ pub(super) fn runs(session: &Session, command: &Runs) -> Result<()> {
     match command {
         Runs::List { operation } => {
             let of_this = |run: &Run| operation.as_ref().is_none_or(|name| run.operation == *name);
-            let all: Vec<Run> = runs::newest(&session.project).filter(of_this).collect();
+            let all: Vec<Run> = runs::newest(&session.project, None).filter(of_this).collect();
             if session.global.json {
                 return print_json(&json!({ "items": all }));
             }
@@ -177,6 +177,28 @@ pub(super) fn runs(session: &Session, command: &Runs) -> Result<()> {
             tell(session, &run)?;
             let ended = run.ended.map(|ended| format!("ended    {ended}\n")).unwrap_or_default();
             print(&format!("started  {}\n{ended}{}", run.started, failures.render(false)))
+        }
+        Runs::Remove { id: Some(id), rejected, .. } => {
+            runs::remove(&session.project, id, *rejected)?;
+            session.note(format!("the run {id} is removed"));
+            Ok(())
+        }
+        Runs::Remove { id: None, older_than, rejected } => {
+            let old = older_than.map(|seconds| runs::older(&session.project, seconds)).unwrap_or_default();
+            let (left, gone): (Vec<Run>, Vec<Run>) = old.into_iter().partition(|run| run.has_rejected() && !rejected);
+            for run in &gone {
+                runs::remove(&session.project, &run.id, *rejected)?;
+            }
+            session.note(format!("{} removed", counted(gone.len() as u64, "run")));
+            if !left.is_empty() {
+                let ids: Vec<&str> = left.iter().map(|run| run.id.as_str()).collect();
+                session.note(format!(
+                    "{} with rejected records stay, unless you add --rejected: {}",
+                    counted(left.len() as u64, "run"),
+                    ids.join(", ")
+                ));
+            }
+            Ok(())
         }
         Runs::Cancel { id } => {
             runs::cancel(&session.project, id)?;

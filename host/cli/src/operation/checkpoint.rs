@@ -17,7 +17,7 @@ use super::report::Report;
 use crate::error::Failure;
 use crate::files::{Access, beside, keep, not_written};
 use crate::json;
-use crate::outcomes::Tally;
+use crate::outcomes::{Tally, Word};
 
 /// A place in a source.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
@@ -145,8 +145,8 @@ pub(super) fn figures(folder: &Path, report: &mut Report) -> Result<(), Failure>
     let (mut tally, mut mapped, mut not_reached) = (head.tally, head.mapped, 0);
     while let Some((number, item)) = items.next()? {
         mapped += u64::from(item.error.is_none());
-        match tail.outcomes.get(&number).filter(|settled| settled.word != "skipped") {
-            Some(settled) => tally.add(&settled.word),
+        match tail.outcomes.get(&number).filter(|settled| settled.word != Word::Skipped) {
+            Some(settled) => tally.add(settled.word),
             None if tail.doubts(number) => tally.unknown += 1,
             None => not_reached += 1,
         }

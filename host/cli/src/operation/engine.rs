@@ -23,7 +23,7 @@ use super::target::Target;
 use crate::error::{Failure, Failures};
 use crate::interrupt::Interrupt;
 use crate::json::lines;
-use crate::outcomes::{Tally, word};
+use crate::outcomes::{Tally, Word};
 use crate::remote;
 use crate::sending::{Stop, lost};
 use crate::since::StateFile;
@@ -223,8 +223,8 @@ impl Work {
         let mut batch = Batch::default();
         while let Some((number, item)) = items.next().map_err(failed)? {
             self.head.first = number + 1;
-            if let Some(settled) = tail.outcomes.get(&number).filter(|settled| settled.word != "skipped") {
-                self.note(&item, number, &settled.word, settled.error.as_deref()).map_err(failed)?;
+            if let Some(settled) = tail.outcomes.get(&number).filter(|settled| settled.word != Word::Skipped) {
+                self.note(&item, number, settled.word, settled.error.as_deref()).map_err(failed)?;
                 continue;
             }
             if item.error.is_some() || tail.doubts(number) && !self.may_repeat() {
@@ -238,7 +238,7 @@ impl Work {
             match &mut self.engine.target {
                 Target::File(file) => {
                     file.add(item.record.get()).map_err(failed)?;
-                    self.add("applied");
+                    self.add(Word::Applied);
                 }
                 Target::Write(_) => {
                     let length = item.record.get().len();
@@ -276,15 +276,13 @@ impl Work {
         let (outcomes, stop) = write.send(first, rows.len() as u64, ndjson, &self.engine.interrupt).await?;
         let mut bad = false;
         for (((number, row), outcome), record) in (first..).zip(&rows).zip(&outcomes).zip(lines(&records)) {
-            // Of a check, what is good was not sent.
-            let checked = self.engine.dry_run && *outcome == Outcome::Skipped;
-            self.add(if checked { "skipped" } else { word(outcome) });
+            self.add(outcome.into());
             if let Outcome::Failed(error) | Outcome::Unknown(error) = outcome {
                 bad = true;
                 let record = String::from_utf8_lossy(record);
                 let error = remote::to_json(error).to_string();
                 self.rejected
-                    .add((*row, number), Stage::Target, word(outcome), &error, &record)
+                    .add((*row, number), Stage::Target, outcome.into(), &error, &record)
                     .map_err(|failure| Stop::Failed(failure.into()))?;
             }
         }
@@ -325,13 +323,13 @@ impl Work {
             Outcome::Failed(error) | Outcome::Unknown(error) => remote::to_json(error).to_string(),
             _ => "null".to_owned(),
         };
-        self.note(item, number, word(&outcome), Some(&error))
+        self.note(item, number, Word::from(&outcome), Some(&error))
     }
 
     /// Counts an outcome that is in the journal; keeps the record of a bad one.
-    fn note(&mut self, item: &Item, number: u64, outcome: &str, error: Option<&str>) -> Result<(), Failure> {
+    fn note(&mut self, item: &Item, number: u64, outcome: Word, error: Option<&str>) -> Result<(), Failure> {
         self.add(outcome);
-        if outcome == "applied" {
+        if outcome == Word::Applied {
             return Ok(());
         }
         let stage = if item.error.is_some() { Stage::Mapping } else { Stage::Target };
@@ -350,12 +348,12 @@ impl Work {
         });
     }
 
-    fn add(&self, outcome: &str) {
+    fn add(&self, outcome: Word) {
         self.engine.progress.send_modify(|report| match outcome {
-            "applied" => report.applied += 1,
-            "failed" => report.failed += 1,
-            "unknown" => report.unknown += 1,
-            _ => report.skipped += 1,
+            Word::Applied => report.applied += 1,
+            Word::Failed => report.failed += 1,
+            Word::Unknown => report.unknown += 1,
+            Word::Skipped => report.skipped += 1,
         });
     }
 

@@ -22,6 +22,7 @@ pub(crate) struct Saved {
     pub value: Value,
     /// Digest of the file: tells a later one from it.
     pub revision: String,
+    pub(super) text: String,
     path: PathBuf,
     lines: BTreeMap<String, usize>,
 }
@@ -94,10 +95,10 @@ pub(crate) fn load(project: &Project, name: &str) -> Result<Saved> {
         Err(e) => return Err(Failure::new(format!("cannot read `{}`", path.display())).causes_of(&e).into()),
     };
     let revision = digest(text.as_bytes());
-    let file = TomlFile::parse(&path, text)?;
+    let file = TomlFile::parse(&path, text.clone())?;
     let mut lines = BTreeMap::new();
     let value = Value::Object(file.json(file.root(), "", &mut lines));
-    Ok(Saved { name: name.to_owned(), value, revision, path, lines })
+    Ok(Saved { name: name.to_owned(), value, revision, text, path, lines })
 }
 
 fn digest(bytes: &[u8]) -> String {

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::error::Failure;
+use crate::outcomes::Word;
 use crate::unsettled::Sending;
 
 /// What an earlier process left behind the checkpoint.
@@ -25,7 +26,7 @@ pub(super) struct Tail {
 /// An outcome as it stands in the journal.
 #[derive(Debug)]
 pub(super) struct Settled {
-    pub word: String,
+    pub word: Word,
     /// The error, JSON.
     pub error: Option<String>,
 }
@@ -34,7 +35,7 @@ pub(super) struct Settled {
 struct Line {
     sending: Option<Sending>,
     row: Option<u64>,
-    outcome: Option<String>,
+    outcome: Option<Word>,
     error: Option<Box<RawValue>>,
 }
 
@@ -91,7 +92,7 @@ mod tests {
         );
         std::fs::write(file.path(), text).unwrap();
         let tail = Tail::read(file.path(), before.len() as u64).unwrap();
-        let words: Vec<(u64, &str)> = tail.outcomes.iter().map(|(item, one)| (*item, one.word.as_str())).collect();
+        let words: Vec<(u64, &str)> = tail.outcomes.iter().map(|(item, one)| (*item, one.word.text())).collect();
         assert_eq!(words, [(2, "applied"), (3, "failed"), (4, "failed"), (5, "skipped")]);
         assert_eq!(tail.outcomes[&3].error.as_deref(), Some("{\"kind\":\"x\"}"));
         assert_eq!((1..=7).filter(|item| tail.doubts(*item)).collect::<Vec<_>>(), [6]);

@@ -18,6 +18,7 @@ use serde_json::value::RawValue;
 use super::journal::Settled;
 use crate::error::Failure;
 use crate::files::{Access, beside, keep, not_written};
+use crate::outcomes::Word;
 
 const NAME: &str = "rejected.ndjson";
 
@@ -43,7 +44,7 @@ pub(super) struct Line {
     pub row: u64,
     item: u64,
     pub stage: Stage,
-    outcome: String,
+    outcome: Word,
     #[serde(default, rename = "error")]
     _error: Option<Box<RawValue>>,
     pub record: Box<RawValue>,
@@ -51,7 +52,7 @@ pub(super) struct Line {
 
 /// Whether it is a line of such a file, and nobody knows what became of its record.
 pub(super) fn is_unknown(line: &[u8]) -> bool {
-    serde_json::from_slice::<Line>(line).is_ok_and(|line| line.outcome == "unknown")
+    serde_json::from_slice::<Line>(line).is_ok_and(|line| line.outcome == Word::Unknown)
 }
 
 impl Rejected {
@@ -71,7 +72,7 @@ impl Rejected {
         &mut self,
         (row, item): (u64, u64),
         stage: Stage,
-        outcome: &str,
+        outcome: Word,
         error: &str,
         record: &str,
     ) -> Result<(), Failure> {
@@ -86,8 +87,9 @@ impl Rejected {
     }
 }
 
-fn line(row: u64, item: u64, stage: Stage, outcome: &str, error: &str, record: &str) -> String {
+fn line(row: u64, item: u64, stage: Stage, outcome: Word, error: &str, record: &str) -> String {
     let stage = if stage == Stage::Mapping { "mapping" } else { "target" };
+    let outcome = outcome.text();
     format!(
         "{{\"row\":{row},\"item\":{item},\"stage\":\"{stage}\",\"outcome\":\"{outcome}\",\"error\":{error},\"record\":{record}}}\n"
     )
@@ -107,13 +109,13 @@ pub(super) fn settle(folder: &Path, before: u64, outcomes: &BTreeMap<u64, Settle
             break;
         }
         let known = serde_json::from_slice::<Line>(&bytes).ok();
-        let unknown = known.as_ref().filter(|known| known.outcome == "unknown");
+        let unknown = known.as_ref().filter(|known| known.outcome == Word::Unknown);
         if let Some((known, settled)) = unknown.and_then(|known| Some((known, outcomes.get(&known.item)?))) {
             bytes.clear();
-            if settled.word != "applied" {
+            if settled.word != Word::Applied {
                 let error = settled.error.as_deref().unwrap_or("null");
                 let (row, item, record) = (known.row, known.item, known.record.get());
-                bytes.extend_from_slice(line(row, item, known.stage, &settled.word, error, record).as_bytes());
+                bytes.extend_from_slice(line(row, item, known.stage, settled.word, error, record).as_bytes());
             }
         }
         writer.write_all(&bytes).map_err(|e| failed(&e))?;
@@ -136,22 +138,23 @@ mod tests {
     fn what_is_known_now_replaces_what_was_unknown_and_the_place_of_the_checkpoint_moves_with_it() {
         let folder = tempfile::tempdir().unwrap();
         let record = "{\"price\":25.00}";
-        let of = |item, outcome: &str, error: &str| line(item + 1, item, Stage::Target, outcome, error, record);
+        let of = |item, outcome: Word, error: &str| line(item + 1, item, Stage::Target, outcome, error, record);
         let mut rejected = Rejected::open(folder.path(), 0).unwrap();
-        for (item, outcome) in [(1, "unknown"), (2, "failed"), (3, "unknown"), (4, "unknown"), (5, "unknown")] {
+        for (item, outcome) in [1, 2, 3, 4, 5].map(|item| (item, if item == 2 { Word::Failed } else { Word::Unknown }))
+        {
             rejected.add((item + 1, item), Stage::Target, outcome, "{}", record).unwrap();
         }
-        let settled = |word: &str, error: Option<&str>| Settled { word: word.into(), error: error.map(str::to_owned) };
+        let settled = |word, error: Option<&str>| Settled { word, error: error.map(str::to_owned) };
         let outcomes = BTreeMap::from([
-            (1, settled("applied", None)),
-            (2, settled("failed", Some("{}"))),
-            (3, settled("failed", Some("{\"kind\":\"not-found\"}"))),
-            (4, settled("unknown", Some("{\"kind\":\"denied\"}"))),
+            (1, settled(Word::Applied, None)),
+            (2, settled(Word::Failed, Some("{}"))),
+            (3, settled(Word::Failed, Some("{\"kind\":\"not-found\"}"))),
+            (4, settled(Word::Unknown, Some("{\"kind\":\"denied\"}"))),
         ]);
         let before = settle(folder.path(), 4, &outcomes).unwrap();
         let (head, rest) = (
-            of(2, "failed", "{}") + &of(3, "failed", "{\"kind\":\"not-found\"}"),
-            of(4, "unknown", "{\"kind\":\"denied\"}") + &of(5, "unknown", "{}"),
+            of(2, Word::Failed, "{}") + &of(3, Word::Failed, "{\"kind\":\"not-found\"}"),
+            of(4, Word::Unknown, "{\"kind\":\"denied\"}") + &of(5, Word::Unknown, "{}"),
         );
         assert_eq!(std::fs::read_to_string(folder.path().join(NAME)).unwrap(), format!("{head}{rest}"));
         assert_eq!(before, head.len() as u64);

@@ -17,7 +17,7 @@ use super::runs::{Folder, Run, State};
 use crate::error::{Failure, Result};
 use crate::files::not_written;
 use crate::looking_up::look_up;
-use crate::outcomes::{Outcomes, Tally, word};
+use crate::outcomes::{Outcomes, Tally};
 use crate::session::Session;
 use crate::unsettled::{Journal, Sent};
 
@@ -62,7 +62,7 @@ pub(crate) async fn resolve(session: &Session, id: &str) -> Result<Resolved> {
     File::create(&mark).and_then(|mark| mark.sync_all()).map_err(|e| not_written(&mark, &e))?;
     note(&path, &journal, &found)?;
     let mut settled = Tally::default();
-    found.values().for_each(|outcome| settled.add(word(outcome)));
+    found.values().for_each(|outcome| settled.add(outcome.into()));
     Ok(Resolved { run: bring_up_to_date(&folder)?, settled, stop })
 }
 
@@ -109,6 +109,6 @@ fn bring_up_to_date(folder: &Folder) -> Result<Run, Failure> {
 /// Counts outcomes, but those of records that were not sent.
 fn tally<'a>(outcomes: impl Iterator<Item = &'a Settled>) -> Tally {
     let mut tally = Tally::default();
-    outcomes.for_each(|settled| tally.add(&settled.word));
+    outcomes.for_each(|settled| tally.add(settled.word));
     Tally { skipped: 0, ..tally }
 }

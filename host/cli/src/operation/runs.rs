@@ -5,6 +5,7 @@
 //! looks for that shares the lock for a moment, and takes it from nobody. And whoever works at a run looks for a file `cancel` in the
 //! folder, by which any other process cancels it.
 
+use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,7 @@ use super::report::Report;
 use crate::error::{Failure, Failures, nearest};
 use crate::error_schema::Told;
 use crate::files::{Access, not_written, replace};
+use crate::outcomes::Tally;
 use crate::project::Project;
 
 /// What became of a run.
@@ -87,6 +89,11 @@ impl Run {
             can_resume: false,
             errors: Vec::new(),
         }
+    }
+
+    /// Whether it keeps records that are not in the target, or may not be.
+    pub(crate) fn has_rejected(&self) -> bool {
+        self.report.failed + self.report.unknown > 0
     }
 
     /// It ends, and this is why it did not come to its end, if it did not. What is wrong with the operation itself is not mended by
@@ -267,10 +274,56 @@ fn ids(project: &Project) -> Vec<String> {
     ids
 }
 
-/// The runs, the newest first, each read when its turn comes.
-pub(crate) fn newest(project: &Project) -> impl Iterator<Item = Run> {
+/// The runs, the newest first, each read when its turn comes; those that began before another one, if one is given.
+pub(crate) fn newest(project: &Project, before: Option<&str>) -> impl Iterator<Item = Run> {
+    let mut ids = ids(project);
+    ids.retain(|id| before.is_none_or(|before| id.as_str() < before));
     // What is no run, or was killed before it became one, is nobody's business.
-    ids(project).into_iter().filter_map(|id| load(project, &id).ok())
+    ids.into_iter().filter_map(|id| load(project, &id).ok())
+}
+
+/// The last run of each of these operations that has one.
+pub(crate) fn last_of(project: &Project, operations: &[String]) -> BTreeMap<String, Run> {
+    let mut last = BTreeMap::new();
+    for run in newest(project, None) {
+        if operations.contains(&run.operation) {
+            last.entry(run.operation.clone()).or_insert(run);
+        }
+        if last.len() == operations.len() {
+            break;
+        }
+    }
+    last
+}
+
+/// The runs that are not at work and began longer ago than this, in seconds; the newest first.
+pub(crate) fn older(project: &Project, seconds: i64) -> Vec<Run> {
+    let before = OffsetDateTime::now_utc() - time::Duration::seconds(seconds);
+    let began = |run: &Run| OffsetDateTime::parse(&run.started, &Rfc3339);
+    let is_old = |run: &Run| run.state != State::Running && began(run).is_ok_and(|began| began < before);
+    newest(project, None).filter(is_old).collect()
+}
+
+/// Removes a run that is not at work, with all that is kept of it; one with rejected records only where they are to go, too: nothing else
+/// has them.
+///
+/// # Errors
+/// There is no such run, it is at work, it has rejected records, or its folder cannot be removed.
+pub(crate) fn remove(project: &Project, id: &str, with_rejected: bool) -> Result<(), Failure> {
+    let folder = Folder::open(project, id)?;
+    let run = load(project, id)?;
+    if !with_rejected && run.has_rejected() {
+        let Report { failed, unknown, .. } = run.report;
+        let wrong = Tally { failed, unknown, ..Tally::default() }.wrong();
+        return Err(Failure::new(format!("the run {id} keeps what nothing else has: {wrong}"))
+            .hint("look up what is unknown, and feed back what failed; `--rejected`, over HTTP `?rejected=true`, removes it all the same")
+            .with("kind", "conflict"));
+    }
+    let path = &folder.path;
+    let failed = |e: &io::Error| Failure::new(format!("cannot remove the folder `{}`", path.display())).causes_of(e);
+    // A folder without a report is no run: whoever is killed now leaves no half of one.
+    std::fs::remove_file(path.join("report.json")).map_err(|e| failed(&e))?;
+    std::fs::remove_dir_all(path).map_err(|e| failed(&e))
 }
 
 /// One run.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use connector_host::Connection;
 use connector_host::contract::ObjectSchema;
+use serde_json::Value;
 use tokio::sync::watch;
 
 use super::checkpoint;
@@ -223,11 +224,29 @@ async fn open_run(
         digest: file_of(session, operation, path.as_deref()).as_deref().map(source::digest).transpose()?,
         input: path,
     };
-    let mut ready = prepare(session, operation, &order, purpose).await.map_err(|failures| saved.place(failures))?;
+    let ready = prepare(session, operation, &order, purpose).await;
+    let mut ready = ready.map_err(|failures| match input.map(|input| &input.records) {
+        Some(Records::Here(folder)) => of_the_body(saved.place(failures), &folder.input()),
+        _ => saved.place(failures),
+    })?;
     if let Some(input @ Input { send_unknown: false, .. }) = input {
         ready.refuse_unknown(&input.records)?;
     }
     Ok((order, ready))
+}
+
+/// Tells what is wrong with records that came as a body of them, and not of the file that they were laid into.
+fn of_the_body(failures: Failures, file: &Path) -> Failures {
+    let name = file.display().to_string();
+    let told = |mut failure: Failure| {
+        if failure.detail.get("file").and_then(Value::as_str) == Some(&name) {
+            failure.detail.remove("file");
+            failure.message = failure.message.replace(&format!("`{name}`"), "the body");
+            failure = failure.with("kind", "invalid-request");
+        }
+        failure
+    };
+    Failures(failures.0.into_iter().map(told).collect())
 }
 
 /// The file that a run reads, if it reads one.

@@ -179,7 +179,7 @@ fn described() -> OpenApiRouter<Arc<Server>> {
         .routes(routes!(operations::duplicate))
         .routes(routes!(runs::begin))
         .routes(routes!(runs::list))
-        .routes(routes!(runs::show))
+        .routes(routes!(runs::show, runs::remove))
         .routes(routes!(runs::events))
         .routes(routes!(runs::cancel))
         .routes(routes!(runs::go_on))

@@ -167,10 +167,11 @@ struct OperationSchedule {
 )]
 pub(super) async fn list(State(server): State<Arc<Server>>) -> Answer<Json<Items<Value>>> {
     let project = &server.session.project;
-    let all: Vec<runs::Run> = runs::newest(project).collect();
+    let names = files::names(project)?;
+    let mut last_runs = runs::last_of(project, &names);
     let mut items = Vec::new();
-    for name in files::names(project)? {
-        let last = all.iter().find(|run| run.operation == name);
+    for name in names {
+        let last = last_runs.remove(&name);
         items.push(match files::load(project, &name).and_then(|saved| saved.operation()) {
             Ok(operation) => {
                 let mut item = due::told(project, &name, operation.schedule.as_ref())?;

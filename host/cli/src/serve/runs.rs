@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use utoipa::{IntoParams, ToSchema};
 
-use super::answer::{Answer, Items, Refusal, refusal};
+use super::answer::{Answer, Refusal, refusal};
 use super::given::GivenOrRecords;
 use super::state::Server;
 use crate::error::{Failure, Failures, Result};
@@ -31,6 +31,11 @@ use crate::operation::{Begun, Input, Records, Resolved, dry_run, files, resolve,
 
 /// How often whoever watches is told.
 const TICK: Duration = Duration::from_millis(500);
+
+/// Runs of one list, if nobody says how many.
+const USUAL: usize = 100;
+/// Runs of one list at most.
+const MOST: usize = 1000;
 
 /// The runs of this process that are under way.
 #[derive(Default)]
@@ -207,9 +212,24 @@ pub(super) async fn begin(
 
 /// Which runs are wanted.
 #[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Which {
     operation: Option<String>,
+    /// 1 to 1000; 100 if it is missing.
+    limit: Option<usize>,
+    /// Where an earlier list goes on: its `next`.
+    cursor: Option<String>,
+}
+
+/// Runs, and where the list goes on.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ListedRuns {
+    items: Vec<Run>,
+    /// There are more; they come with this `cursor`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    next: Option<String>,
 }
 
 #[utoipa::path(
@@ -218,17 +238,59 @@ pub(super) struct Which {
     operation_id = "runs_list",
     summary = "The runs of the project, the newest first",
     params(Which),
-    responses((status = OK, body = Items<Run>)),
+    responses((status = OK, body = ListedRuns)),
 )]
-pub(super) async fn list(State(server): State<Arc<Server>>, Query(which): Query<Which>) -> Json<Items<Run>> {
-    let of_this = |run: &Run| which.operation.as_ref().is_none_or(|name| run.operation == *name);
-    let mut items: Vec<Run> = runs::newest(&server.session.project).filter(of_this).collect();
+pub(super) async fn list(
+    State(server): State<Arc<Server>>,
+    which: Result<Query<Which>, QueryRejection>,
+) -> Answer<Json<ListedRuns>> {
+    let Query(Which { operation, limit, cursor }) =
+        which.map_err(|e| refusal(e.status(), "invalid-request", &e.body_text()))?;
+    let limit = limit.unwrap_or(USUAL);
+    if !(1..=MOST).contains(&limit) {
+        let message = format!("`limit` is 1 to {MOST}");
+        return Err(refusal(StatusCode::BAD_REQUEST, "invalid-request", &message));
+    }
+    let of_this = |run: &Run| operation.as_ref().is_none_or(|name| run.operation == *name);
+    let all = runs::newest(&server.session.project, cursor.as_deref()).filter(of_this);
+    let mut items: Vec<Run> = all.take(limit + 1).collect();
+    let has_more = items.len() > limit;
+    items.truncate(limit);
     for run in &mut items {
         if let Some(active) = server.running.find(&run.id) {
             run.report = active.figures.borrow().clone();
         }
     }
-    Json(Items { items })
+    let next = items.last().filter(|_| has_more).map(|last| last.id.clone());
+    Ok(Json(ListedRuns { items, next }))
+}
+
+/// How a run is removed.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Removing {
+    /// Also one with records that failed or are unknown, which nothing else has.
+    #[serde(default)]
+    rejected: bool,
+}
+
+#[utoipa::path(
+    delete,
+    path = "/v1/runs/{id}",
+    operation_id = "runs_remove",
+    summary = "Removes a run that is not at work, with all that is kept of it",
+    params(("id" = String, Path, description = "The run"), Removing),
+    responses((status = NO_CONTENT)),
+)]
+pub(super) async fn remove(
+    State(server): State<Arc<Server>>,
+    Path(id): Path<String>,
+    how: Result<Query<Removing>, QueryRejection>,
+) -> Answer<StatusCode> {
+    let Query(Removing { rejected }) = how.map_err(|e| refusal(e.status(), "invalid-request", &e.body_text()))?;
+    runs::remove(&server.session.project, &id, rejected)?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 #[utoipa::path(
@@ -281,19 +343,28 @@ pub(super) async fn settle(State(server): State<Arc<Server>>, Path(id): Path<Str
     Ok(Json(run))
 }
 
+/// A run that goes on.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ResumedRun {
+    id: String,
+    /// Whether the operation says something else by now. The run goes on as it was started.
+    operation_changed: bool,
+}
+
 #[utoipa::path(
     post,
     path = "/v1/runs/{id}/resume",
     operation_id = "runs_resume",
     summary = "Goes on with a run that did not come to its end",
     params(("id" = String, Path, description = "The run")),
-    responses((status = ACCEPTED, body = BegunRun)),
+    responses((status = ACCEPTED, body = ResumedRun)),
 )]
 pub(super) async fn go_on(State(server): State<Arc<Server>>, Path(id): Path<String>) -> Answer {
     let (stop, interrupt) = Interrupt::by_hand();
     let begun = resume(&server.session, &id, interrupt).await?;
+    let operation_changed = begun.changed_since;
     spawn(&server, stop, begun);
-    Ok((StatusCode::ACCEPTED, Json(BegunRun { id })).into_response())
+    Ok((StatusCode::ACCEPTED, Json(ResumedRun { id, operation_changed })).into_response())
 }
 
 #[utoipa::path(
@@ -375,7 +446,7 @@ impl Watching {
             (Ok(run), None) => {
                 let errors: Vec<Value> =
                     told(&self.server.session.project, &run).0.iter().map(Failure::to_json).collect();
-                json!({ "state": run.state, "report": run.report, "errors": errors })
+                json!({ "state": run.state, "report": run.report, "can_resume": run.can_resume, "errors": errors })
             }
             (Err(failure), _) => json!({ "state": "failed", "errors": [failure.to_json()] }),
         };

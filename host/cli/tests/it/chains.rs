@@ -77,7 +77,9 @@ fn nothing_is_kept_of_what_was_only_tried_or_is_no_operation() {
     project.run(&["run", "gone", "--input", "nowhere.ndjson"]).bad(1, &["nowhere.ndjson"]);
     assert!(!project.path("runs").exists(), "{:?}", project.files());
     project.run(&["run", "gone"]).bad(1, &["missing.ndjson"]);
-    assert_eq!(project.ran(), pairs(&[("gone", "failed")]));
+    project.operation("lost", "[source]\nconnection = \"nowhere\"\nobject = \"x\"\n[target]\nfile = \"out.ndjson\"\n");
+    project.run(&["run", "lost"]).bad(1, &["there is no connection `nowhere`"]);
+    assert_eq!(project.ran(), pairs(&[("gone", "failed"), ("lost", "failed")]));
 }
 
 #[test]

@@ -178,6 +178,12 @@ fn every_answer_is_as_the_description_says() {
     assert_eq!(api.ask("runs_resolve", 200, &[run], &none)["id"], run);
     api.ask("runs_cancel", 409, &[run], &none);
     api.ask("runs_resume", 409, &[run], &none);
+    let record =
+        "{\"row\":1,\"item\":1,\"stage\":\"target\",\"outcome\":\"failed\",\"error\":{},\"record\":{\"id\":2}}\n";
+    let fed_back = api.ask("runs_begin", 202, &["export", "?send_unknown=true"], &json!(record));
+    api.get("runs_events", &[fed_back["id"].as_str().unwrap()]);
+    api.ask("runs_remove", 409, &[run], &none);
+    api.ask("runs_remove", 204, &[run, "?rejected=true"], &none);
     api.ask("watching_swap", 409, &["fixed"], &none);
     api.ask("watching_rollback", 409, &["fixed"], &none);
     let verdict = api.ask("testing_run", 200, &[], &json!({ "name": "people" }));

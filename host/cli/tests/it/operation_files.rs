@@ -75,6 +75,9 @@ fn a_link_that_leads_to_the_projects_own_files_only_when_the_run_ends_is_refused
     std::fs::rename(project.path("second"), project.path("out.ndjson")).unwrap();
     let ended = crate::support::finish(started).says(&["one of the project's own files"]);
     assert_eq!(ended.code, 1, "{ended:#?}");
+    // Going on would lead to the same file.
+    assert!(!ended.stderr.contains("--resume"), "{ended:#?}");
+    ended.says(&["`connector run late` starts another run"]);
     assert_eq!(std::fs::metadata(project.path("connector.db")).unwrap().len(), before);
     project.run(&["connection", "list"]).good();
 }
@@ -205,6 +208,43 @@ fn of_two_who_change_an_operation_at_once_one_is_told() {
     for process in processes {
         process.stop();
     }
+}
+
+#[test]
+fn an_operation_that_is_changed_over_http_keeps_the_comments_of_its_file() {
+    let project = Project::empty();
+    project.operation(
+        "copy",
+        "# For sales.\ndescription = \"Copy\"\n[source]\nfile = \"in.csv\" # of the week\n[target]\nfile = \"out.csv\"\n",
+    );
+    let serving = Serving::start(&project, &[]);
+    let mut changed = serving.read("/v1/operations/copy");
+    changed["target"]["file"] = json!("other.csv");
+    assert_eq!(serving.json("PUT", "/v1/operations/copy", &changed).0, 200);
+    let expected = "# For sales.\ndescription = \"Copy\"\n[source]\nfile = \"in.csv\" # of the week\n[target]\nfile = \"other.csv\"\n";
+    assert_eq!(project.read("operations/copy.toml"), expected);
+    serving.json("POST", "/v1/operations/copy/duplicate", &json!({ "name": "second" }));
+    assert_eq!(project.read("operations/second.toml"), expected);
+    serving.stop();
+}
+
+#[test]
+fn an_operation_that_others_run_after_them_is_neither_deleted_nor_renamed() {
+    let project = Project::empty();
+    let text = "[source]\nfile = \"in.csv\"\n[target]\nfile = \"out.csv\"\n";
+    project.operation("last", text);
+    project.operation("first", &format!("{text}[after]\nfailure = \"last\"\n"));
+    project.run(&["operation", "delete", "last"]).bad(1, &["other operations run `last` after them: first", "`after`"]);
+    let serving = Serving::start(&project, &[]);
+    let (status, told) = serving.json("DELETE", "/v1/operations/last", &json!({}));
+    assert_eq!((status, &told["errors"][0]["dependents"]), (409, &json!([{ "kind": "operation", "name": "first" }])));
+    let mut renamed = serving.read("/v1/operations/last");
+    renamed["name"] = json!("other");
+    assert_eq!(serving.json("PUT", "/v1/operations/last", &renamed).0, 409);
+    assert!(project.path("operations/last.toml").exists() && !project.path("operations/other.toml").exists());
+    assert_eq!(serving.json("DELETE", "/v1/operations/first", &json!({})).0, 204);
+    assert_eq!(serving.json("DELETE", "/v1/operations/last", &json!({})).0, 204);
+    serving.stop();
 }
 
 #[test]

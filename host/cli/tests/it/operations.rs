@@ -13,7 +13,7 @@ impl Project {
     }
 
     /// The ids of the runs, the newest first.
-    fn runs(&self) -> Vec<String> {
+    pub(crate) fn runs(&self) -> Vec<String> {
         let listed = self.run(&["runs", "list", "--json"]).good().json();
         listed["items"].as_array().unwrap().iter().map(|run| run["id"].as_str().unwrap().to_owned()).collect()
     }
@@ -363,6 +363,8 @@ fn a_run_is_cancelled_by_other_processes() {
     assert_eq!(state(&id), "running");
     // Nothing is sent twice meanwhile: what is at work is neither resumed nor looked up.
     project.run(&["run", "--resolve", &id]).bad(1, &["at work already"]);
+    project.run(&["runs", "remove", &id]).bad(1, &["at work already"]);
+    project.run(&["runs", "remove", "--older-than", "1s"]).good().says(&["0 runs removed"]);
     project.run(&["runs", "cancel", &id]).good();
     crate::support::finish(child).says(&["stopped, as you asked", "--resume"]);
     assert_eq!(state(&id), "cancelled");

@@ -35,7 +35,8 @@ fn records_that_failed_are_mended_and_fed_back_over_http() {
     let id = begun["id"].as_str().unwrap();
     let report = serving.end_of(id)["report"].clone();
     assert_eq!((&report["failed"], &report["unknown"]), (&json!(1), &json!(1)), "{report}");
-    let rejected = serving.get(&format!("/v1/runs/{id}/rejected")).1;
+    let rejected = project.read(&format!("runs/{id}/rejected.ndjson"));
+    assert!(serving.get(&format!("/v1/runs/{id}/rejected")).1.contains(&rejected));
     let mended = rejected.replace("\"record\":{}", "\"record\":{\"name\":\"B\"}");
 
     // What may be in the target is not sent again by mistake.
@@ -46,6 +47,11 @@ fn records_that_failed_are_mended_and_fed_back_over_http() {
         assert!(words.contains(part), "{part}: {refused}");
     }
     assert_eq!(serving.feed("add/runs", &"[".repeat(200)).0, 400);
+    let (status, refused) = serving.feed("add/runs", "{\"name\":\"A\"}\n{\"name\"\n");
+    assert!(
+        status == 400 && refused["detail"].as_str().unwrap().starts_with("cannot read the body, row 2"),
+        "{refused}"
+    );
     assert_eq!(serving.feed("none/runs", &mended).0, 404);
     assert_eq!(serving.feed("add/runs?send_unkown=true", &mended).0, 400);
     assert_eq!(serving.json("POST", "/v1/operations/add/runs?send_unknown=true", &json!({})).0, 400);
@@ -100,8 +106,66 @@ fn a_run_of_another_process_is_followed_to_its_end() {
         let (before, end) = events.split_once("event: end").unwrap_or_else(|| panic!("no end: {events}"));
         assert!(before.matches("event: progress").count() >= 2, "{events}");
         assert!(before.contains("\"state\":\"running\"") && before.contains("\"read\":"), "{events}");
-        assert!(end.contains("\"state\":\"cancelled\"") && !end.contains("event:"), "{events}");
+        assert!(
+            end.contains("\"can_resume\":true") && end.contains("\"state\":\"cancelled\"") && !end.contains("event:"),
+            "{events}"
+        );
     });
     crate::support::finish(child).says(&["stopped, as you asked"]);
     serving.stop();
+}
+
+#[test]
+fn runs_are_removed_one_by_one_or_by_their_age_and_not_with_rejected_records_by_mistake() {
+    let project = Project::empty();
+    project.write("in.ndjson", "{\"n\":1}\n{\"n\":null}\n");
+    let target = "[target]\nfile = \"out.ndjson\"\n[run]\ncontinue_on_error = true\n";
+    let operation = |program: &str| format!("[source]\nfile = \"in.ndjson\"\n[mapping]\njq = '{program}'\n{target}");
+    project.operation("good", &operation("."));
+    project.operation("bad", &operation("if .n then . else error(\"no n\") end"));
+    for _ in 0..3 {
+        project.run(&["run", "good"]).good();
+    }
+    assert_eq!(project.run(&["run", "bad"]).code, 1);
+    let ids = project.runs();
+    let bad = &ids[0];
+    let exists = |id: &str| project.path(&format!("runs/{id}")).exists();
+
+    project.run(&["runs", "remove", &ids[1]]).good();
+    assert!(!exists(&ids[1]));
+    let told = project.run(&["runs", "remove", &ids[1]]).bad(1, &["there is no run"]);
+    assert!(ids.iter().filter(|id| told.stderr.contains(*id)).count() <= 2, "not all of them: {told:#?}");
+    project.run(&["runs", "remove", bad]).bad(1, &["1 record failed", "--rejected"]);
+    project.run(&["runs", "remove", "--older-than", "1"]).bad(1, &["is no period"]);
+    project.run(&["runs", "remove", "--older-than", "1d"]).good().says(&["0 runs removed"]);
+    assert_eq!(project.runs().len(), 3);
+
+    let serving = Serving::start(&project, &[]);
+    let (first, second) =
+        (serving.read("/v1/runs?limit=2"), serving.read(&format!("/v1/runs?limit=2&cursor={}", ids[2])));
+    assert_eq!(
+        (&first["items"][0]["id"], &first["items"][1]["id"], &first["next"]),
+        (&json!(bad), &json!(ids[2]), &json!(ids[2]))
+    );
+    assert_eq!(
+        (&second["items"][0]["id"], &second["items"][1], &second["next"]),
+        (&json!(ids[3]), &Value::Null, &Value::Null)
+    );
+    for wrong in ["limit=0", "limit=1001", "operatoin=bad"] {
+        assert_eq!(serving.get(&format!("/v1/runs?{wrong}")).0, 400, "{wrong}");
+    }
+    let delete = |path: &str| serving.json("DELETE", &format!("/v1/runs/{path}"), &json!({}));
+    assert_eq!(delete(&ids[3]).0, 204);
+    assert!(!exists(&ids[3]));
+    assert_eq!(delete(&ids[3]).0, 404);
+    let (status, refused) = delete(bad);
+    assert_eq!((status, exists(bad)), (409, true), "{refused}");
+    serving.stop();
+
+    std::thread::sleep(Duration::from_secs(2));
+    let told = project.run(&["runs", "remove", "--older-than", "1s"]).good();
+    told.says(&["1 run removed", "1 run with rejected records stay", bad]);
+    assert_eq!(project.runs(), [bad.as_str()]);
+    project.run(&["runs", "remove", "--older-than", "1s", "--rejected"]).good().says(&["1 run removed"]);
+    assert!(project.runs().is_empty() && !exists(bad));
 }
