@@ -66,7 +66,7 @@ function operationMenu(name) {
       await api.put(at(name), { ...await api.get(at(name)), name: given });
       again();
     })],
-    ["Export", () => attempt(`${name} is not exported`, async () => save(`${name}.json`, JSON.stringify(await api.get(at(name)), null, 2), "application/json"))],
+    ["Export", () => attempt(`${name} is not exported`, async () => save(`${name}.toml`, await api.text(`${at(name)}/export`), "application/toml"))],
     ["Delete", () => deleteOperation(name)],
   ]);
 }

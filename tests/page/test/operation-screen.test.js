@@ -1,7 +1,9 @@
 /** The operation screen: a query and a write that stand in the operation itself, when it runs, and a dry run of it. */
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
-import { addConnection, chooseObject, inspect, visit, world } from "./harness.js";
+import { addConnection, choose, chooseObject, downloaded, inspect, visit, world } from "./harness.js";
 
 /** @type {import("./harness.js").World} */
 let w;
@@ -74,6 +76,8 @@ test("a query and a write are built in the operation itself, with everything tha
   await page.getByRole("rowheader", { name: "stock" }).waitFor();
   await page.getByText(/^Runs by itself \(every 1h\), next /).waitFor();
   assert.deepEqual(await saved("stock"), STOCK);
+  const { name, text } = await downloaded(w, () => choose(w, "stock", "Export"));
+  assert.deepEqual([name, text], ["stock.toml", await readFile(join(w.folder, "operations/stock.toml"), "utf8")]);
 });
 
 test("opened again, an operation shows what it has, tells when it runs next, and nothing of it is taken for changed", async () => {

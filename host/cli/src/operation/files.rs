@@ -22,7 +22,8 @@ pub(crate) struct Saved {
     pub value: Value,
     /// Digest of the file: tells a later one from it.
     pub revision: String,
-    pub(super) text: String,
+    /// The file itself.
+    pub text: String,
     path: PathBuf,
     lines: BTreeMap<String, usize>,
 }

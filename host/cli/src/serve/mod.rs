@@ -176,6 +176,7 @@ fn described() -> OpenApiRouter<Arc<Server>> {
         .routes(routes!(operations::check_given))
         .routes(routes!(operations::preview_given))
         .routes(routes!(operations::show, operations::put, operations::delete))
+        .routes(routes!(operations::export))
         .routes(routes!(operations::duplicate))
         .routes(routes!(runs::begin))
         .routes(routes!(runs::list))

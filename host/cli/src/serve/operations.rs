@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
@@ -265,6 +266,19 @@ async fn changed<T: Send + 'static>(
 pub(super) async fn delete(State(server): State<Arc<Server>>, Path(name): Path<String>) -> Answer<StatusCode> {
     changed(server, move |changes| changes.delete(&name)).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+#[utoipa::path(
+    get,
+    path = "/v1/operations/{name}/export",
+    operation_id = "operations_export",
+    summary = "The file of an operation, as it stands in the project: TOML",
+    params(("name" = String, Path, description = "Name of the operation")),
+    responses((status = OK, body = String, content_type = "application/toml")),
+)]
+pub(super) async fn export(State(server): State<Arc<Server>>, Path(name): Path<String>) -> Answer<Response> {
+    let saved = files::load(&server.session.project, &name)?;
+    Ok(([(header::CONTENT_TYPE, "application/toml")], saved.text).into_response())
 }
 
 #[utoipa::path(

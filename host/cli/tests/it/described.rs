@@ -160,6 +160,7 @@ fn every_answer_is_as_the_description_says() {
 
     api.get("operations_list", &[]);
     let operation = api.get("operations_show", &["export"]);
+    assert_eq!(api.get("operations_export", &["export"]), json!(project.read("operations/export.toml")));
     api.ask("operations_put", 200, &["export"], &operation);
     api.ask("operations_duplicate", 201, &["export"], &json!({ "name": "second" }));
     api.ask("operations_delete", 204, &["second"], &none);
