@@ -1,5 +1,5 @@
 /**
- * The HTTP API: JSON, problems, and streams of events. The token, where the server asks for one, is kept in memory only: it is gone
+ * The HTTP API: JSON, records, problems, and streams of events. The token, where the server asks for one, is kept in memory only: it is gone
  * with the page.
  *
  * @import {Trouble} from "./types.js"
@@ -7,12 +7,18 @@
 
 /** A refusal of the server, or its silence. */
 export class Problem extends Error {
-  /** @param {number} status 0 where there was no answer. @param {string} title @param {Trouble[]} errors */
-  constructor(status, title, errors) {
+  /**
+   * @param {number} status 0 where there was no answer.
+   * @param {string} title
+   * @param {Trouble[]} errors
+   * @param {string} [run] The run that failed by it.
+   */
+  constructor(status, title, errors, run) {
     super(errors[0]?.message ?? title);
     this.status = status;
     this.title = title;
     this.errors = errors;
+    this.run = run;
   }
 }
 
@@ -52,13 +58,14 @@ async function send(method, path, body, options = {}) {
     const sent = token;
     /** @type {Record<string, string>} */
     const headers = { accept: options.accept ?? "application/json" };
-    if (body !== undefined) headers["content-type"] = "application/json";
+    const records = body instanceof Blob;
+    if (body !== undefined) headers["content-type"] = records ? "application/x-ndjson" : "application/json";
     if (sent !== null) headers["authorization"] = `Bearer ${sent}`;
     let answer;
     try {
       answer = await fetch(path, {
         method, headers, credentials: "omit", redirect: "error",
-        body: body === undefined ? null : JSON.stringify(body), signal: options.signal ?? null,
+        body: body === undefined ? null : records ? body : JSON.stringify(body), signal: options.signal ?? null,
       });
     } catch (error) {
       if (options.signal?.aborted) throw error;
@@ -75,7 +82,7 @@ async function problem(answer) {
   try {
     const body = JSON.parse(text);
     const errors = Array.isArray(body.errors) && body.errors.length > 0 ? body.errors : [{ message: body.detail ?? body.title }];
-    return new Problem(answer.status, body.title ?? "Refused", errors);
+    return new Problem(answer.status, body.title ?? "Refused", errors, body.run);
   } catch {
     return new Problem(answer.status, "Refused", [{ message: text || `the server answered ${answer.status}` }]);
   }
@@ -90,7 +97,7 @@ async function json(method, path, body) {
 
 /** @param {string} path */
 export const get = (path) => json("GET", path);
-/** @param {string} path @param {unknown} body */
+/** @param {string} path @param {unknown} body Records, one per line, are a blob. */
 export const post = (path, body) => json("POST", path, body);
 /** @param {string} path @param {unknown} body */
 export const put = (path, body) => json("PUT", path, body);

@@ -7,7 +7,7 @@ import { button, h, newId } from "./dom.js";
  * @param {(close: (value: T | null) => void) => (Node | string | null)[]} content
  * @returns {Promise<T | null>} Nothing where it was left by Escape.
  */
-function open(title, content) {
+export function open(title, content) {
   return new Promise((resolve) => {
     const id = newId("dialog");
     /** @type {T | null} */

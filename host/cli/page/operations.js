@@ -1,14 +1,22 @@
-/** The list of operations, and their latest runs. */
+/**
+ * The list of operations, and their runs.
+ *
+ * @import {Child} from "./dom.js"
+ * @import {Run} from "./types.js"
+ */
 import * as api from "./api.js";
 import { attempt } from "./connection-menu.js";
 import { ask, confirm, tell } from "./dialogs.js";
-import { button, h, link, say } from "./dom.js";
+import { button, fill, h, link, say } from "./dom.js";
 import { menu } from "./menu.js";
 import { empty, save, screen, section, sentence, table, troubles } from "./parts.js";
 import { badge, figures } from "./report.js";
 import { again, go } from "./router.js";
 import { times } from "./schedule.js";
 import { when } from "./time.js";
+
+/** Runs that are shown at a time. */
+const RUNS = 20;
 
 /** @param {string} name */
 const at = (name) => `/v1/operations/${api.part(name)}`;
@@ -18,10 +26,13 @@ export function operationNameProblem(name) {
   return /^[\w-]+$/.test(name) ? null : "A name has letters, digits, - and _ only: it names the file.";
 }
 
-/** @param {string} name */
+/** Leads to the run, also to one that has failed at once. @param {string} name */
 export function runOperation(name) {
   return attempt(`${name} is not run`, async () => {
-    const { id } = await api.post(`${at(name)}/runs`, {});
+    const { id } = await api.post(`${at(name)}/runs`, {}).catch((error) => {
+      if (error instanceof api.Problem && error.run) return { id: error.run };
+      throw error;
+    });
     go(`#/runs/${api.part(id)}`);
   });
 }
@@ -71,8 +82,26 @@ function operationMenu(name) {
   ]);
 }
 
+/** The newest runs, and older ones on request; nothing where there is none. */
+async function runList() {
+  /** @type {Child[][]} */
+  const rows = [];
+  const shown = h("div", {});
+  let cursor = "";
+  async function more() {
+    /** @type {{items: Run[], next?: string | null}} */
+    const { items, next } = await api.get(`/v1/runs?limit=${RUNS}${cursor ? `&cursor=${api.part(cursor)}` : ""}`);
+    rows.push(...items.map((run) => [link(when(run.started), `#/runs/${api.part(run.id)}`), run.operation, badge(run.state)]));
+    cursor = next ?? "";
+    fill(shown, table("Runs", ["Started", "Operation", "State"], rows),
+      cursor ? button("Older Runs", () => attempt("They are not here", more)) : null);
+  }
+  await more();
+  return rows.length > 0 ? section("Runs", shown) : null;
+}
+
 export async function operations() {
-  const [items, runs] = await Promise.all([api.list("/v1/operations"), api.list("/v1/runs")]);
+  const [items, runs] = await Promise.all([api.list("/v1/operations"), runList()]);
   const add = link("New Operation", "#/new-operation", { class: "button primary" });
   const rows = items.map((one) => [
     link(one.name, `#/operations/${api.part(one.name)}`),
@@ -87,7 +116,6 @@ export async function operations() {
     element: screen("Operations", { actions: [items.length > 0 ? add : null], about: "An operation joins a source to a target. It is a file in the project's folder." },
       items.length > 0 ? table("Operations", ["Name", "What it does", "Last run", "", ""], rows)
         : empty("There are no operations yet. Make one from a query or a file, and see its first rows before it writes.", add),
-      runs.length > 0 ? section("Runs", table("Runs", ["Started", "Operation", "State"], runs.slice(0, 20).map((run) => [
-        link(when(run.started), `#/runs/${api.part(run.id)}`), run.operation, badge(run.state)]))) : null),
+      runs),
   };
 }

@@ -15,6 +15,7 @@ const COUNTS = /** @type {const} */ (["read", "mapped", "applied", "failed", "un
 export function figures(report) {
   /** @type {[string, string][]} */
   const all = COUNTS.map((name) => [name, (report[name] ?? 0).toLocaleString()]);
+  if (report.not_reached) all.push(["not reached", report.not_reached.toLocaleString()]);
   if (report.rate !== undefined) all.push(["records a second", Math.round(report.rate).toLocaleString()]);
   const left = report.quota_left ?? report.quota?.left;
   if (left !== undefined && left !== null) all.push(["quota left", left.toLocaleString()]);

@@ -65,10 +65,10 @@
  * @property {boolean} [continue_on_error]
  * @property {number} [batch_size]
  *
- * @typedef {{read: number, mapped: number, applied: number, failed: number, unknown: number, skipped: number, requests: number,
- *   quota?: {left?: number, limit?: number}, seconds: number}} Report
+ * @typedef {{read: number, mapped: number, applied: number, failed: number, unknown: number, skipped: number, not_reached?: number,
+ *   requests: number, quota?: {left?: number, limit?: number}, seconds: number}} Report
  * @typedef {Report & {at: number, rate?: number, left_seconds?: number, quota_left?: number}} Progress
  * @typedef {{id: string, operation: string, state: string, started: string | number, ended?: string | number, report?: Report,
- *   errors?: Trouble[]}} Run
+ *   can_resume?: boolean, errors?: Trouble[]}} Run
  */
 export {};

@@ -159,7 +159,12 @@ test("a run goes on while another version takes over, is cancelled and resumed, 
   assert.ok(applied > asSwapped && applied < PRODUCTS, `${applied} were applied when it was cancelled, ${asSwapped} at the swap`);
   await inspect(w, "run-cancelled");
 
+  const operation = await (await page.request.get("/v1/operations/prices")).json();
+  await page.request.put("/v1/operations/prices", { data: { ...operation, description: "Prices, as they were" } });
   await page.getByRole("button", { name: "Resume" }).click();
+  const changed = page.getByRole("dialog", { name: "The operation has changed since" });
+  await changed.getByText("This run goes on as it was started.").waitFor();
+  await changed.getByRole("button", { name: "Close" }).click();
   await reaches("done");
   assert.deepEqual(await Promise.all(["read", "applied", "failed", "unknown", "skipped"].map(figure)), [PRODUCTS, PRODUCTS, 0, 0, 0]);
   assert.deepEqual(await prices(), ids.map((id) => [id, priceOf(id)]));

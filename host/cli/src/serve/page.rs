@@ -56,6 +56,7 @@ const FILES: &[File] = files! {
     "dialogs.js": SCRIPT,
     "dom.js": SCRIPT,
     "endpoint.js": SCRIPT,
+    "feed-back.js": SCRIPT,
     "form.js": SCRIPT,
     "hint.js": SCRIPT,
     "index.html": HTML,
