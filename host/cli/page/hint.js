@@ -7,37 +7,36 @@
 import { part } from "./api.js";
 import { h, link } from "./dom.js";
 
-/** What a command or a request is on the page: its words, and where it is to be found. @type {[RegExp, string, (...found: string[]) => string | null][]} */
+/** What a command or a request is on the page: its words, and its address, if it has one. @type {[RegExp, string, string?][]} */
 const WAYS = [
-  [/^connector connection edit \S+ --grant/, "More Addresses That It May Reach", () => "#/connections"],
-  [/^connector connection edit \S+ --ca-file/, "Certificate Authorities", () => "#/connections"],
-  [/^connector connection add/, "New Connection", () => "#/new-connection"],
-  [/^connector connection (?:list|edit)/, "Connections", () => "#/connections"],
-  [/^connector (?:objects|describe) ([^\s-]\S*)/, "Objects", (name) => `#/connections/${part(name ?? "")}/objects`],
-  [/^connector (?:operation|runs) list/, "Operations", () => "#/operations"],
-  [/^(?:connector run --resolve |POST \/v1\/runs\/)([^\s/]+)/, "Look Up Unknown Records", onRun],
-  [/^connector run --resume (\S+)/, "Resume", onRun],
-  [/^connector run \S+ --input/, "Feed Back Records", () => null],
-  [/^(?:--send-unknown|\?send_unknown=true)$/, "Send Unknown Records Too", () => null],
-  [/^connector run ([^\s-]\S*)$/, "Save and Run", (name) => `#/operations/${part(name ?? "")}`],
-  [/^connector variables (?:list|set)/, "Variables", () => "#/variables"],
-  [/^connector versions list/, "Versions", () => "#/versions"],
+  [/^connector connection edit \S+ --grant/, "More Addresses That It May Reach", "#/connections"],
+  [/^connector connection edit \S+ --ca-file/, "Certificate Authorities", "#/connections"],
+  [/^connector connection add/, "New Connection", "#/new-connection"],
+  [/^connector connection (?:list|edit)/, "Connections", "#/connections"],
+  [/^connector (?:objects|describe) ([^\s-]\S*)/, "Objects", "#/connections/NAME/objects"],
+  [/^connector (?:operation|runs) list/, "Operations", "#/operations"],
+  [/^(?:connector run --resolve |POST \/v1\/runs\/)([^\s/]+)/, "Look Up Unknown Records", "#/runs/NAME"],
+  [/^connector run --resume (\S+)/, "Resume", "#/runs/NAME"],
+  [/^connector run \S+ --input/, "Feed Back Records"],
+  [/^(?:--send-unknown|\?send_unknown=true)$/, "Send Unknown Records Too"],
+  [/^connector run ([^\s-]\S*)$/, "Save and Run", "#/operations/NAME"],
+  [/^connector variables (?:list|set)/, "Variables", "#/variables"],
+  [/^connector versions list/, "Versions", "#/versions"],
 ];
 
-/** A placeholder in capitals is no run. @param {string} [id] */
-function onRun(id = "") {
-  return /^[A-Z]+$/.test(id) ? null : `#/runs/${part(id)}`;
+/** @param {string} command @returns {Child} Nothing where the page has no way. */
+function wayHere(command) {
+  for (const [pattern, words, address] of WAYS) {
+    const found = command.match(pattern);
+    if (!found) continue;
+    const [, name = ""] = found;
+    // A placeholder in capitals names nothing.
+    return address && !/^[A-Z]+$/.test(name) ? link(words, address.replace("NAME", () => part(name))) : h("strong", {}, words);
+  }
+  return null;
 }
 
 /** @param {string} hint @returns {Child[]} */
 export function hintHere(hint) {
-  return hint.split(/(`[^`]*`)/).map((piece) => {
-    const command = piece.slice(1, -1);
-    for (const [pattern, words, address] of piece.startsWith("`") ? WAYS : []) {
-      const found = command.match(pattern);
-      const to = found && address(...found.slice(1));
-      if (found) return to ? link(words, to) : h("strong", {}, words);
-    }
-    return piece;
-  });
+  return hint.split(/(`[^`]*`)/).map((piece) => (piece.startsWith("`") && wayHere(piece.slice(1, -1))) || piece);
 }

@@ -91,10 +91,13 @@ async function runList() {
   async function more() {
     /** @type {{items: Run[], next?: string | null}} */
     const { items, next } = await api.get(`/v1/runs?limit=${RUNS}${cursor ? `&cursor=${api.part(cursor)}` : ""}`);
+    const before = rows.length;
     rows.push(...items.map((run) => [link(when(run.started), `#/runs/${api.part(run.id)}`), run.operation, badge(run.state)]));
     cursor = next ?? "";
     fill(shown, table("Runs", ["Started", "Operation", "State"], rows),
       cursor ? button("Older Runs", () => attempt("They are not here", more)) : null);
+    // Who asked for them by keyboard goes on with the first of them.
+    if (before > 0) /** @type {HTMLElement | undefined} */ (shown.querySelectorAll("a")[before])?.focus();
   }
   await more();
   return rows.length > 0 ? section("Runs", shown) : null;

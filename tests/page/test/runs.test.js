@@ -156,7 +156,7 @@ test("whoever accepts that they may be there twice sends unknown records again",
 
 test("a run that another process works is followed to its end", async () => {
   const { page } = w;
-  way.waits(1500);
+  way.waits(2500);
   await writeFile(join(w.folder, "new.ndjson"), ["a", "b", "c", "d"].map((name) => product(`followed-${name}`, ',"price":1')).join(""));
   const running = w.connector(["run", "add"]);
   await visit(w, "/operations", "Operations");
@@ -202,6 +202,7 @@ test("of many runs the newest are listed, and older ones on request", async () =
   await page.getByRole("button", { name: "Older Runs" }).click();
   await runs.nth(20).waitFor();
   assert.equal(await runs.count(), 21);
+  assert.equal(await runs.nth(20).getByRole("link").evaluate((one) => one === document.activeElement), true, "the focus is on the first of them");
   assert.equal(await page.getByRole("button", { name: "Older Runs" }).count(), 0);
 });
 
