@@ -184,7 +184,10 @@ pub(super) fn runs(session: &Session, command: &Runs) -> Result<()> {
             Ok(())
         }
         Runs::Remove { id: None, older_than, rejected } => {
-            let old = older_than.map(|seconds| runs::older(&session.project, seconds)).unwrap_or_default();
+            // One of the two is there: the arguments see to it.
+            let Some(seconds) = *older_than else { return Ok(()) };
+            runs::sweep(&session.project, seconds)?;
+            let old = runs::older(&session.project, seconds);
             let (left, gone): (Vec<Run>, Vec<Run>) = old.into_iter().partition(|run| run.has_rejected() && !rejected);
             for run in &gone {
                 runs::remove(&session.project, &run.id, *rejected)?;

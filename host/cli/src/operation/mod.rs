@@ -16,6 +16,7 @@ pub(crate) mod jq;
 pub(crate) mod mapper;
 pub(crate) mod model;
 pub(crate) mod preview;
+mod ready;
 mod rejected;
 pub(crate) mod report;
 mod resolving;

@@ -7,8 +7,8 @@ use utoipa::ToSchema;
 
 use super::checkpoint::Position;
 use super::model::Operation;
+use super::ready::{Purpose, prepare, program};
 use super::runs::Order;
-use super::start::{Purpose, prepare, program};
 use super::target::Sending;
 use crate::error::{Failure, Failures, Result};
 use crate::interrupt::Interrupt;

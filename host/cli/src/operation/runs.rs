@@ -148,6 +148,16 @@ const LOOK: Duration = Duration::from_millis(500);
 /// For those who only look whether somebody is at work to let go of the lock: they hold it for a moment.
 const LET_GO: Duration = Duration::from_millis(100);
 
+/// Letters behind the time in an id.
+const RANDOM: usize = 6;
+
+/// What ids of this time begin with: to the microsecond, so that their order is that of time for short runs that follow each other, too.
+fn stamp(at: OffsetDateTime) -> String {
+    let ((year, month, day), (hour, minute, second, micro)) = (at.to_calendar_date(), at.to_hms_micro());
+    let month = u8::from(month);
+    format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}-{micro:06}-")
+}
+
 fn runs(project: &Project) -> PathBuf {
     project.resolve(Path::new("runs"))
 }
@@ -163,13 +173,9 @@ impl Unbegun {
         let all = runs(project);
         let failed = |e: &io::Error| Failure::new(format!("cannot make a folder in `{}`", all.display())).causes_of(e);
         std::fs::create_dir_all(&all).map_err(|e| failed(&e))?;
-        // To the microsecond, so that the order of names is that of time for short runs that follow each other, too.
-        let at = OffsetDateTime::now_utc();
-        let ((year, month, day), (hour, minute, second, micro)) = (at.to_calendar_date(), at.to_hms_micro());
-        let month = u8::from(month);
-        let prefix = format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}-{micro:06}-");
+        let prefix = stamp(OffsetDateTime::now_utc());
         let mut builder = tempfile::Builder::new();
-        builder.prefix(&prefix).rand_bytes(6);
+        builder.prefix(&prefix).rand_bytes(RANDOM);
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
         builder.tempdir_in(&all).map(Self).map_err(|e| failed(&e))
@@ -298,10 +304,28 @@ pub(crate) fn last_of(project: &Project, operations: &[String]) -> BTreeMap<Stri
 
 /// The runs that are not at work and began longer ago than this, in seconds; the newest first.
 pub(crate) fn older(project: &Project, seconds: i64) -> Vec<Run> {
-    let before = OffsetDateTime::now_utc() - time::Duration::seconds(seconds);
-    let began = |run: &Run| OffsetDateTime::parse(&run.started, &Rfc3339);
-    let is_old = |run: &Run| run.state != State::Running && began(run).is_ok_and(|began| began < before);
-    newest(project, None).filter(is_old).collect()
+    let before = stamp(OffsetDateTime::now_utc() - time::Duration::seconds(seconds));
+    newest(project, Some(&before)).filter(|run| run.state != State::Running).collect()
+}
+
+/// Removes what was killed longer ago than this before it became a run: it may hold records that were given to it.
+///
+/// # Errors
+/// A folder cannot be removed.
+pub(crate) fn sweep(project: &Project, seconds: i64) -> Result<(), Failure> {
+    let before = stamp(OffsetDateTime::now_utc() - time::Duration::seconds(seconds));
+    let is_old = |id: &String| id.len() == before.len() + RANDOM && *id < before && id.starts_with(char::is_numeric);
+    for id in ids(project).into_iter().filter(is_old) {
+        let path = runs(project).join(id);
+        if !path.join("report.json").exists() {
+            std::fs::remove_dir_all(&path).map_err(|e| not_removed(&path, &e))?;
+        }
+    }
+    Ok(())
+}
+
+fn not_removed(path: &Path, error: &io::Error) -> Failure {
+    Failure::new(format!("cannot remove the folder `{}`", path.display())).causes_of(error)
 }
 
 /// Removes a run that is not at work, with all that is kept of it; one with rejected records only where they are to go, too: nothing else
@@ -320,10 +344,9 @@ pub(crate) fn remove(project: &Project, id: &str, with_rejected: bool) -> Result
             .with("kind", "conflict"));
     }
     let path = &folder.path;
-    let failed = |e: &io::Error| Failure::new(format!("cannot remove the folder `{}`", path.display())).causes_of(e);
     // A folder without a report is no run: whoever is killed now leaves no half of one.
-    std::fs::remove_file(path.join("report.json")).map_err(|e| failed(&e))?;
-    std::fs::remove_dir_all(path).map_err(|e| failed(&e))
+    std::fs::remove_file(path.join("report.json")).map_err(|e| not_removed(path, &e))?;
+    std::fs::remove_dir_all(path).map_err(|e| not_removed(path, &e))
 }
 
 /// One run.

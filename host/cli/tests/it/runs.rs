@@ -112,6 +112,10 @@ fn a_run_of_another_process_is_followed_to_its_end() {
         );
     });
     crate::support::finish(child).says(&["stopped, as you asked"]);
+    let file = project.read("operations/wait.toml");
+    project.operation("wait", &format!("description = \"Waits\"\n{file}"));
+    let (status, resumed) = serving.json("POST", &format!("/v1/runs/{id}/resume"), &json!({}));
+    assert_eq!((status, &resumed), (202, &json!({ "id": id, "operation_changed": true })));
     serving.stop();
 }
 
@@ -163,9 +167,15 @@ fn runs_are_removed_one_by_one_or_by_their_age_and_not_with_rejected_records_by_
     serving.stop();
 
     std::thread::sleep(Duration::from_secs(2));
+    // Killed before it was a run; and something that is none of ours.
+    for folder in ["20200101T000000-000000-AbCdEf", "20200101T000000-notes"] {
+        std::fs::create_dir(project.path(&format!("runs/{folder}"))).unwrap();
+        project.write(&format!("runs/{folder}/input.ndjson"), "{}\n");
+    }
     let told = project.run(&["runs", "remove", "--older-than", "1s"]).good();
     told.says(&["1 run removed", "1 run with rejected records stay", bad]);
     assert_eq!(project.runs(), [bad.as_str()]);
+    assert!(!exists("20200101T000000-000000-AbCdEf") && exists("20200101T000000-notes"));
     project.run(&["runs", "remove", "--older-than", "1s", "--rejected"]).good().says(&["1 run removed"]);
     assert!(project.runs().is_empty() && !exists(bad));
 }
