@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use reqwest::{Client, RequestBuilder, Response, StatusCode};
+use reqwest::{Certificate, Client, RequestBuilder, Response, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::{Agent, Group};
@@ -18,13 +18,12 @@ pub(super) const SOON: Duration = Duration::from_secs(10);
 /// Bytes of an answer at most.
 pub(super) const MOST_ANSWER: usize = 1 << 20;
 
-/// A client for agents and coordinators, which are reached directly.
-pub(super) fn client() -> Result<Client, Failure> {
+/// A client for agents and coordinators, which are reached directly. `roots`: certificate authorities besides the system's.
+pub(super) fn client(roots: Vec<Certificate>) -> Result<Client, Failure> {
     // Whoever was first has provided it already.
     let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
-    let client =
-        Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).connect_timeout(CONNECT).build();
-    client.map_err(|e| Failure::defect("cannot make an HTTP client").causes_of(&e))
+    let client = Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).connect_timeout(CONNECT);
+    client.tls_certs_merge(roots).build().map_err(|e| Failure::defect("cannot make an HTTP client").causes_of(&e))
 }
 
 /// Sends a request to an agent.
@@ -114,7 +113,7 @@ pub(super) async fn introduced(
 /// # Errors
 /// None of an agent.
 pub(crate) async fn list(session: &Session, group: &Group, this: Option<&str>) -> Result<Vec<Value>> {
-    let client = client()?;
+    let client = client(Vec::new())?;
     let ask = async |(name, agent): (&String, &Agent)| {
         let began = Instant::now();
         let said = introduced(session, &client, name, agent).await;

@@ -1,4 +1,4 @@
-//! Agrees with the other agents of a group on who runs what is due, through etcd's JSON gateway.
+//! Agrees with the other agents of a group on who runs what is due, by the keys of an etcd.
 //!
 //! Each operation has one key, whose value begins with the last time that was claimed. A transaction moves it on to a later time, and
 //! never back: so a time is claimed once, however long an agent was away. A second key is there as long as the run is at work, held by a
@@ -8,26 +8,24 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use reqwest::Client;
 use serde_json::{Value, json};
 
-use super::ask::{client, read};
-use crate::error::{Failure, Result};
+use super::CoordinatorAddress;
+use super::etcd::Etcd;
+use crate::error::Result;
+use crate::session::Session;
 
 /// How long a run counts as still going after its agent was heard of last.
 const LEASE: Duration = Duration::from_secs(30);
 /// How often its agent says that it is.
 const ALIVE: Duration = Duration::from_secs(10);
-/// For an answer of the coordinator.
-const PATIENCE: Duration = Duration::from_secs(5);
 /// How often a claim is tried where the coordinator does not answer, and the wait in between.
 const TRIES: u32 = 3;
 const WAIT: Duration = Duration::from_secs(1);
 
 /// The coordinator of a group.
 pub(crate) struct Coordinator {
-    client: Client,
-    url: String,
+    address: CoordinatorAddress,
     group: String,
     /// Tells this process from all others.
     this: String,
@@ -45,42 +43,41 @@ pub(crate) enum Claim {
 
 /// Says that a run is going.
 pub(crate) struct Lease {
-    client: Client,
-    url: String,
+    etcd: Etcd,
     id: String,
 }
 
 impl Coordinator {
     /// `agent`: what others call this process.
-    pub(crate) fn new(url: &str, group: &str, agent: &str) -> Result<Self, Failure> {
+    pub(crate) fn new(address: &CoordinatorAddress, group: &str, agent: &str) -> Self {
         let unique = format!("{:x}-{:x}", time::OffsetDateTime::now_utc().unix_timestamp_nanos(), std::process::id());
-        let (url, group) = (url.to_owned(), group.to_owned());
-        Ok(Self { client: client()?, url, group, this: format!("{agent} {unique}") })
+        Self { address: address.clone(), group: group.to_owned(), this: format!("{agent} {unique}") }
     }
 
     /// Claims a time of an operation, in seconds since 1970.
     ///
     /// # Errors
     /// The coordinator does not answer, or not as one. Then the time may have been claimed, and does not run.
-    pub(crate) async fn claim(&self, operation: &str, due: i64) -> Result<Claim, Failure> {
+    pub(crate) async fn claim(&self, session: &Session, operation: &str, due: i64) -> Result<Claim> {
         for _ in 1..TRIES {
-            match self.try_claim(operation, due).await {
+            match self.try_claim(session, operation, due).await {
                 Ok(claim) => return Ok(claim),
                 // An answer that was lost is no harm: what is ours already is seen to be.
                 Err(_) => tokio::time::sleep(WAIT).await,
             }
         }
-        self.try_claim(operation, due).await
+        self.try_claim(session, operation, due).await
     }
 
-    async fn try_claim(&self, operation: &str, due: i64) -> Result<Claim, Failure> {
+    async fn try_claim(&self, session: &Session, operation: &str, due: i64) -> Result<Claim> {
         let claimed = self.key(operation, "due");
         let going = self.key(operation, "running");
-        let lease = self.lease().await?;
+        let lease = Lease::grant(Etcd::new(session, &self.address)?).await?;
+        let etcd = &lease.etcd;
         // The one before all.
         let absent = json!({ "key": claimed, "target": "CREATE", "result": "EQUAL", "create_revision": "0" });
         let first = json!({ "request_put": { "key": claimed, "value": encoded(&stamp(0)) } });
-        ask(&self.client, &self.url, "kv/txn", &json!({ "compare": [absent], "success": [first] })).await?;
+        etcd.ask("kv/txn", &json!({ "compare": [absent], "success": [first] })).await?;
         let transaction = json!({
             "compare": [
                 { "key": claimed, "target": "VALUE", "result": "LESS", "value": encoded(&stamp(due)) },
@@ -92,7 +89,7 @@ impl Coordinator {
             ],
             "failure": [{ "request_range": { "key": claimed } }, { "request_range": { "key": going } }],
         });
-        let answer = ask(&self.client, &self.url, "kv/txn", &transaction).await?;
+        let answer = etcd.ask("kv/txn", &transaction).await?;
         if answer.get("succeeded") == Some(&Value::Bool(true)) {
             return Ok(Claim::Ours(lease));
         }
@@ -100,7 +97,7 @@ impl Coordinator {
         if claimed == Some(format!("{} {}", stamp(due), self.this)) {
             // An earlier try, whose answer was lost, with a lease that nobody keeps alive: this one takes its place.
             let held = json!({ "key": going, "value": encoded(&self.this), "lease": lease.id });
-            ask(&self.client, &self.url, "kv/put", &held).await?;
+            etcd.ask("kv/put", &held).await?;
             return Ok(Claim::Ours(lease));
         }
         lease.end().await;
@@ -114,24 +111,23 @@ impl Coordinator {
     fn key(&self, operation: &str, what: &str) -> String {
         encoded(&format!("/connector/{}/{operation}/{what}", self.group))
     }
-
-    async fn lease(&self) -> Result<Lease, Failure> {
-        let answer =
-            ask(&self.client, &self.url, "lease/grant", &json!({ "TTL": LEASE.as_secs().to_string() })).await?;
-        match answer.get("ID").and_then(Value::as_str) {
-            Some(id) => Ok(Lease { client: self.client.clone(), url: self.url.clone(), id: id.to_owned() }),
-            None => Err(no_sense(&self.url)),
-        }
-    }
 }
 
 impl Lease {
+    async fn grant(etcd: Etcd) -> Result<Self> {
+        let answer = etcd.ask("lease/grant", &json!({ "TTL": LEASE.as_secs().to_string() })).await?;
+        match answer.get("ID").and_then(Value::as_str).map(str::to_owned) {
+            Some(id) => Ok(Self { etcd, id }),
+            None => Err(etcd.no_sense().into()),
+        }
+    }
+
     /// Says that the run is going until `run` has come to its end.
     pub(crate) async fn during(self, run: impl Future<Output = ()>) {
         let alive = async {
             loop {
                 tokio::time::sleep(ALIVE).await;
-                if let Err(failure) = ask(&self.client, &self.url, "lease/keepalive", &json!({ "ID": self.id })).await {
+                if let Err(failure) = self.etcd.ask("lease/keepalive", &json!({ "ID": self.id })).await {
                     tracing::warn!(target: "connector", reason = failure.message, "the coordinator does not hear that a run is still going");
                 }
             }
@@ -145,7 +141,7 @@ impl Lease {
 
     /// Where it cannot be told, the lease ends by itself.
     pub(crate) async fn end(self) {
-        let _ = ask(&self.client, &self.url, "lease/revoke", &json!({ "ID": self.id })).await;
+        let _ = self.etcd.ask("lease/revoke", &json!({ "ID": self.id })).await;
     }
 }
 
@@ -162,28 +158,4 @@ fn encoded(text: &str) -> String {
 fn found(answer: &Value, index: usize) -> Option<String> {
     let value = answer.pointer(&format!("/responses/{index}/response_range/kvs/0/value"))?.as_str()?;
     String::from_utf8(BASE64.decode(value).ok()?).ok()
-}
-
-fn no_sense(url: &str) -> Failure {
-    Failure::new(format!("what answers at {url} is no etcd"))
-        .hint("`coordinator` in agents.toml is the address of etcd 3.4 or later")
-}
-
-async fn ask(client: &Client, url: &str, what: &str, body: &Value) -> Result<Value, Failure> {
-    let sent = client.post(format!("{url}/v3/{what}")).json(body).timeout(PATIENCE).send().await;
-    let response = sent.map_err(|e| {
-        let failure = Failure::new(format!("the coordinator {url} cannot be reached"));
-        let failure = match std::error::Error::source(&e) {
-            Some(cause) => failure.causes_of(cause),
-            None => failure,
-        };
-        failure.hint("is etcd running there?").with("kind", "unavailable")
-    })?;
-    let status = response.status();
-    let body = read(response).await?;
-    if !status.is_success() {
-        return Err(Failure::new(format!("the coordinator {url} answers {}", status.as_u16()))
-            .cause(String::from_utf8_lossy(&body).chars().take(200).collect::<String>()));
-    }
-    serde_json::from_slice(&body).map_err(|_| no_sense(url))
 }

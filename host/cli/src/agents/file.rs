@@ -1,12 +1,12 @@
 //! The file of agents, read with the line of every mistake.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use connector_host::is_variable_name;
 use http::Uri;
 
-use super::{Agent, Group};
+use super::{Agent, CoordinatorAddress, Group, User};
 use crate::error::{Failure, Failures, Result};
 use crate::toml_file::{Entry, TomlFile};
 
@@ -72,7 +72,7 @@ impl<'a> Reader<'a> {
         self.name(entry);
         for part in self.table(entry, &place) {
             match part.key {
-                "coordinator" => group.coordinator = self.address(&part),
+                "coordinator" => group.coordinator = self.coordinator(&part),
                 "agents" => {
                     for entry in self.table(&part, "`agents`") {
                         self.name(&entry);
@@ -99,13 +99,53 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// An address alone, or a table of it and of what it takes to ask there.
+    fn coordinator(&mut self, entry: &Entry<'a>) -> Option<CoordinatorAddress> {
+        if entry.item.as_table_like().is_none() {
+            return self.address(entry).map(|url| CoordinatorAddress { url, ..CoordinatorAddress::default() });
+        }
+        const KEYS: [&str; 4] = ["url", "user", "password", "ca-file"];
+        let (mut url, mut user, mut password, mut ca_file, before) = (None, None, None, None, self.failures.len());
+        let parts = self.table(entry, "`coordinator`");
+        let secret = parts.iter().any(|part| part.key == "password");
+        for part in &parts {
+            match part.key {
+                "url" if secret => url = self.encrypted_address(part),
+                "url" => url = self.address(part),
+                "user" => user = self.text(part),
+                "password" => password = self.secret(part),
+                "ca-file" => ca_file = self.text(part).map(PathBuf::from),
+                _ => self.failures.push(self.file.unknown(part, "`coordinator`", &KEYS)),
+            }
+        }
+        if self.failures.len() > before {
+            return None;
+        }
+        let user = match (user, password) {
+            (Some(name), Some(password)) => Some(User { name: name.to_owned(), password }),
+            (None, None) => None,
+            (Some(_), None) => {
+                self.wrong(entry.line, "`coordinator` has a `user`, and no `password`");
+                return None;
+            }
+            (None, Some(_)) => {
+                self.wrong(entry.line, "`coordinator` has a `password`, and no `user`");
+                return None;
+            }
+        };
+        if url.is_none() {
+            self.wrong(entry.line, "`coordinator` has no `url`");
+        }
+        url.map(|url| CoordinatorAddress { url, user, ca_file })
+    }
+
     fn agent(&mut self, entry: &Entry<'a>) -> Option<Agent> {
         let place = format!("the agent `{}`", entry.key);
         let (mut url, mut token, before) = (None, None, self.failures.len());
         for part in self.table(entry, &place) {
             match part.key {
-                "url" => url = self.agent_address(&part),
-                "token" => token = self.token(&part),
+                "url" => url = self.encrypted_address(&part),
+                "token" => token = self.secret(&part),
                 _ => self.failures.push(self.file.unknown(&part, &place, &["url", "token"])),
             }
         }
@@ -129,8 +169,8 @@ impl<'a> Reader<'a> {
         uri.map(|_| text.trim_end_matches('/').to_owned())
     }
 
-    /// What is sent to an agent, its token and secrets that somebody has typed, may be read by nobody on the way.
-    fn agent_address(&mut self, entry: &Entry<'a>) -> Option<String> {
+    /// An address to which secrets go, which nobody may read on the way: a token, a password, what somebody has typed.
+    fn encrypted_address(&mut self, entry: &Entry<'a>) -> Option<String> {
         let url = self.address(entry)?;
         let uri: Uri = url.parse().ok()?;
         let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
@@ -140,18 +180,21 @@ impl<'a> Reader<'a> {
         }
         let failure = self.file.mistake(entry.line, format!("`{url}` is not encrypted, and leads to another machine"));
         self.failures.push(
-            failure.hint("tokens and secrets travel to agents: put a proxy with TLS before it, and write https://"),
+            failure.hint("secrets travel to it: give it TLS, or put a proxy with TLS before it, and write https://"),
         );
         None
     }
 
-    fn token(&mut self, entry: &Entry<'a>) -> Option<String> {
+    /// The variable in the place of a secret.
+    fn secret(&mut self, entry: &Entry<'a>) -> Option<String> {
         let text = self.text(entry)?;
         let name = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).filter(|name| is_variable_name(name));
         if name.is_none() {
-            let failure = self.file.mistake(entry.line, "a token does not stand in this file");
-            self.failures
-                .push(failure.hint("keep it in a hidden variable, and write its name: token = \"[agent_token]\""));
+            let failure = self.file.mistake(entry.line, format!("a {} does not stand in this file", entry.key));
+            self.failures.push(
+                failure
+                    .hint(format!("keep it in a hidden variable, and write its name: {} = \"[VARIABLE]\"", entry.key)),
+            );
         }
         name.map(str::to_owned)
     }
@@ -175,9 +218,31 @@ mod tests {
             b = { url = \"http://127.0.0.1:8017\" }\n";
         let groups = read_text(text).unwrap();
         let agent = |url: &str, token: Option<&str>| Agent { url: url.to_owned(), token: token.map(str::to_owned) };
-        assert_eq!(groups["g"].coordinator.as_deref(), Some("http://etcd:2379"));
+        let coordinator = groups["g"].coordinator.as_ref().unwrap();
+        assert_eq!((coordinator.url.as_str(), &coordinator.user), ("http://etcd:2379", &None));
         assert_eq!(groups["g"].agents["a"], agent("https://a.example.com", Some("t")));
         assert_eq!(groups["g"].agents["b"], agent("http://127.0.0.1:8017", None));
+    }
+
+    #[test]
+    fn a_coordinator_may_want_a_user_whose_password_is_a_variable() {
+        let read = |text: &str| read_text(&format!("[groups.g.coordinator]\n{text}\n"));
+        let whole = "url = \"https://etcd\"\nuser = \"u\"\npassword = \"[p]\"\nca-file = \"ca.pem\"";
+        let user = User { name: "u".to_owned(), password: "p".to_owned() };
+        let wanted =
+            CoordinatorAddress { url: "https://etcd".to_owned(), user: Some(user), ca_file: Some("ca.pem".into()) };
+        assert_eq!(read(whole).unwrap()["g"].coordinator, Some(wanted));
+        for (wrong, words) in [
+            ("user = \"u\"\npassword = \"[p]\"", "`coordinator` has no `url`"),
+            ("url = \"https://etcd\"\nuser = \"u\"", "and no `password`"),
+            ("url = \"https://etcd\"\npassword = \"[p]\"", "and no `user`"),
+            ("url = \"https://etcd\"\nuser = \"u\"\npassword = \"s3cret\"", "a password does not stand in this file"),
+            ("url = \"http://etcd\"\nuser = \"u\"\npassword = \"[p]\"", "not encrypted, and leads to another machine"),
+            ("url = \"https://etcd\"\nca_file = \"ca.pem\"", "did you mean `ca-file`?"),
+        ] {
+            let told = read(wrong).unwrap_err().render(false);
+            assert!(told.contains(words) && !told.contains("s3cret"), "{wrong}: {told}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //!
 //! ```toml
 //! [groups.production]
-//! coordinator = "http://etcd.example.com:2379"
+//! coordinator = { url = "https://etcd.example.com:2379", user = "connector", password = "[etcd_password]" }
 //!
 //! [groups.production.agents.north]
 //! url = "https://north.example.com"
@@ -14,10 +14,12 @@
 
 pub(crate) mod ask;
 pub(crate) mod coordinator;
+mod etcd;
 mod file;
 pub(crate) mod testing;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use connector_host::{Secret, Variables as _};
 
@@ -29,9 +31,27 @@ use crate::variables::environments;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Group {
     pub name: String,
-    /// Base address of the etcd by which they agree on who runs what is due.
-    pub coordinator: Option<String>,
+    /// The etcd by which they agree on who runs what is due.
+    pub coordinator: Option<CoordinatorAddress>,
     pub agents: BTreeMap<String, Agent>,
+}
+
+/// Where a group's etcd is, and as whom it is asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct CoordinatorAddress {
+    /// Base address, without a slash at its end.
+    pub url: String,
+    pub user: Option<User>,
+    /// Certificate authorities to trust besides the system's: a PEM file, relative to the project's folder.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// A user of an etcd.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct User {
+    pub name: String,
+    /// The variable that has its password.
+    pub password: String,
 }
 
 /// One of them.
@@ -120,14 +140,17 @@ impl Agent {
     /// # Errors
     /// The variable has none.
     pub(crate) fn token(&self, session: &Session) -> Result<Option<Secret>> {
-        let Some(name) = &self.token else { return Ok(None) };
-        match session.variables()?.get(name) {
-            Ok(token) => Ok(Some(token)),
-            Err(error) => Err(Failure::new(format!("its token is the variable `{name}`, which cannot be read"))
-                .causes_of(&error)
-                .hint(format!("keep it with `connector variables set {name} --hidden`"))
-                .with("kind", "configuration")
-                .into()),
-        }
+        self.token.as_ref().map(|name| secret(session, "its token", name)).transpose()
     }
+}
+
+/// The value of a variable as it is now. `what`: what it is, for messages.
+fn secret(session: &Session, what: &str, name: &str) -> Result<Secret> {
+    session.variables()?.get(name).map_err(|error| {
+        Failure::new(format!("{what} is the variable `{name}`, which cannot be read"))
+            .causes_of(&error)
+            .hint(format!("keep it with `connector variables set {name} --hidden`"))
+            .with("kind", "configuration")
+            .into()
+    })
 }

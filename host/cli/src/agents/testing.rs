@@ -37,7 +37,7 @@ impl Tested<'_> {
     /// # Errors
     /// Nobody listens any more.
     pub(crate) async fn run(&self, tell: &mut Tell<'_>) -> Result<Value> {
-        let client = client()?;
+        let client = client(Vec::new())?;
         // One event at a time, whichever agent is first.
         let tell = Mutex::new(tell);
         let one = async |(name, agent): (&String, &Agent)| {

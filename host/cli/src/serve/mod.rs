@@ -64,7 +64,7 @@ pub(crate) async fn run(mut session: Session, arguments: Arguments, telemetry: A
         }
         (_, None) => {}
     }
-    let claims = Claims::of(group.as_ref(), arguments.agent.as_deref())?;
+    let claims = Claims::of(group.as_ref(), arguments.agent.as_deref());
     let listen = arguments.listen;
     let server = Arc::new(Server::new(session, arguments, telemetry, access, reach));
     let watched: Arc<dyn Watched> = Arc::new(Arc::downgrade(&server));

@@ -14,7 +14,7 @@ use super::runs::{self, Launched};
 use super::state::Server;
 use crate::agents::Group;
 use crate::agents::coordinator::{Claim, Coordinator, Lease};
-use crate::error::{Failures, Result};
+use crate::error::Result;
 use crate::operation::due;
 use crate::operation::schedule::{Missed, Schedule, now, words};
 use crate::variables::host_name;
@@ -36,20 +36,17 @@ pub(super) enum Claims {
 
 impl Claims {
     /// With one agent, its store will do; with more, each of which has its own, only a coordinator knows what others run.
-    ///
-    /// # Errors
-    /// No client can be made.
-    pub(super) fn of(group: Option<&Group>, agent: Option<&str>) -> Result<Self> {
-        let Some(group) = group else { return Ok(Self::Store) };
+    pub(super) fn of(group: Option<&Group>, agent: Option<&str>) -> Self {
+        let Some(group) = group else { return Self::Store };
         let name = agent.map_or_else(host_name, str::to_owned);
         match &group.coordinator {
-            Some(url) => Ok(Self::Group(Coordinator::new(url, &group.name, &name)?)),
-            None if group.agents.len() < 2 => Ok(Self::Store),
-            None => Ok(Self::Nowhere(format!(
+            Some(address) => Self::Group(Coordinator::new(address, &group.name, &name)),
+            None if group.agents.len() < 2 => Self::Store,
+            None => Self::Nowhere(format!(
                 "the group `{}` has {} agents, and no `coordinator` in agents.toml by which one of them would run it",
                 group.name,
                 group.agents.len()
-            ))),
+            )),
         }
     }
 }
@@ -187,13 +184,13 @@ async fn see_to(server: &Arc<Server>, claims: &Claims, time: &Time) -> Result<Op
             Some(run) => (Err(format!("the run {run}, which an earlier time started, is still going")), None),
             None => (Ok(()), None),
         },
-        Claims::Group(coordinator) => match coordinator.claim(operation, due).await {
+        Claims::Group(coordinator) => match coordinator.claim(&server.session, operation, due).await {
             Ok(Claim::Ours(lease)) => (Ok(()), Some(lease)),
             Ok(Claim::Taken) => return Ok(None),
             Ok(Claim::StillGoing(agent)) => {
                 (Err(format!("the run that an earlier time started is still going on the agent `{agent}`")), None)
             }
-            Err(failure) => (Err(Failures::from(failure).in_one_line()), None),
+            Err(failures) => (Err(failures.in_one_line()), None),
         },
     };
     let came = match came {

@@ -18,6 +18,23 @@ pub(crate) struct Serving {
     pub(crate) address: SocketAddr,
 }
 
+/// One request on a connection of its own: status and body.
+pub(crate) fn ask(address: SocketAddr, method: &str, path: &str, headers: &[&str], body: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    let host = if headers.iter().any(|line| line.starts_with("host:")) { "" } else { "host: 127.0.0.1\r\n" };
+    let headers: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
+    let length = body.len();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\n{host}{headers}content-length: {length}\r\nconnection: close\r\n\r\n{body}"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+}
+
 impl Serving {
     pub(crate) fn start(project: &Project, arguments: &[&str]) -> Self {
         Self::run(project.command(&[&["serve", "--listen", "127.0.0.1:0"], arguments].concat()))
@@ -38,21 +55,8 @@ impl Serving {
         Self { address: address.parse().unwrap(), child }
     }
 
-    /// One request on a connection of its own: status and body.
     pub(crate) fn ask(&self, method: &str, path: &str, headers: &[&str], body: &str) -> (u16, String) {
-        let mut stream = TcpStream::connect(self.address).unwrap();
-        let host = if headers.iter().any(|line| line.starts_with("host:")) { "" } else { "host: 127.0.0.1\r\n" };
-        let headers: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
-        let length = body.len();
-        write!(
-            stream,
-            "{method} {path} HTTP/1.1\r\n{host}{headers}content-length: {length}\r\nconnection: close\r\n\r\n{body}"
-        )
-        .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+        ask(self.address, method, path, headers, body)
     }
 
     pub(crate) fn get(&self, path: &str) -> (u16, String) {
