@@ -7,9 +7,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::args::{Activity as Kind, Verb};
-use crate::condition;
 use crate::error::{Failure, Failures, Result};
-use crate::request::{filter, order, read_all};
+use crate::request::{conditions, filter, orders, read_all};
 
 /// Records of a write per call, unless something else is asked for.
 pub(crate) const BATCH: u64 = 100;
@@ -187,12 +186,8 @@ impl Activity {
         if self.batch_size.is_some_and(|size| !(1..=LARGEST_BATCH).contains(&size)) {
             failures.push(at("/batch_size", Failure::new(format!("`batch_size` is 1 to {LARGEST_BATCH}"))));
         }
-        for (index, text) in self.conditions.iter().enumerate() {
-            failures.extend(condition::parse(text).err().map(|failure| at(&format!("/where/{index}"), failure)));
-        }
-        for (index, text) in self.order_by.iter().enumerate() {
-            failures.extend(order(text).err().map(|failure| at(&format!("/order_by/{index}"), failure)));
-        }
+        failures.extend(conditions(&self.conditions).filter_map(Result::err));
+        failures.extend(orders(&self.order_by).filter_map(Result::err));
         Failures::check(failures)
     }
 
@@ -201,12 +196,12 @@ impl Activity {
     /// # Errors
     /// Conditions and orders that cannot be read, an object that the connection does not have.
     pub(crate) async fn query(&self, connection: &Connection, since: Option<String>) -> Result<QueryRequest> {
-        let conditions = read_all(self.conditions.iter().map(|text| condition::parse(text)))?;
+        let conditions = read_all(conditions(&self.conditions))?;
         Ok(QueryRequest {
             object: self.object.clone(),
             fields: self.fields.clone(),
             filter: filter(connection, &self.object, conditions).await?,
-            order_by: read_all(self.order_by.iter().map(|text| order(text)))?,
+            order_by: read_all(orders(&self.order_by))?,
             include: self.include.clone(),
             page_size: self.page_size,
             max_records: self.max_records,

@@ -47,7 +47,6 @@ pub(crate) struct Condition {
 }
 
 const SYMBOLS: [(&str, Op); 6] = [
-    // The longer ones first: `<=` must not be read as `<`.
     ("!=", Op::NotEqual),
     ("<=", Op::LessOrEqual),
     (">=", Op::GreaterOrEqual),
@@ -107,16 +106,14 @@ impl<'a> Parser<'a> {
 
     fn operator(&mut self, field: &str) -> Parsed<Op> {
         let rest = self.rest();
-        for wrong in ["==", "<>", "=<", "=>", "!<", "!>"] {
-            if rest.starts_with(wrong) {
-                return self.fail(format!("there is no operator `{wrong}`"));
-            }
-        }
-        for (symbol, op) in SYMBOLS {
-            if rest.starts_with(symbol) {
-                self.at += symbol.len();
-                return Ok(op);
-            }
+        // All of them: `>>=` is no `>` before a value `>=`.
+        let symbols = rest.find(|c| !"=!<>".contains(c)).unwrap_or(rest.len());
+        if let Some(symbol) = rest.get(..symbols).filter(|symbol| !symbol.is_empty()) {
+            let Some((_, op)) = SYMBOLS.iter().find(|(known, _)| *known == symbol) else {
+                return self.fail(format!("there is no operator `{symbol}`"));
+            };
+            self.at += symbol.len();
+            return Ok(*op);
         }
         let end = rest.find(|c: char| !c.is_alphanumeric()).unwrap_or(rest.len());
         let word = rest.get(..end).unwrap_or("");
@@ -263,6 +260,8 @@ mod tests {
             ("price ~ 10", 7),
             ("price == 10", 7),
             ("price <> 10", 7),
+            ("price >>= 10", 7),
+            ("price=>10", 6),
             ("price >", 8),
             ("größe >", 8),
             ("name = \"abc", 8),

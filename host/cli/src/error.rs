@@ -103,6 +103,11 @@ impl Failure {
         self
     }
 
+    /// What kind of failure it is, where that was told.
+    pub(crate) fn kind(&self) -> Option<&str> {
+        self.detail.get("kind").and_then(Value::as_str)
+    }
+
     /// One that was kept as an object for programs. Who has to act was not kept.
     pub(crate) fn from_json(value: &Value) -> Self {
         let texts = |key: &str| -> Vec<String> {

@@ -59,7 +59,7 @@ pub(crate) fn replace(path: &Path, content: &[u8], access: Access) -> Result<(),
 
 /// The failure to write a file.
 pub(crate) fn not_written(path: &Path, error: &io::Error) -> Failure {
-    Failure::new(format!("cannot write `{}`", path.display())).causes_of(error)
+    Failure::new(format!("cannot write `{}`", path.display())).causes_of(error).with("kind", "storage")
 }
 
 /// Where a file is replaced that has this path: behind its links.

@@ -138,7 +138,7 @@ pub(crate) fn failed(error: &StoreError) -> Failure {
     if let StoreError::Database(DatabaseError::Open { source, .. }) = error {
         failure = failure.cause(source);
     }
-    match error {
+    let failure = match error {
         StoreError::Name { name, reason } => bad_name(name, reason),
         StoreError::Ambiguous { .. } => failure.hint("say which with connector:name").with("kind", "conflict"),
         StoreError::Exists { .. } => {
@@ -166,7 +166,8 @@ pub(crate) fn failed(error: &StoreError) -> Failure {
         }
         StoreError::Key(error) => no_key(error),
         _ => failure,
-    }
+    };
+    if failure.kind().is_some() { failure } else { failure.with("kind", "storage") }
 }
 
 fn no_key(error: &KeyError) -> Failure {

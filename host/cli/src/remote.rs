@@ -2,7 +2,7 @@
 //! contract makes it say what was tried and what to do.
 
 use connector_host::contract::{Error, ErrorKind, Retry};
-use connector_host::{CallError, Cause, Ended, LoadError};
+use connector_host::{CallError, Cause, Effect, Ended, LoadError};
 use connector_store::DatabaseError;
 use connector_versions::VersionsError;
 use serde_json::{Map, Value, json};
@@ -72,6 +72,7 @@ fn seconds(ms: u64) -> String {
 /// What the host found about a call that it ended.
 pub(crate) fn ended(ended: &Ended) -> Failure {
     let mut failure = Failure::new(ended.to_string()).with("kind", "ended").with("call", ended.call);
+    failure = failure.with("cause", ended.cause.name()).with("effect", effect(ended.effect));
     match ended.cause {
         Cause::Trap(_)
         | Cause::Memory(_)
@@ -91,6 +92,15 @@ pub(crate) fn ended(ended: &Ended) -> Failure {
             failure.hint("this is a defect of the connector: please report it")
         }
         _ => failure,
+    }
+}
+
+/// What an ended call means for the remote, in one word.
+fn effect(effect: Effect) -> &'static str {
+    match effect {
+        Effect::NothingSent => "nothing-sent",
+        Effect::Read => "read",
+        Effect::EveryRecordUnknown => "unknown",
     }
 }
 
@@ -115,7 +125,8 @@ pub(crate) fn is_passing(error: &CallError) -> bool {
 
 /// A file that cannot be run.
 pub(crate) fn load_failed(name: &str, error: &LoadError) -> Failure {
-    let mut failure = Failure::new(format!("cannot use `{name}` as a connector")).causes_of(error);
+    let mut failure =
+        Failure::new(format!("cannot use `{name}` as a connector")).causes_of(error).with("kind", "connector");
     if matches!(error, LoadError::Describe(_)) {
         failure.blame = Blame::Defect;
     }

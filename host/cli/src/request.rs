@@ -2,6 +2,7 @@
 
 use connector_host::Connection;
 use connector_host::contract::{Comparison, Condition, Order};
+use serde_json::Value;
 
 use crate::condition::{self, Op};
 use crate::error::{Failure, Failures, Result};
@@ -36,6 +37,47 @@ pub(crate) fn order(text: &str) -> Result<Order, Failure> {
         }
     };
     Ok(Order { field: field.to_owned(), descending })
+}
+
+/// Conditions as people write them, each mistake at its member.
+pub(crate) fn conditions(texts: &[String]) -> impl Iterator<Item = Result<condition::Condition, Failure>> {
+    texts.iter().enumerate().map(|(index, text)| condition::parse(text).map_err(|failure| at("where", index, failure)))
+}
+
+/// Orders as people write them, each mistake at its member.
+pub(crate) fn orders(texts: &[String]) -> impl Iterator<Item = Result<Order, Failure>> {
+    texts.iter().enumerate().map(|(index, text)| order(text).map_err(|failure| at("order_by", index, failure)))
+}
+
+fn at(member: &str, index: usize, failure: Failure) -> Failure {
+    failure.with("kind", "invalid-request").with("pointer", format!("/{member}/{index}"))
+}
+
+/// Puts a connector's failures at the members of a query as people write it, whose first conditions, `texts` of them, stand in
+/// `where`: the contract has them all in `filter`, and its names have `-`.
+pub(crate) fn place(mut failures: Failures, texts: usize) -> Failures {
+    for failure in &mut failures.0 {
+        if let Some(Value::String(pointer)) = failure.detail.get_mut("pointer") {
+            *pointer = placed(pointer, texts);
+        }
+    }
+    failures
+}
+
+fn placed(pointer: &str, texts: usize) -> String {
+    let mut parts = pointer.split('/').skip(1);
+    let (member, index) = (parts.next().unwrap_or_default(), parts.next());
+    match (member, index.and_then(|index| index.parse::<usize>().ok())) {
+        ("filter", Some(index)) if index < texts => format!("/where/{index}"),
+        ("filter", Some(index)) => {
+            let rest: String = parts.map(|part| format!("/{part}")).collect();
+            format!("/filter/{}{rest}", index - texts)
+        }
+        ("filter", None) if texts > 0 => "/where".to_owned(),
+        ("order-by", Some(index)) => format!("/order_by/{index}"),
+        ("order-by" | "page-size" | "max-records", None) => format!("/{}", member.replace('-', "_")),
+        _ => pointer.to_owned(),
+    }
 }
 
 /// The conditions as the contract has them. What was typed without quotes is a text where the field holds texts.
@@ -84,6 +126,23 @@ fn comparison(op: Op) -> Comparison {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn a_connectors_failures_are_told_at_the_members_that_were_written() {
+        for (pointer, texts, written) in [
+            ("/filter/0/value", 1, "/where/0"),
+            ("/filter/1/value", 1, "/filter/0/value"),
+            ("/filter/0", 0, "/filter/0"),
+            ("/filter", 0, "/filter"),
+            ("/filter", 2, "/where"),
+            ("/order-by/0/field", 0, "/order_by/0"),
+            ("/page-size", 0, "/page_size"),
+            ("/fields/2", 1, "/fields/2"),
+        ] {
+            let failures = Failures::from(Failure::new("no").with("pointer", pointer));
+            assert_eq!(place(failures, texts).0[0].detail["pointer"], written, "{pointer}");
+        }
+    }
 
     #[test]
     fn an_order_is_a_field_and_a_direction() {

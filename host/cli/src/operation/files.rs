@@ -64,7 +64,7 @@ pub(crate) fn names(project: &Project) -> Result<Vec<String>, Failure> {
     let entries = match std::fs::read_dir(&folder) {
         Ok(entries) => entries,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => return Err(Failure::new(format!("cannot read the folder `{}`", folder.display())).causes_of(&e)),
+        Err(e) => return Err(not_read(&folder, &e)),
     };
     let name = |entry: std::fs::DirEntry| {
         let name = entry.file_name().into_string().ok()?;
@@ -93,13 +93,17 @@ pub(crate) fn load(project: &Project, name: &str) -> Result<Saved> {
                 .hint(hint.unwrap_or_else(|| "`connector operation list` lists them".to_owned()))
                 .into());
         }
-        Err(e) => return Err(Failure::new(format!("cannot read `{}`", path.display())).causes_of(&e).into()),
+        Err(e) => return Err(not_read(&path, &e).into()),
     };
     let revision = digest(text.as_bytes());
     let file = TomlFile::parse(&path, text.clone())?;
     let mut lines = BTreeMap::new();
     let value = Value::Object(file.json(file.root(), "", &mut lines));
     Ok(Saved { name: name.to_owned(), value, revision, text, path, lines })
+}
+
+fn not_read(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::new(format!("cannot read `{}`", path.display())).causes_of(error).with("kind", "storage")
 }
 
 fn digest(bytes: &[u8]) -> String {

@@ -45,6 +45,7 @@ pub(crate) async fn resolve(session: &Session, id: &str) -> Result<Resolved> {
         // What is not in its report yet is found when it goes on.
         return Err(Failure::new(format!("the run {id} was interrupted"))
             .hint(format!("go on with `connector run --resume {id}`; what stays unknown can be looked up then"))
+            .with("kind", "conflict")
             .into());
     }
     let path = folder.path.join("journal.ndjson");

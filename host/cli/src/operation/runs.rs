@@ -171,7 +171,9 @@ impl Unbegun {
     /// A new one, for its owner alone.
     pub(crate) fn make(project: &Project) -> Result<Self, Failure> {
         let all = runs(project);
-        let failed = |e: &io::Error| Failure::new(format!("cannot make a folder in `{}`", all.display())).causes_of(e);
+        let failed = |e: &io::Error| {
+            Failure::new(format!("cannot make a folder in `{}`", all.display())).causes_of(e).with("kind", "storage")
+        };
         std::fs::create_dir_all(&all).map_err(|e| failed(&e))?;
         let prefix = stamp(OffsetDateTime::now_utc());
         let mut builder = tempfile::Builder::new();
@@ -206,7 +208,9 @@ impl Folder {
 
     fn lock(path: PathBuf) -> Result<Self, Failure> {
         let id = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
-        let failed = |e: &io::Error| Failure::new(format!("cannot use the folder `{}`", path.display())).causes_of(e);
+        let failed = |e: &io::Error| {
+            Failure::new(format!("cannot use the folder `{}`", path.display())).causes_of(e).with("kind", "storage")
+        };
         let lock = File::options().create(true).truncate(false).write(true).open(path.join("lock"));
         let lock = lock.map_err(|e| failed(&e))?;
         let began = Instant::now();
@@ -262,7 +266,9 @@ impl Folder {
 }
 
 fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Failure> {
-    let failed = |e: &dyn std::error::Error| Failure::new(format!("cannot read `{}`: {e}", path.display()));
+    let failed = |e: &dyn std::error::Error| {
+        Failure::new(format!("cannot read `{}`: {e}", path.display())).with("kind", "storage")
+    };
     let bytes = std::fs::read(path).map_err(|e| failed(&e))?;
     serde_json::from_slice(&bytes).map_err(|e| failed(&e))
 }

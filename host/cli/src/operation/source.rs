@@ -6,16 +6,17 @@ use std::io::Read as _;
 use std::path::Path;
 
 use connector_host::contract::QueryRequest;
-use connector_host::{Connection, Pages};
+use connector_host::{CallError, Connection, Pages};
 use sha2::{Digest as _, Sha256};
 
 use super::checkpoint::Position;
 use super::rejected;
-use crate::error::{Failure, Failures};
+use crate::error::Failure;
 use crate::input::{self, Format, Records, Rows};
 use crate::interrupt::Interrupt;
 use crate::json::{first_lines, lines};
 use crate::remote;
+use crate::request::place;
 use crate::schema::Schema;
 use crate::sending::Stop;
 
@@ -98,13 +99,15 @@ impl Source {
             }
             Self::Query(reading) => {
                 let Reading { connection, request, pages } = &mut **reading;
-                let failed = |failures: Failures| Stop::Failed(failures);
+                // All of its conditions are texts of the activity.
+                let texts = request.filter.len();
+                let failed = |error: &CallError| Stop::Failed(place(remote::call_failed(error), texts));
                 if pages.is_none() {
                     if let Position::Cursor(cursor) = at {
                         request.cursor = Some(cursor.clone());
                     }
                     let begun = connection.query(request.clone()).await;
-                    *pages = Some(begun.map_err(|e| failed(remote::call_failed(&e)))?);
+                    *pages = Some(begun.map_err(|e| failed(&e))?);
                 }
                 let Some(pages) = pages else { return Ok(None) };
                 let _guard = interrupt.cancels(pages.canceller());
@@ -112,7 +115,7 @@ impl Source {
                     Ok(Some(page)) => page,
                     Ok(None) => return Ok(None),
                     Err(error) if interrupt.asked() && error.is_cancelled() => return Err(Stop::Interrupt),
-                    Err(error) => return Err(failed(remote::call_failed(&error))),
+                    Err(error) => return Err(failed(&error)),
                 };
                 let room = request.max_records.map_or(u64::MAX, |most| most.saturating_sub(read));
                 let (records, count) = first_lines(&page.records, u64::from(page.count), room);

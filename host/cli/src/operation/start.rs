@@ -281,7 +281,7 @@ pub(crate) async fn resume(session: &Session, id: &str, interrupt: Interrupt) ->
         && source::digest(&file)? != *before
     {
         let failure = Failure::new(format!("`{}` has changed since the run {id} began", file.display()));
-        return Err(failure.hint("restore it, or start another run").into());
+        return Err(failure.hint("restore it, or start another run").with("kind", "conflict").into());
     }
     let changed_since = has_changed(session, &order);
     let ready = prepare(session, &operation, &order, purpose).await?;

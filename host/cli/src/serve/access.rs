@@ -116,9 +116,9 @@ pub(super) async fn guard(
 fn pass(server: &Server, client: IpAddr, headers: &HeaderMap) -> Result<(), Refusal> {
     server.limits.take(client, Instant::now()).map_err(|wait| {
         let message = "this client asks for more than the server's --rate allows";
-        refusal(StatusCode::TOO_MANY_REQUESTS, "rate-limited", message).after(wait.as_secs() + 1)
+        refusal("rate-limited", message).after(wait.as_secs() + 1)
     })?;
-    server.access.check(headers).map_err(|(status, reason)| refusal(status, "denied", reason))
+    server.access.check(headers).map_err(|(status, reason)| refusal("denied", reason).under(status))
 }
 
 #[cfg(test)]

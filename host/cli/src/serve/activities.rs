@@ -6,26 +6,42 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
-use connector_host::contract::QueryRequest;
+use connector_host::CallError;
+use connector_host::contract::{ErrorKind, QueryRequest};
+use connector_store::Saved;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::answer::{Answer, Items, Refusal, refusal};
+use super::answer::{Answer, Items, refusal};
 use super::connections::Named;
 use super::given::Given;
-use super::records::{Asked, list_into};
+use super::records::{Asked, Places, list_into};
 use super::state::Server;
 use super::watching::raw_json;
 use crate::activities;
 use crate::activity::Activity;
 use crate::args::Activity as Kind;
 use crate::commands::describe::consistency;
+use crate::error::{Failure, Result};
 
 /// Records of a preview, unless more or fewer are asked for.
 const PREVIEW: u64 = 10;
 /// At most as many.
 const LARGEST_PREVIEW: u64 = 100;
+
+/// How many records or rows a preview shows.
+///
+/// # Errors
+/// More than there may be, or none.
+pub(super) fn previewed(limit: Option<u64>) -> Result<u64> {
+    let limit = limit.unwrap_or(PREVIEW);
+    if (1..=LARGEST_PREVIEW).contains(&limit) {
+        return Ok(limit);
+    }
+    let failure = Failure::new(format!("`limit` is 1 to {LARGEST_PREVIEW}"));
+    Err(failure.with("kind", "invalid-request").with("pointer", "/limit").into())
+}
 
 #[utoipa::path(
     get,
@@ -55,8 +71,34 @@ pub(super) async fn add(
     Given(activity): Given<Activity>,
 ) -> Answer {
     let saved = server.session.project.connection(&name)?;
+    check(&server, &saved, &activity).await?;
     let added = activities::add(&server.session, &saved, &activity)?;
     Ok((StatusCode::CREATED, Json(added)).into_response())
+}
+
+/// Refuses an activity that can never run, as far as that can be told now: its texts in any case, and what its query names where the
+/// connector can be asked, which plans it and sends nothing.
+async fn check(server: &Arc<Server>, saved: &Saved, activity: &Activity) -> Answer<()> {
+    activity.check()?;
+    if activity.verb != Kind::Query {
+        return Ok(());
+    }
+    let Ok(connection) = server.opened(saved).await else { return Ok(()) };
+    let Ok(request) = activity.query(&connection, None).await else { return Ok(()) };
+    match connection.explain(&request).await {
+        Err(error) if names_nothing(&error) => Err(Places { texts: activity.conditions.len() }.refusal(&error)),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a member of the query is what a connector finds wrong, whatever the remote holds.
+fn names_nothing(error: &CallError) -> bool {
+    match error {
+        CallError::Connector(error) => {
+            matches!(error.kind, ErrorKind::InvalidRequest | ErrorKind::Unsupported) && error.pointer.is_some()
+        }
+        _ => false,
+    }
 }
 
 type Which = Path<(String, String)>;
@@ -90,9 +132,10 @@ pub(super) async fn change(
 ) -> Answer<Json<Activity>> {
     if activity.revision.is_none() {
         let message = "say in `revision` which revision is changed";
-        return Err(refusal(StatusCode::UNPROCESSABLE_ENTITY, "invalid-request", message));
+        return Err(Failure::new(message).with("kind", "invalid-request").with("pointer", "/revision").into());
     }
     let saved = server.session.project.connection(&name)?;
+    check(&server, &saved, &activity).await?;
     Ok(Json(activities::change(&server.session, &saved, &which, &activity)?))
 }
 
@@ -160,16 +203,12 @@ pub(super) async fn preview(
     Path((name, which)): Which,
     Given(look): Given<Look>,
 ) -> Answer<Response> {
-    let limit = look.limit.unwrap_or(PREVIEW);
-    if !(1..=LARGEST_PREVIEW).contains(&limit) {
-        let message = format!("`limit` is 1 to {LARGEST_PREVIEW}");
-        return Err(refusal(StatusCode::BAD_REQUEST, "invalid-request", &message));
-    }
+    let limit = previewed(look.limit)?;
     let saved = server.session.project.connection(&name)?;
     let activity = activities::one(&server.session, &saved, &which)?;
     if activity.verb != Kind::Query {
         let message = format!("only a query can be looked at beforehand, and `{which}` is {}", activity.verb.article());
-        return Err(refusal(StatusCode::BAD_REQUEST, "unsupported", &message));
+        return Err(refusal("unsupported", message));
     }
     let connection = server.opened(&saved).await?;
     // One record beyond the limit tells that there are more.
@@ -179,10 +218,11 @@ pub(super) async fn preview(
         page_size: u32::try_from(wanted).ok(),
         ..activity.query(&connection, None).await?
     };
-    let mut pages = connection.query(request).await.map_err(|e| Refusal::from(&e))?;
+    let places = Places { texts: activity.conditions.len() };
+    let mut pages = connection.query(request).await.map_err(|e| places.refusal(&e))?;
     let (mut text, mut count, mut seen) = (b"{\"records\":[".to_vec(), 0, 0);
     while seen < wanted {
-        let page = server.closing.call(pages.canceller(), pages.next()).await.map_err(|e| Refusal::from(&e))?;
+        let page = server.closing.call(pages.canceller(), pages.next()).await.map_err(|e| places.refusal(&e))?;
         let Some(page) = page else { break };
         let room = usize::try_from(limit - count).unwrap_or(usize::MAX);
         let (taken, all) = list_into(&mut text, &page.records, room, count == 0);
@@ -220,7 +260,8 @@ pub(super) async fn explain(
     Given(asked): Given<Asked>,
 ) -> Answer<Json<Explained>> {
     let connection = server.connection(&name).await?;
-    let plan = connection.explain(&QueryRequest::from(asked)).await.map_err(|e| Refusal::from(&e))?;
+    let (request, places) = asked.on(&connection).await?;
+    let plan = connection.explain(&request).await.map_err(|e| places.refusal(&e))?;
     let consistency = consistency(plan.consistency).0;
     Ok(Json(Explained { consistency, requests: plan.requests, steps: plan.steps }))
 }

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 
-use super::answer::{Answer, Items, refusal};
+use super::answer::{Answer, Items};
+use super::parameters::Parameters;
 use super::state::{Server, Serving};
 use crate::agents::{Group, ask};
 use crate::error_schema::Told;
@@ -103,9 +103,8 @@ pub(super) struct Whose {
 )]
 pub(super) async fn list(
     State(server): State<Arc<Server>>,
-    whose: std::result::Result<Query<Whose>, QueryRejection>,
+    Parameters(whose): Parameters<Whose>,
 ) -> Answer<Json<Items<Value>>> {
-    let Query(whose) = whose.map_err(|e| refusal(e.status(), "invalid-request", &e.body_text()))?;
     let items = match Group::of(&server.session, whose.environment.as_deref())? {
         Some(group) => ask::list(&server.session, &group, server.agent()).await?,
         None => {

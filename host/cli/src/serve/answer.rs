@@ -3,8 +3,7 @@
 
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use connector_host::contract::{ErrorKind, Retry};
-use connector_host::{CallError, Cause, Effect};
+use connector_host::CallError;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
@@ -25,6 +24,7 @@ pub(super) struct Items<T> {
 #[derive(Debug)]
 pub(super) struct Refusal {
     status: StatusCode,
+    kind: String,
     /// Seconds after which it may succeed.
     after: Option<u64>,
     errors: Vec<Value>,
@@ -33,8 +33,9 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    fn new(status: StatusCode, errors: Vec<Value>) -> Self {
-        Self { status, after: None, errors, more: Map::new() }
+    /// Under a status that tells more than its kind.
+    pub(super) fn under(self, status: StatusCode) -> Self {
+        Self { status, ..self }
     }
 
     /// May succeed after as many seconds.
@@ -51,10 +52,9 @@ impl Refusal {
     /// The problem as it is told.
     pub(super) fn to_json(&self) -> Value {
         let text = |error: &Value, member: &str| error.get(member).and_then(Value::as_str).map(str::to_owned);
-        let kind = self.errors.first().and_then(|error| text(error, "kind")).unwrap_or_else(|| "failed".to_owned());
         let detail: Vec<String> = self.errors.iter().filter_map(|error| text(error, "message")).collect();
         let mut problem = self.more.clone();
-        problem.insert("type".into(), json!(format!("about:blank#{kind}")));
+        problem.insert("type".into(), json!(format!("about:blank#{}", self.kind)));
         problem.insert("title".into(), json!(self.status.canonical_reason().unwrap_or("Failed")));
         problem.insert("status".into(), json!(self.status.as_u16()));
         problem.insert("detail".into(), json!(detail.join("; ")));
@@ -75,27 +75,22 @@ impl IntoResponse for Refusal {
 }
 
 /// A refusal of this program.
-pub(super) fn refusal(status: StatusCode, kind: &str, message: &str) -> Refusal {
-    Refusal::new(status, vec![json!({ "kind": kind, "message": message })])
+pub(super) fn refusal(kind: &str, message: impl Into<String>) -> Refusal {
+    Failure::new(message).with("kind", kind).into()
 }
 
 impl From<Failures> for Refusal {
-    /// The first failure's kind decides.
+    /// The first failure decides.
     fn from(failures: Failures) -> Self {
         let first = failures.0.first();
-        let kind = first.and_then(|failure| failure.detail.get("kind")).and_then(Value::as_str).unwrap_or_default();
-        let status = match kind {
-            "not-found" => StatusCode::NOT_FOUND,
-            "conflict" => StatusCode::CONFLICT,
-            "invalid-request" | "unsupported" => StatusCode::BAD_REQUEST,
-            "configuration" | "denied" | "rejected" => StatusCode::UNPROCESSABLE_ENTITY,
-            "rate-limited" => StatusCode::TOO_MANY_REQUESTS,
-            "unavailable" => StatusCode::SERVICE_UNAVAILABLE,
-            "unauthorized" | "protocol" => StatusCode::BAD_GATEWAY,
-            _ if first.is_some_and(|failure| failure.blame == Blame::Caller) => StatusCode::CONFLICT,
-            _ => StatusCode::INTERNAL_SERVER_ERROR,
-        };
-        Self::new(status, failures.0.iter().map(Failure::to_json).collect())
+        let after = first.and_then(|one| one.detail.get("retry_after_ms")).and_then(Value::as_u64);
+        Self {
+            status: first.map_or(StatusCode::INTERNAL_SERVER_ERROR, status),
+            kind: first.map_or("internal", kind).to_owned(),
+            after: after.map(|ms| ms.div_ceil(1000)),
+            errors: failures.0.iter().map(Failure::to_json).collect(),
+            more: Map::new(),
+        }
     }
 }
 
@@ -107,55 +102,45 @@ impl From<Failure> for Refusal {
 
 impl From<&CallError> for Refusal {
     fn from(error: &CallError) -> Self {
-        let after = match error {
-            CallError::Connector(error) => match error.retry {
-                Retry::After(ms) => Some(ms.div_ceil(1000)),
-                _ => None,
-            },
-            _ => None,
-        };
-        let Failures(list) = remote::call_failed(error);
-        let mut errors: Vec<Value> = list.iter().map(Failure::to_json).collect();
-        if let (CallError::Ended(ended), [Value::Object(told)]) = (error, errors.as_mut_slice()) {
-            told.insert("effect".to_owned(), json!(effect(ended.effect)));
-        }
-        Self { after, ..Self::new(status(error), errors) }
+        remote::call_failed(error).into()
     }
 }
 
-/// What an ended call means for the remote, in one word.
-fn effect(effect: Effect) -> &'static str {
-    match effect {
-        Effect::NothingSent => "nothing-sent",
-        Effect::Read => "read",
-        Effect::EveryRecordUnknown => "unknown",
+/// The kind of a failure. What has none asks for something impossible, unless it is a defect.
+fn kind(failure: &Failure) -> &str {
+    let other = if failure.blame == Blame::Defect { "internal" } else { "invalid-request" };
+    failure.kind().unwrap_or(other)
+}
+
+/// The one table of statuses: what a failure means for who asked, by its kind.
+fn status(failure: &Failure) -> StatusCode {
+    if failure.blame == Blame::Defect {
+        return StatusCode::INTERNAL_SERVER_ERROR;
+    }
+    match kind(failure) {
+        "denied" => StatusCode::FORBIDDEN,
+        "not-found" => StatusCode::NOT_FOUND,
+        "conflict" | "pinned" | "version-refused" => StatusCode::CONFLICT,
+        // What was read and makes sense, and whoever has the say does not want it.
+        "configuration" | "rejected" => StatusCode::UNPROCESSABLE_ENTITY,
+        "rate-limited" => StatusCode::TOO_MANY_REQUESTS,
+        // The store's refusal of our credentials is not the caller's: 401 would ask for the caller's own.
+        "unauthorized" | "protocol" => StatusCode::BAD_GATEWAY,
+        "unavailable" | "cancelled" => StatusCode::SERVICE_UNAVAILABLE,
+        "ended" => of_ended(failure),
+        "internal" | "storage" | "connector" | "source" | "versions" => StatusCode::INTERNAL_SERVER_ERROR,
+        _ => StatusCode::BAD_REQUEST,
     }
 }
 
-fn status(error: &CallError) -> StatusCode {
-    match error {
-        CallError::Settings(_) => StatusCode::CONFLICT,
-        CallError::Connector(error) => match error.kind {
-            ErrorKind::InvalidRequest | ErrorKind::Unsupported => StatusCode::BAD_REQUEST,
-            ErrorKind::NotFound => StatusCode::NOT_FOUND,
-            ErrorKind::Conflict | ErrorKind::Configuration => StatusCode::CONFLICT,
-            ErrorKind::Rejected => StatusCode::UNPROCESSABLE_ENTITY,
-            ErrorKind::RateLimited => StatusCode::TOO_MANY_REQUESTS,
-            ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-            // The store's refusal of our credentials is not the caller's: 401 would ask for the caller's own.
-            ErrorKind::Unauthorized | ErrorKind::Protocol => StatusCode::BAD_GATEWAY,
-            ErrorKind::Denied => StatusCode::FORBIDDEN,
-            ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-        },
-        CallError::Ended(ended) => match (ended.effect, &ended.cause) {
-            // 503 and 504 invite whoever is in between to send it again.
-            (Effect::EveryRecordUnknown, _) => StatusCode::INTERNAL_SERVER_ERROR,
-            (_, Cause::Full(_) | Cause::Cancelled | Cause::CancelGrace(_) | Cause::Over | Cause::Replaced) => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
-            (_, Cause::CallTime(_) | Cause::LateBefore(_)) => StatusCode::GATEWAY_TIMEOUT,
-            _ => StatusCode::INTERNAL_SERVER_ERROR,
-        },
+/// That of a call which the host ended.
+fn of_ended(failure: &Failure) -> StatusCode {
+    let text = |member: &str| failure.detail.get(member).and_then(Value::as_str).unwrap_or_default();
+    match (text("effect"), text("cause")) {
+        // 503 and 504 invite whoever is in between to send it again.
+        ("unknown", _) => StatusCode::INTERNAL_SERVER_ERROR,
+        (_, "full" | "cancelled" | "cancel-grace" | "over" | "replaced") => StatusCode::SERVICE_UNAVAILABLE,
+        (_, "call-time" | "late-before") => StatusCode::GATEWAY_TIMEOUT,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
@@ -164,7 +149,43 @@ fn status(error: &CallError) -> StatusCode {
 mod tests {
     use std::time::Duration;
 
+    use connector_host::contract::{Error, ErrorKind, Retry};
+    use connector_host::{Cause, Effect};
+
     use super::*;
+
+    #[test]
+    fn every_kind_of_failure_has_its_status() {
+        use ErrorKind as Kind;
+        for (kind, status) in [
+            (Kind::InvalidRequest, 400),
+            (Kind::Unsupported, 400),
+            (Kind::Denied, 403),
+            (Kind::NotFound, 404),
+            (Kind::Conflict, 409),
+            (Kind::Configuration, 422),
+            (Kind::Rejected, 422),
+            (Kind::RateLimited, 429),
+            (Kind::Internal, 500),
+            (Kind::Unauthorized, 502),
+            (Kind::Protocol, 502),
+            (Kind::Unavailable, 503),
+        ] {
+            let error = Error { retry: Retry::After(1500), ..error(kind) };
+            let told = Refusal::from(&CallError::Connector(error.clone()));
+            assert_eq!((told.status.as_u16(), told.after), (status, Some(2)), "{kind:?}");
+            let settings = Refusal::from(&CallError::Settings(vec![error]));
+            assert_eq!(settings.status.as_u16(), status, "{kind:?}, of the settings");
+        }
+        let own = |kind: &str| refusal(kind, "no").status.as_u16();
+        assert_eq!((own("mapping"), own("pinned"), own("cancelled"), own("storage")), (400, 409, 503, 500));
+        assert_eq!(Refusal::from(Failure::new("no")).status, StatusCode::BAD_REQUEST);
+        assert_eq!(Refusal::from(Failure::defect("no")).status, StatusCode::INTERNAL_SERVER_ERROR);
+    }
+
+    fn error(kind: ErrorKind) -> Error {
+        Error { kind, retry: Retry::Never, message: "no".to_owned(), status: None, code: None, pointer: None }
+    }
 
     #[test]
     fn a_write_whose_outcome_is_unknown_never_gets_a_status_that_invites_to_send_it_again() {

@@ -19,7 +19,8 @@ pub(crate) struct Arguments {
     /// Which agent of the environment's group this process is: a name in agents.toml.
     #[arg(long, value_name = "NAME", env = "CONNECTOR_AGENT")]
     pub agent: Option<String>,
-    /// Another folder whose files operations may name that come over HTTP; can be repeated. Those of the project's folder always may.
+    /// Another folder whose files may be named over HTTP, by operations and as `ca_file` of connections; can be repeated. Those of the
+    /// project's folder always may.
     #[arg(long, value_name = "FOLDER")]
     pub files: Vec<PathBuf>,
     /// Activities at once, of all connections.

@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use connector_store::{Dependent, Saved, StoreError, check_name};
@@ -16,6 +15,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::answer::{Answer, Items, Refusal, refusal};
 use super::given::Given;
+use super::parameters::Parameters;
 use super::state::{Condition, Server};
 use crate::activities;
 use crate::commands::connection::described;
@@ -95,6 +95,7 @@ pub(super) async fn add(State(server): State<Arc<Server>>, Given(new): Given<New
     check_name(&new.name).map_err(|reason| bad_name(&new.name, reason))?;
     let serving = server.serving_named(new.connector.as_deref()).await?;
     let mut draft = Draft::from(Saved::new(&serving.name, &new.name));
+    server.reach.check_ca_file(&server.session, new.ca_file.as_deref(), None)?;
     draft.saved.ca_file = new.ca_file;
     draft.grant(&new.grants)?;
     draft.set(new.settings, &serving.schema()?)?;
@@ -209,6 +210,7 @@ pub(super) async fn change(
         draft.grant(&grants)?;
     }
     if let Some(ca_file) = changed.ca_file {
+        server.reach.check_ca_file(&server.session, ca_file.as_deref(), draft.saved.ca_file.as_deref())?;
         draft.saved.ca_file = ca_file;
     }
     draft.set(changed.settings, &serving.schema()?)?;
@@ -244,9 +246,8 @@ enum Dependents {
 pub(super) async fn delete(
     State(server): State<Arc<Server>>,
     Path(name): Path<String>,
-    how: std::result::Result<Query<Deleting>, QueryRejection>,
+    Parameters(how): Parameters<Deleting>,
 ) -> Answer<StatusCode> {
-    let Query(how) = how.map_err(|e| refusal(e.status(), "invalid-request", &e.body_text()))?;
     let saved = server.session.project.connection(&name)?;
     let dependents = depending(&server, &saved)?;
     if !dependents.is_empty() && how.dependents.is_none() {
@@ -254,7 +255,7 @@ pub(super) async fn delete(
             "other things depend on the connection `{}`: ?dependents=delete deletes it with what is its own",
             saved.name
         );
-        return Err(refusal(StatusCode::CONFLICT, "conflict", &message).with("dependents", dependents));
+        return Err(refusal("conflict", message).with("dependents", dependents));
     }
     server.session.project.made_store()?.delete(&saved).map_err(|error| Refusal::from(failed(&error)))?;
     server.close_changed(&saved.connector);

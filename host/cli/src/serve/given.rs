@@ -12,6 +12,8 @@ use serde::de::DeserializeOwned;
 use tokio::io::AsyncWriteExt as _;
 
 use super::answer::{Refusal, refusal};
+use super::shape;
+use crate::error::Failure;
 use crate::files::not_written;
 
 /// Largest JSON body, in bytes.
@@ -37,11 +39,11 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Given<T> {
         typed(request.headers(), &["application/json"])?;
         let bytes = read(request.into_body(), LARGEST_JSON, BODY).await?;
         flat(&bytes, DEEPEST_JSON)?;
-        serde_json::from_slice(&bytes).map(Self).map_err(|error| {
-            // What is JSON and not what was expected is told apart from what is no JSON.
-            let status = if error.is_data() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::BAD_REQUEST };
-            refusal(status, "invalid-request", &format!("cannot read the body: {error}"))
-        })
+        let mut body = serde_json::Deserializer::from_slice(&bytes);
+        let read = serde_path_to_error::deserialize(&mut body).map_err(|error| shape::failure(&error))?;
+        // What stands behind it.
+        body.end().map_err(|error| refusal("invalid-request", format!("cannot read the body: {error}")))?;
+        Ok(Self(read))
     }
 }
 
@@ -56,6 +58,12 @@ impl<S: Send + Sync> FromRequest<S> for Lines {
         typed(request.headers(), &[first, second, "application/json"])?;
         let bytes = read(request.into_body(), LARGEST_RECORDS, BODY).await?;
         flat(&bytes, DEEPEST_RECORD)?;
+        if bytes.trim_ascii_start().starts_with(b"[") {
+            let failure = Failure::new("the body is a list, and records come one after the other");
+            let hint =
+                "send NDJSON: each record an object on a line of its own, without `[`, `]` and commas between them";
+            return Err(failure.hint(hint).with("kind", "invalid-request").into());
+        }
         Ok(Self(bytes))
     }
 }
@@ -125,7 +133,7 @@ fn typed(headers: &HeaderMap, types: &[&str]) -> Result<(), Refusal> {
     }
     let wanted = types.first().copied().unwrap_or_default();
     let message = format!("the body's type is to be `Content-Type: {wanted}`");
-    Err(refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, "invalid-request", &message))
+    Err(refusal("invalid-request", message).under(StatusCode::UNSUPPORTED_MEDIA_TYPE))
 }
 
 async fn read(body: Body, largest: usize, time: Duration) -> Result<Bytes, Refusal> {
@@ -149,16 +157,16 @@ async fn read(body: Body, largest: usize, time: Duration) -> Result<Bytes, Refus
 
 fn late(time: Duration) -> Refusal {
     let message = format!("the body did not come within {} s", time.as_secs_f64());
-    refusal(StatusCode::REQUEST_TIMEOUT, "invalid-request", &message)
+    refusal("invalid-request", message).under(StatusCode::REQUEST_TIMEOUT)
 }
 
 fn too_large(largest: u64) -> Refusal {
     let message = format!("the body is larger than {} KiB", largest >> 10);
-    refusal(StatusCode::PAYLOAD_TOO_LARGE, "invalid-request", &message)
+    refusal("invalid-request", message).under(StatusCode::PAYLOAD_TOO_LARGE)
 }
 
 fn broken_off() -> Refusal {
-    refusal(StatusCode::BAD_REQUEST, "invalid-request", "the body broke off")
+    refusal("invalid-request", "the body broke off")
 }
 
 /// Refuses what is too deep, without reading it into anything.
@@ -200,7 +208,7 @@ impl Depth {
             return Ok(());
         }
         let message = format!("the body has more than {deepest} lists and objects within each other");
-        Err(refusal(StatusCode::BAD_REQUEST, "invalid-request", &message))
+        Err(refusal("invalid-request", message))
     }
 }
 

@@ -16,10 +16,12 @@ mod objects;
 mod openapi;
 mod operations;
 mod page;
+mod parameters;
 mod reach;
 mod records;
 mod runs;
 mod scheduling;
+mod shape;
 mod state;
 mod streaming;
 mod testing;
@@ -46,6 +48,7 @@ pub(crate) use arguments::Arguments;
 
 use access::Access;
 use answer::{Refusal, refusal};
+use parameters::Known;
 use reach::Reach;
 use scheduling::Claims;
 use state::Server;
@@ -125,7 +128,9 @@ async fn open_all(server: &Arc<Server>) -> Result<u64> {
 fn routes(server: &Arc<Server>) -> Router {
     let (described, document) = described().split_for_parts();
     let document = Arc::new(openapi::finished(document));
+    let known = Arc::new(Known::of(&document));
     let guarded = described
+        .route_layer(axum::middleware::from_fn_with_state(known, parameters::check))
         .route("/v1/openapi.json", get(move || async move { Json(Arc::unwrap_or_clone(document)) }))
         .fallback(|| async { no_route() })
         .method_not_allowed_fallback(|| async { no_method() })
@@ -189,14 +194,10 @@ fn described() -> OpenApiRouter<Arc<Server>> {
 }
 
 fn no_route() -> Refusal {
-    refusal(
-        StatusCode::NOT_FOUND,
-        "not-found",
-        "there is nothing under this path: /v1/openapi.json lists what there is",
-    )
+    refusal("not-found", "there is nothing under this path: /v1/openapi.json lists what there is")
 }
 
 fn no_method() -> Refusal {
     let message = "this path has other methods: /v1/openapi.json lists them";
-    refusal(StatusCode::METHOD_NOT_ALLOWED, "invalid-request", message)
+    refusal("invalid-request", message).under(StatusCode::METHOD_NOT_ALLOWED)
 }

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::answer::{Answer, Items, Refusal, refusal};
+use super::answer::{Answer, Items, Refusal};
+use super::parameters::Parameters;
 use super::state::Server;
 use crate::commands::describe::{DescribedObject, for_programs};
 use crate::commands::objects::{ListedObject, listed};
@@ -49,9 +49,8 @@ pub(super) struct Which {
 pub(super) async fn schema(
     State(server): State<Arc<Server>>,
     Path(name): Path<String>,
-    which: Result<Query<Which>, QueryRejection>,
+    Parameters(Which { object }): Parameters<Which>,
 ) -> Answer<Json<DescribedObject>> {
-    let Query(Which { object }) = which.map_err(|e| refusal(e.status(), "invalid-request", &e.body_text()))?;
     let connection = server.connection(&name).await?;
     let described = describe(&connection, &object).await?;
     let mut answer = for_programs(&described, &object)?;

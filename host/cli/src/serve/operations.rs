@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
+use super::activities::previewed;
 use super::answer::{Answer, Items};
 use super::connections::Named;
 use super::given::Given;
@@ -337,12 +338,7 @@ pub(super) async fn check_given(
 pub(super) struct Tried {
     #[schema(value_type = OperationFile)]
     operation: Map<String, Value>,
-    #[serde(default = "few")]
-    limit: u64,
-}
-
-fn few() -> u64 {
-    5
+    limit: Option<u64>,
 }
 
 /// The first rows, and what becomes of them.
@@ -350,9 +346,6 @@ fn few() -> u64 {
 pub(super) struct Previewed {
     rows: Vec<Row>,
 }
-
-/// Rows of a preview at most.
-const MOST_ROWS: u64 = 100;
 
 #[utoipa::path(
     post,
@@ -366,9 +359,10 @@ pub(super) async fn preview_given(
     State(server): State<Arc<Server>>,
     Given(mut given): Given<Tried>,
 ) -> Answer<Json<Previewed>> {
+    let limit = previewed(given.limit)?;
     taken(&mut given.operation)?;
     let operation = Operation::read(&Value::Object(given.operation))?;
     server.reach.check(&server.session, &operation)?;
-    let rows = preview(&server.session, &operation, given.limit.min(MOST_ROWS)).await?;
+    let rows = preview(&server.session, &operation, limit).await?;
     Ok(Json(Previewed { rows }))
 }

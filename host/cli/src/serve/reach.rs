@@ -1,6 +1,6 @@
-//! Which files an operation may name that comes over HTTP, or is started from there: those of the project's folder and of the folders
-//! that the operator adds, all links resolved, and none that the project lives on. What stands in the operator's own files, the
-//! schedule and the command line run as it is.
+//! Which files may be named over HTTP, by an operation that comes or is started from there and by a connection: those of the project's
+//! folder and of the folders that the operator adds, all links resolved, and none that the project lives on. What stands in the
+//! operator's own files, the schedule and the command line run as it is.
 
 use std::path::{Path, PathBuf};
 
@@ -34,15 +34,24 @@ impl Reach {
     /// # Errors
     /// Every file of the operation that is out of reach, with its pointer.
     pub(super) fn check(&self, session: &Session, operation: &Operation) -> Result<()> {
-        let mut failures = Vec::new();
-        for (pointer, path) in operation.files() {
-            let failure = self.check_one(&session.project.resolve(path)).err();
-            failures.extend(failure.map(|failure| failure.with("pointer", pointer)));
-        }
-        Failures::check(failures)
+        let files = operation.files().map(|(pointer, path)| self.check_one(session, path, pointer));
+        Failures::check(files.filter_map(Result::err).collect())
     }
 
-    fn check_one(&self, path: &Path) -> Result<(), Failure> {
+    /// # Errors
+    /// The file is out of reach, and not the one that the operator chose before.
+    pub(super) fn check_ca_file(&self, session: &Session, path: Option<&Path>, before: Option<&Path>) -> Result<()> {
+        match path.filter(|path| Some(*path) != before) {
+            Some(path) => Ok(self.check_one(session, path, "/ca_file")?),
+            None => Ok(()),
+        }
+    }
+
+    fn check_one(&self, session: &Session, path: &Path, pointer: &str) -> Result<(), Failure> {
+        self.check_path(&session.project.resolve(path)).map_err(|failure| failure.with("pointer", pointer))
+    }
+
+    fn check_path(&self, path: &Path) -> Result<(), Failure> {
         self.own.refuse(path).map_err(|failure| failure.hint("name another file"))?;
         let failed = |e: &std::io::Error| Failure::new(format!("cannot follow `{}`", path.display())).causes_of(e);
         let end = real(path).map_err(|e| failed(&e))?;

@@ -5,14 +5,11 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::{Path, State};
+use axum::http::HeaderMap;
 use axum::response::Response;
-use connector_host::Activity;
-use connector_host::contract::{
-    Comparison, Condition, Order, Outcome, QueryRequest, WriteMode, WriteRequest, WrittenBy,
-};
+use connector_host::contract::{Comparison, Condition, Outcome, QueryRequest, WriteMode, WriteRequest, WrittenBy};
+use connector_host::{Activity, CallError, Connection};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -20,11 +17,15 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::answer::{Answer, Refusal, refusal};
 use super::given::{Given, Lines};
+use super::parameters::Parameters;
 use super::state::Server;
 use super::streaming;
 use super::watching::raw_json;
 use crate::args::Verb;
+use crate::error::Failures;
 use crate::error_schema::Told;
+use crate::remote;
+use crate::request::{conditions, filter, orders, place, read_all};
 
 /// Who answered.
 #[derive(Serialize, ToSchema)]
@@ -55,10 +56,15 @@ pub(super) struct Asked {
     object: String,
     #[serde(default)]
     fields: Vec<String>,
+    /// Conditions as they are typed, `price >= 10`. All must hold, also those of `filter`.
+    #[serde(default, rename = "where")]
+    conditions: Vec<String>,
+    /// Conditions in parts.
     #[serde(default)]
     filter: Vec<AskedCondition>,
+    /// `name`, `name desc` or `-name`.
     #[serde(default)]
-    order_by: Vec<AskedOrder>,
+    order_by: Vec<String>,
     #[serde(default)]
     include: Vec<String>,
     page_size: Option<u32>,
@@ -91,14 +97,6 @@ enum AskedComparison {
     Contains,
 }
 
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct AskedOrder {
-    field: String,
-    #[serde(default)]
-    descending: bool,
-}
-
 impl From<AskedComparison> for Comparison {
     fn from(asked: AskedComparison) -> Self {
         match asked {
@@ -114,25 +112,44 @@ impl From<AskedComparison> for Comparison {
     }
 }
 
-impl From<Asked> for QueryRequest {
-    fn from(asked: Asked) -> Self {
-        let condition = |asked: AskedCondition| Condition {
+impl Asked {
+    /// As the contract has it, and what tells the members of what was asked from its members.
+    pub(super) async fn on(self, connection: &Connection) -> Result<(QueryRequest, Places), Failures> {
+        let typed = read_all(conditions(&self.conditions))?;
+        let order_by = read_all(orders(&self.order_by))?;
+        let places = Places { texts: typed.len() };
+        let mut filter = filter(connection, &self.object, typed).await?;
+        filter.extend(self.filter.into_iter().map(|asked| Condition {
             field: asked.field,
             op: asked.op.into(),
             value: asked.value.get().to_owned(),
+        }));
+        let request = QueryRequest {
+            object: self.object,
+            fields: self.fields,
+            filter,
+            order_by,
+            include: self.include,
+            page_size: self.page_size,
+            max_records: self.max_records,
+            since: self.since,
+            cursor: self.cursor,
         };
-        let order = |asked: AskedOrder| Order { field: asked.field, descending: asked.descending };
-        Self {
-            object: asked.object,
-            fields: asked.fields,
-            filter: asked.filter.into_iter().map(condition).collect(),
-            order_by: asked.order_by.into_iter().map(order).collect(),
-            include: asked.include,
-            page_size: asked.page_size,
-            max_records: asked.max_records,
-            since: asked.since,
-            cursor: asked.cursor,
-        }
+        Ok((request, places))
+    }
+}
+
+/// Where the members of a query stand in the body that asked for it.
+#[derive(Clone, Copy)]
+pub(super) struct Places {
+    /// Conditions that were typed; they come first.
+    pub(super) texts: usize,
+}
+
+impl Places {
+    /// A failure of the query.
+    pub(super) fn refusal(self, error: &CallError) -> Refusal {
+        place(remote::call_failed(error), self.texts).into()
     }
 }
 
@@ -164,14 +181,15 @@ pub(super) async fn query(
     headers: HeaderMap,
     Given(asked): Given<Asked>,
 ) -> Answer {
-    let request = QueryRequest::from(asked);
+    let connection = server.connection(&name).await?;
+    let (request, places) = asked.on(&connection).await?;
     if streaming::is_wanted(&headers) {
-        let pages = server.connection(&name).await?.query(request).await.map_err(|e| Refusal::from(&e))?;
-        return Ok(streaming::answer(&server, pages));
+        let pages = connection.query(request).await.map_err(|e| places.refusal(&e))?;
+        return streaming::answer(&server, pages, places).await;
     }
-    let mut activity = server.activity(&name).await?;
+    let mut activity = connection.activity().await.map_err(|e| Refusal::from(&e))?;
     let canceller = activity.canceller();
-    let page = server.closing.call(canceller, activity.query(&request)).await.map_err(|e| Refusal::from(&e))?;
+    let page = server.closing.call(canceller, activity.query(&request)).await.map_err(|e| places.refusal(&e))?;
     let mut text = b"{\"records\":[".to_vec();
     list_into(&mut text, &page.records, usize::MAX, true);
     let rest = json!({ "count": page.count, "next": page.next, "total": page.total, "state": page.state }).to_string();
@@ -232,7 +250,7 @@ struct WrittenRecord {
     error: Option<Told>,
 }
 
-type Writing = (State<Arc<Server>>, Path<String>, Result<Query<How>, QueryRejection>, Bytes);
+type Writing = (State<Arc<Server>>, Path<String>, How, Bytes);
 
 macro_rules! writes {
     ($($function:ident $verb:ident $path:literal),*) => { $(
@@ -248,7 +266,7 @@ macro_rules! writes {
         pub(super) async fn $function(
             State(server): State<Arc<Server>>,
             Path(name): Path<String>,
-            how: Result<Query<How>, QueryRejection>,
+            Parameters(how): Parameters<How>,
             Lines(body): Lines,
         ) -> Answer {
             write(Verb::$verb, (State(server), Path(name), how, body)).await
@@ -273,25 +291,23 @@ writes!(
 pub(super) async fn resolve(
     State(server): State<Arc<Server>>,
     Path((name, by)): Path<(String, String)>,
-    how: Result<Query<How>, QueryRejection>,
+    Parameters(how): Parameters<How>,
     Lines(body): Lines,
 ) -> Answer {
     let by = match by.as_str() {
         "create" => WrittenBy::Create,
         "update" => WrittenBy::Update,
         "delete" => WrittenBy::Delete,
-        _ => {
-            return Err(refusal(StatusCode::NOT_FOUND, "not-found", "records are written by create, update or delete"));
-        }
+        _ => return Err(refusal("not-found", "records are written by create, update or delete")),
     };
-    let request = requested(how, body)?;
+    let request = requested(how, body);
     let mut activity = server.activity(&name).await?;
     let outcomes = server.closing.call(activity.canceller(), activity.resolve(by, &request)).await;
     Ok(answered(&outcomes.map_err(|e| Refusal::from(&e))?))
 }
 
 async fn write(verb: Verb, (State(server), Path(name), how, body): Writing) -> Answer {
-    let request = requested(how, body)?;
+    let request = requested(how, body);
     let mut activity = server.activity(&name).await?;
     // In a task of its own: who asked may go away, and then a write must not be broken off in the middle. Counted before it runs: who
     // asked may go away, and the process be told to end, before anybody gets to it.
@@ -309,22 +325,20 @@ async fn write(verb: Verb, (State(server), Path(name), how, body): Writing) -> A
         server.closing.call(canceller, call).await
     });
     let written = written.await;
-    let lost =
-        |_| refusal(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the write came to an end that nobody expected");
+    let lost = |_| refusal("internal", "the write came to an end that nobody expected");
     let outcomes = written.map_err(lost)?.map_err(|e| Refusal::from(&e))?;
     Ok(answered(&outcomes))
 }
 
 /// What a write asks for.
-fn requested(how: Result<Query<How>, QueryRejection>, body: Bytes) -> Answer<WriteRequest> {
-    let Query(how) = how.map_err(|e| refusal(e.status(), "invalid-request", &e.body_text()))?;
-    Ok(WriteRequest {
+fn requested(how: How, body: Bytes) -> WriteRequest {
+    WriteRequest {
         mode: if how.upsert { WriteMode::Upsert } else { WriteMode::Strict },
         match_on: how.match_on.split(',').filter(|field| !field.is_empty()).map(str::to_owned).collect(),
         continue_on_error: how.continue_on_error,
         validate_only: how.dry_run,
         ..WriteRequest::new(how.object, body)
-    })
+    }
 }
 
 fn answered(outcomes: &[Outcome]) -> Response {

@@ -7,8 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse as _, Response};
@@ -20,6 +19,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::answer::{Answer, Refusal, refusal};
 use super::given::GivenOrRecords;
+use super::parameters::Parameters;
 use super::state::Server;
 use crate::error::{Failure, Failures, Result};
 use crate::interrupt::Interrupt;
@@ -177,10 +177,9 @@ pub(super) struct FedBack {
 pub(super) async fn begin(
     State(server): State<Arc<Server>>,
     Path(name): Path<String>,
-    how: Result<Query<FedBack>, QueryRejection>,
+    Parameters(FedBack { send_unknown }): Parameters<FedBack>,
     given: GivenOrRecords<Start>,
 ) -> Answer {
-    let Query(FedBack { send_unknown }) = how.map_err(|e| refusal(e.status(), "invalid-request", &e.body_text()))?;
     let project = &server.session.project;
     server.reach.check(&server.session, &files::load(project, &name)?.operation()?)?;
     let input = match given {
@@ -192,7 +191,7 @@ pub(super) async fn begin(
         }
         GivenOrRecords::Given(_) if send_unknown => {
             let message = "`send_unknown` is for records that are fed back, and the body holds none";
-            return Err(refusal(StatusCode::BAD_REQUEST, "invalid-request", message));
+            return Err(refusal("invalid-request", message));
         }
         GivenOrRecords::Given(Start { dry_run: true }) => {
             let saved = files::runnable(project, &name)?;
@@ -242,14 +241,11 @@ pub(super) struct ListedRuns {
 )]
 pub(super) async fn list(
     State(server): State<Arc<Server>>,
-    which: Result<Query<Which>, QueryRejection>,
+    Parameters(Which { operation, limit, cursor }): Parameters<Which>,
 ) -> Answer<Json<ListedRuns>> {
-    let Query(Which { operation, limit, cursor }) =
-        which.map_err(|e| refusal(e.status(), "invalid-request", &e.body_text()))?;
     let limit = limit.unwrap_or(USUAL);
     if !(1..=MOST).contains(&limit) {
-        let message = format!("`limit` is 1 to {MOST}");
-        return Err(refusal(StatusCode::BAD_REQUEST, "invalid-request", &message));
+        return Err(refusal("invalid-request", format!("`limit` is 1 to {MOST}")));
     }
     let of_this = |run: &Run| operation.as_ref().is_none_or(|name| run.operation == *name);
     let all = runs::newest(&server.session.project, cursor.as_deref()).filter(of_this);
@@ -286,9 +282,8 @@ pub(super) struct Removing {
 pub(super) async fn remove(
     State(server): State<Arc<Server>>,
     Path(id): Path<String>,
-    how: Result<Query<Removing>, QueryRejection>,
+    Parameters(Removing { rejected }): Parameters<Removing>,
 ) -> Answer<StatusCode> {
-    let Query(Removing { rejected }) = how.map_err(|e| refusal(e.status(), "invalid-request", &e.body_text()))?;
     runs::remove(&server.session.project, &id, rejected)?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -380,7 +375,7 @@ pub(super) async fn rejected(State(server): State<Arc<Server>>, Path(id): Path<S
     let Some(path) = runs::rejected(&server.session.project, &id) else {
         return Ok((StatusCode::OK, [(header::CONTENT_TYPE, "application/x-ndjson")], "").into_response());
     };
-    let cannot = || refusal(StatusCode::INTERNAL_SERVER_ERROR, "failed", "the rejected records cannot be read");
+    let cannot = || refusal("storage", "the rejected records cannot be read");
     let file = tokio::fs::File::open(&path).await.map_err(|_| cannot())?;
     let chunks = stream::try_unfold(file, |mut file| async {
         use tokio::io::AsyncReadExt as _;

@@ -9,13 +9,15 @@ use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::IntoResponse as _;
 use connector_host::Pages;
+use connector_host::contract::Page;
 use futures_util::stream;
 use serde_json::json;
 
-use super::answer::Refusal;
+use super::answer::Answer;
 use super::closing::Counted;
+use super::records::Places;
 use super::state::Server;
 
 /// The type of such a stream.
@@ -30,6 +32,9 @@ pub(super) fn is_wanted(headers: &HeaderMap) -> bool {
 struct Reading {
     server: Arc<Server>,
     pages: Pages,
+    places: Places,
+    /// The page that was there before the answer began.
+    first: Option<Option<Page>>,
     count: u64,
     /// What the connector gave with the last page.
     state: Option<String>,
@@ -37,11 +42,13 @@ struct Reading {
     _counted: Counted,
 }
 
-/// Answers with all records.
-pub(super) fn answer(server: &Arc<Server>, pages: Pages) -> Response {
+/// Answers with all records, once the first page is there: what is wrong with a query is answered under its status.
+pub(super) async fn answer(server: &Arc<Server>, mut pages: Pages, places: Places) -> Answer {
     let counted = server.closing.begins();
-    let reading =
-        Reading { server: Arc::clone(server), pages, count: 0, state: None, is_over: false, _counted: counted };
+    let first = server.closing.call(pages.canceller(), pages.next()).await.map_err(|e| places.refusal(&e))?;
+    let server = Arc::clone(server);
+    let (first, state) = (Some(first), None);
+    let reading = Reading { server, pages, places, first, count: 0, state, is_over: false, _counted: counted };
     let parts = stream::unfold(reading, |mut reading| async {
         if reading.is_over {
             return None;
@@ -49,15 +56,18 @@ pub(super) fn answer(server: &Arc<Server>, pages: Pages) -> Response {
         let part = reading.next().await;
         Some((Ok::<_, Infallible>(part), reading))
     });
-    ([(header::CONTENT_TYPE, NDJSON)], Body::from_stream(parts)).into_response()
+    Ok(([(header::CONTENT_TYPE, NDJSON)], Body::from_stream(parts)).into_response())
 }
 
 impl Reading {
     /// The next page, or the last line.
     async fn next(&mut self) -> Bytes {
         loop {
-            let canceller = self.pages.canceller();
-            let last = match self.server.closing.call(canceller, self.pages.next()).await {
+            let page = match self.first.take() {
+                Some(first) => Ok(first),
+                None => self.server.closing.call(self.pages.canceller(), self.pages.next()).await,
+            };
+            let last = match page {
                 // An empty part would end the answer's body for some clients.
                 Ok(Some(page)) if page.records.is_empty() => {
                     self.state = page.state;
@@ -70,7 +80,7 @@ impl Reading {
                 }
                 Ok(None) => json!({ "end": { "count": self.count, "state": self.state } }),
                 Err(error) => {
-                    let problem = Refusal::from(&error).with("cursor", self.pages.cursor()).to_json();
+                    let problem = self.places.refusal(&error).with("cursor", self.pages.cursor()).to_json();
                     json!({ "error": problem })
                 }
             };

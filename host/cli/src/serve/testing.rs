@@ -92,10 +92,11 @@ pub(super) async fn run(
     let serving = server.serving_named(connector.as_deref()).await?;
     let name = screen.name.unwrap_or_else(|| "(new)".to_owned());
     let mut draft = Draft::from(saved.unwrap_or_else(|| Saved::new(&serving.name, name)));
+    let mut wrong = Vec::new();
     if let Some(path) = screen.ca_file {
+        wrong.extend(server.reach.check_ca_file(&server.session, Some(&path), draft.saved.ca_file.as_deref()).err());
         draft.saved.ca_file = Some(path);
     }
-    let mut wrong = Vec::new();
     if let Some(grants) = screen.grants {
         wrong.extend(draft.grant(&grants).err());
     }

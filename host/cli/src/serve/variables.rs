@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use connector_host::Secret;
 use connector_store::{Kept, NewVariable};
@@ -13,6 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::answer::{Answer, Items, Refusal, refusal};
 use super::given::Given;
+use super::parameters::Parameters;
 use super::state::Server;
 use crate::commands::environments::{self, ListedEnvironment};
 use crate::commands::variables::{ListedVariable, listed};
@@ -89,7 +89,7 @@ pub(super) async fn set(
     check_name(&name).map_err(|failure| failure.with("kind", "invalid-request").with("pointer", "/name"))?;
     if new.scope.is_some_and(|scope| (scope == Scope::Connection) != new.connection.is_some()) {
         let message = "the scope `connection` goes with the member `connection`, and no other does";
-        return Err(refusal(StatusCode::BAD_REQUEST, "invalid-request", message));
+        return Err(refusal("invalid-request", message));
     }
     let variable = NewVariable {
         name: &name,
@@ -124,9 +124,8 @@ pub(super) struct Whose {
 pub(super) async fn unset(
     State(server): State<Arc<Server>>,
     Path(name): Path<String>,
-    whose: std::result::Result<Query<Whose>, QueryRejection>,
+    Parameters(whose): Parameters<Whose>,
 ) -> Answer<StatusCode> {
-    let Query(whose) = whose.map_err(|e| refusal(e.status(), "invalid-request", &e.body_text()))?;
     let of = kept(&server, whose.connection.as_deref())?;
     let gone = match server.session.project.store()? {
         Some(store) => {
@@ -137,7 +136,7 @@ pub(super) async fn unset(
     if gone {
         return Ok(StatusCode::NO_CONTENT);
     }
-    Err(refusal(StatusCode::NOT_FOUND, "not-found", &format!("the store has no such value of the variable `{name}`")))
+    Err(refusal("not-found", format!("the store has no such value of the variable `{name}`")))
 }
 
 fn kept(server: &Server, connection: Option<&str>) -> Result<Option<Kept>> {

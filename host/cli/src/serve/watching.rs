@@ -5,7 +5,7 @@ use std::time::UNIX_EPOCH;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::{StatusCode, header};
+use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 use connector_host::{DeploymentState, QuotaStatus, SwapError, VersionState};
 use serde::Serialize;
@@ -24,7 +24,7 @@ use crate::error::Failures;
 )]
 pub(super) async fn metrics(State(server): State<Arc<Server>>) -> Answer {
     let text = server.telemetry.exposition();
-    let text = text.map_err(|e| refusal(StatusCode::INTERNAL_SERVER_ERROR, "internal", &e.to_string()))?;
+    let text = text.map_err(|e| refusal("internal", e.to_string()))?;
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
 }
 
@@ -101,7 +101,7 @@ pub(super) struct Swapped {
 )]
 pub(super) async fn swap(State(server): State<Arc<Server>>, Path(connector): Path<String>) -> Answer<Json<Swapped>> {
     let serving = server.deployment(&connector)?;
-    let conflict = |message: String| refusal(StatusCode::CONFLICT, "conflict", &message);
+    let conflict = |message: String| refusal("conflict", message);
     // In a task of its own: a swap does not stop because whoever asked for it has gone.
     let swapped = tokio::spawn(async move {
         let switched = serving.upkeep.swap(&server, &serving).await?;
@@ -139,7 +139,7 @@ pub(super) async fn rollback(
     State(server): State<Arc<Server>>,
     Path(connector): Path<String>,
 ) -> Answer<Json<WentBack>> {
-    let conflict = |error: SwapError| refusal(StatusCode::CONFLICT, "conflict", &error.to_string());
+    let conflict = |error: SwapError| refusal("conflict", error.to_string());
     let deployed = server.deployment(&connector)?;
     let serving = deployed.loaded.deployment.rollback().map_err(conflict)?;
     let not_kept = deployed.upkeep.went_back(&serving).await.err().map(|failures| failures.in_one_line());
@@ -203,9 +203,7 @@ impl Server {
     /// The connector of this name, if it serves.
     fn deployment(&self, connector: &str) -> Answer<Arc<Serving>> {
         let serving = self.connectors().into_iter().find(|serving| serving.name == connector);
-        let missing =
-            || refusal(StatusCode::NOT_FOUND, "not-found", &format!("no connector `{connector}` serves here"));
-        serving.ok_or_else(missing)
+        serving.ok_or_else(|| refusal("not-found", format!("no connector `{connector}` serves here")))
     }
 }
 

@@ -10,6 +10,7 @@ mod bad_input;
 mod chains;
 mod connections;
 mod described;
+mod mistakes;
 mod operation_files;
 mod operations;
 mod query;

@@ -127,7 +127,7 @@ fn over_http_an_operation_names_files_of_the_project_and_of_folders_that_the_ope
             [("PUT", "/v1/operations/x", &operation), ("POST", "/v1/operations/preview", &preview)]
         {
             let (status, refused) = serving.json(method, path, body);
-            assert!(matches!(status, 400 | 422), "{status}: {refused}");
+            assert!(matches!(status, 400 | 403), "{status}: {refused}");
             assert_eq!(refused["errors"][0]["pointer"], pointer, "{refused}");
         }
         // As if somebody had put it there, who may run it by hand.
@@ -135,9 +135,9 @@ fn over_http_an_operation_names_files_of_the_project_and_of_folders_that_the_ope
         let mapping = format!("[mapping]\nfile = {}\n", operation["mapping"]["file"]);
         project.operation("operators", &format!("{}{}{}", end("source"), end("target"), mapping));
         let (status, refused) = serving.json("POST", "/v1/operations/operators/runs", &json!({}));
-        assert!(matches!(status, 400 | 422), "{status}: {refused}");
+        assert!(matches!(status, 400 | 403), "{status}: {refused}");
         let (status, refused) = serving.json("POST", "/v1/operations/operators/duplicate", &json!({ "name": "y" }));
-        assert!(matches!(status, 400 | 422), "{status}: {refused}");
+        assert!(matches!(status, 400 | 403), "{status}: {refused}");
     }
     assert!(!project.path("operations/x.toml").exists() && !std::path::Path::new(&file("new.csv")).exists());
     project.run(&["run", "operators"]).good();

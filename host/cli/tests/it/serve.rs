@@ -53,7 +53,7 @@ fn what_is_wrong_is_told_with_the_status_that_fits() {
     let (status, error) = serving.query(&json!({ "object": "nothing" }));
     assert!(status == 404 || status == 400, "{status} {error}");
     assert!(error["errors"][0]["message"].as_str().unwrap().contains("nothing"), "{error}");
-    assert_eq!(serving.query(&json!({ "object": "people", "wrong": 1 })).0, 422);
+    assert_eq!(serving.query(&json!({ "object": "people", "wrong": 1 })).0, 400);
     let (status, error) = serving.get("/v1/connections/poeple/status");
     assert!(status == 404 && error.contains("did you mean `people`"), "{status} {error}");
     assert_eq!(serving.ask("GET", "/v1/connections", &["host: evil.example"], "").0, 403);
