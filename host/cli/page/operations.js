@@ -92,9 +92,11 @@ async function runList() {
     /** @type {{items: Run[], next?: string | null}} */
     const { items, next } = await api.get(`/v1/runs?limit=${RUNS}${cursor ? `&cursor=${api.part(cursor)}` : ""}`);
     const before = rows.length;
-    rows.push(...items.map((run) => [link(when(run.started), `#/runs/${api.part(run.id)}`), run.operation, badge(run.state)]));
+    const count = (/** @type {Run} */ run, /** @type {"applied" | "failed" | "unknown"} */ what) => (run.report?.[what] ?? 0).toLocaleString();
+    rows.push(...items.map((run) => [link(when(run.started), `#/runs/${api.part(run.id)}`), run.operation, badge(run.state),
+      count(run, "applied"), count(run, "failed"), count(run, "unknown")]));
     cursor = next ?? "";
-    fill(shown, table("Runs", ["Started", "Operation", "State"], rows),
+    fill(shown, table("Runs", ["Started", "Operation", "State", "Applied", "Failed", "Unknown"], rows),
       cursor ? button("Older Runs", () => attempt("They are not here", more)) : null);
     // Who asked for them by keyboard goes on with the first of them.
     if (before > 0) /** @type {HTMLElement | undefined} */ (shown.querySelectorAll("a")[before])?.focus();
