@@ -2,6 +2,7 @@
 
 mod crash_points;
 mod kills;
+mod over_http;
 mod processes;
 mod secrets;
 mod serving;

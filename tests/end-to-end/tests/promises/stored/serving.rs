@@ -16,9 +16,9 @@ const LONG: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// A process that serves; killed when this is dropped.
-struct Serving {
+pub(super) struct Serving {
     child: Child,
-    address: String,
+    pub(super) address: String,
 }
 
 impl Drop for Serving {
@@ -30,7 +30,11 @@ impl Drop for Serving {
 
 impl Serving {
     fn start(folder: &Folder) -> Self {
-        let mut command = folder.command(&["serve", "--listen", "127.0.0.1:0"], "");
+        Self::start_with(folder, &[])
+    }
+
+    pub(super) fn start_with(folder: &Folder, arguments: &[&str]) -> Self {
+        let mut command = folder.command(&[&["serve", "--listen", "127.0.0.1:0"], arguments].concat(), "");
         let log = std::fs::File::create(folder.path().join("serve.log")).unwrap();
         let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut line = String::new();
@@ -62,7 +66,7 @@ impl Serving {
 }
 
 /// A project with one connection to this store, which keeps sockets for two seconds.
-fn project(store: &Emulator) -> Folder {
+pub(super) fn project(store: &Emulator) -> Folder {
     let folder = Folder::new();
     let settings = serde_json::json!({ "store_hash": store.store_hash(), "access_token": "[token]", "keep_alive": true,
         "keep_alive_seconds": "2", "base_url": store.base_url() });
