@@ -76,7 +76,7 @@ export async function run({ id = "" }) {
     fill(actions,
       resumes ? button("Resume", () => attempt("It is not resumed", resume), { class: "primary" }) : null,
       unknown > 0 && now !== "interrupted" ? button("Look Up Unknown Records", () => attempt("They are not looked up", lookUp)) : null,
-      rejected, rejected ? button("Feed Back Records…", () => send(unknown > 0)) : null,
+      rejected, rejected && now !== "interrupted" ? button("Feed Back Records…", () => send(unknown > 0)) : null,
       button("Delete", () => attempt("It is not deleted", () => remove(failed + unknown)), { class: "danger" }));
   }
 

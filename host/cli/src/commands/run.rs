@@ -189,10 +189,10 @@ pub(super) fn runs(session: &Session, command: &Runs) -> Result<()> {
             runs::sweep(&session.project, seconds)?;
             let old = runs::older(&session.project, seconds);
             let (left, gone): (Vec<Run>, Vec<Run>) = old.into_iter().partition(|run| run.has_rejected() && !rejected);
-            for run in &gone {
-                runs::remove(&session.project, &run.id, *rejected)?;
-            }
-            session.note(format!("{} removed", counted(gone.len() as u64, "run")));
+            // One that cannot be removed keeps none of the others.
+            let failures: Vec<Failure> =
+                gone.iter().filter_map(|run| runs::remove(&session.project, &run.id, *rejected).err()).collect();
+            session.note(format!("{} removed", counted((gone.len() - failures.len()) as u64, "run")));
             if !left.is_empty() {
                 let ids: Vec<&str> = left.iter().map(|run| run.id.as_str()).collect();
                 session.note(format!(
@@ -201,7 +201,7 @@ pub(super) fn runs(session: &Session, command: &Runs) -> Result<()> {
                     ids.join(", ")
                 ));
             }
-            Ok(())
+            Failures::check(failures)
         }
         Runs::Cancel { id } => {
             runs::cancel(&session.project, id)?;

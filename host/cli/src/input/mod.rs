@@ -182,7 +182,7 @@ fn collect(
     let mut sink = Sink { out: BufWriter::new(spool), count: 0, name: name.to_owned(), left: Left::new() };
     read(&mut sink)?;
     if sink.count == 0 {
-        let failure = Failure::new(format!("`{name}` holds no records"));
+        let failure = Failure::new(format!("`{name}` holds no records")).with("file", name);
         return Err(match format {
             Format::Csv => {
                 failure.hint("a CSV starts with a header line that names the fields, and has one line per record")

@@ -63,7 +63,8 @@ pub(crate) fn told(project: &Project, run: &Run) -> Failures {
 pub(crate) fn rejected(project: &Project, run: &Run) -> Option<Failure> {
     let path = runs::rejected(project, &run.id);
     let mut failure = wrong(&run.report, path.as_deref())?.with("run", run.id.as_str());
-    if let Some(path) = path {
+    // One that was interrupted goes on before anything is looked up or fed back: it does not know yet what became of its last batch.
+    if let Some(path) = path.filter(|_| run.state != State::Interrupted) {
         if run.report.unknown > 0 {
             failure.and_hint(format!("`connector run --resolve {}` looks up what is unknown, before all else", run.id));
         }

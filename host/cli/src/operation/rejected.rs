@@ -37,11 +37,13 @@ pub(super) struct Rejected {
     path: PathBuf,
 }
 
-/// A line of such a file, fed back in.
+/// A line of such a file, fed back in. Whoever mended it may have noted something beside, or taken its numbers for idle: it is one all the
+/// same, for what is unknown must not pass for a record like any other.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct Line {
+    #[serde(default)]
     pub row: u64,
+    #[serde(default)]
     item: u64,
     pub stage: Stage,
     outcome: Word,

@@ -91,6 +91,17 @@ impl Run {
         }
     }
 
+    /// What is left of it in its folder where no process is at work at it: one that has not ended is interrupted, and what it had no time to
+    /// keep in its report is looked up.
+    fn left(mut self, folder: &Path) -> Self {
+        if self.state == State::Running {
+            (self.state, self.can_resume) = (State::Interrupted, true);
+            // What it was killed before had nothing else to tell.
+            let _ = checkpoint::figures(folder, &mut self.report);
+        }
+        self
+    }
+
     /// Whether it keeps records that are not in the target, or may not be.
     pub(crate) fn has_rejected(&self) -> bool {
         self.report.failed + self.report.unknown > 0
@@ -139,7 +150,10 @@ pub(super) struct Folder {
 
 /// The folder of a run that is yet to be: it goes again if nothing comes of it.
 #[derive(Debug)]
-pub(crate) struct Unbegun(TempDir);
+pub(crate) struct Unbegun {
+    folder: TempDir,
+    lock: File,
+}
 
 /// The file by which a run is cancelled.
 const CANCEL: &str = "cancel";
@@ -180,17 +194,20 @@ impl Unbegun {
         builder.prefix(&prefix).rand_bytes(RANDOM);
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
-        builder.tempdir_in(&all).map(Self).map_err(|e| failed(&e))
+        let folder = builder.tempdir_in(&all).map_err(|e| failed(&e))?;
+        let lock = lock(folder.path())?;
+        Ok(Self { folder, lock })
     }
 
     /// The file of the records that are given to it.
     pub(crate) fn input(&self) -> PathBuf {
-        self.0.path().join("input.ndjson")
+        self.folder.path().join("input.ndjson")
     }
 
     /// It becomes a run's.
-    pub(super) fn keep(self) -> Result<Folder, Failure> {
-        Folder::lock(self.0.keep())
+    pub(super) fn keep(self) -> Folder {
+        let path = self.folder.keep();
+        Folder { id: id_of(&path), path, _lock: self.lock }
     }
 }
 
@@ -207,24 +224,7 @@ impl Folder {
     }
 
     fn lock(path: PathBuf) -> Result<Self, Failure> {
-        let id = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
-        let failed = |e: &io::Error| {
-            Failure::new(format!("cannot use the folder `{}`", path.display())).causes_of(e).with("kind", "storage")
-        };
-        let lock = File::options().create(true).truncate(false).write(true).open(path.join("lock"));
-        let lock = lock.map_err(|e| failed(&e))?;
-        let began = Instant::now();
-        loop {
-            match lock.try_lock() {
-                Ok(()) => return Ok(Self { path, id, _lock: lock }),
-                Err(TryLockError::Error(e)) => return Err(failed(&e)),
-                Err(TryLockError::WouldBlock) if began.elapsed() > LET_GO => {
-                    let failure = Failure::new(format!("the run {id} is at work already")).with("kind", "conflict");
-                    return Err(failure.hint("`connector runs list` shows it"));
-                }
-                Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(5)),
-            }
-        }
+        Ok(Self { _lock: lock(&path)?, id: id_of(&path), path })
     }
 
     /// Comes to its end when somebody cancels the run through its folder.
@@ -262,6 +262,32 @@ impl Folder {
 
     pub(super) fn write_run(&self, run: &Run) -> Result<(), Failure> {
         write_json(&self.path.join("report.json"), run)
+    }
+}
+
+fn id_of(folder: &Path) -> String {
+    folder.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned()
+}
+
+/// Takes the lock of a folder, for as long as the file is open.
+fn lock(folder: &Path) -> Result<File, Failure> {
+    let failed = |e: &io::Error| {
+        Failure::new(format!("cannot use the folder `{}`", folder.display())).causes_of(e).with("kind", "storage")
+    };
+    let lock = File::options().create(true).truncate(false).write(true).open(folder.join("lock"));
+    let lock = lock.map_err(|e| failed(&e))?;
+    let began = Instant::now();
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(lock),
+            Err(TryLockError::Error(e)) => return Err(failed(&e)),
+            Err(TryLockError::WouldBlock) if began.elapsed() > LET_GO => {
+                let id = id_of(folder);
+                let failure = Failure::new(format!("the run {id} is at work already")).with("kind", "conflict");
+                return Err(failure.hint(format!("`connector runs cancel {id}` lets it stop")));
+            }
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(5)),
+        }
     }
 }
 
@@ -314,7 +340,8 @@ pub(crate) fn older(project: &Project, seconds: i64) -> Vec<Run> {
     newest(project, Some(&before)).filter(|run| run.state != State::Running).collect()
 }
 
-/// Removes what was killed longer ago than this before it became a run: it may hold records that were given to it.
+/// Removes what was killed longer ago than this before it became a run: it may hold records that were given to it. What somebody is about
+/// to make a run of stays.
 ///
 /// # Errors
 /// A folder cannot be removed.
@@ -323,7 +350,12 @@ pub(crate) fn sweep(project: &Project, seconds: i64) -> Result<(), Failure> {
     let is_old = |id: &String| id.len() == before.len() + RANDOM && *id < before && id.starts_with(char::is_numeric);
     for id in ids(project).into_iter().filter(is_old) {
         let path = runs(project).join(id);
-        if !path.join("report.json").exists() {
+        let is_run = || path.join("report.json").exists();
+        if is_run() {
+            continue;
+        }
+        let Ok(_held) = lock(&path) else { continue };
+        if !is_run() {
             std::fs::remove_dir_all(&path).map_err(|e| not_removed(&path, &e))?;
         }
     }
@@ -341,7 +373,8 @@ fn not_removed(path: &Path, error: &io::Error) -> Failure {
 /// There is no such run, it is at work, it has rejected records, or its folder cannot be removed.
 pub(crate) fn remove(project: &Project, id: &str, with_rejected: bool) -> Result<(), Failure> {
     let folder = Folder::open(project, id)?;
-    let run = load(project, id)?;
+    // The lock is ours, so its process is not there.
+    let run = folder.run()?.left(&folder.path);
     if !with_rejected && run.has_rejected() {
         let Report { failed, unknown, .. } = run.report;
         let wrong = Tally { failed, unknown, ..Tally::default() }.wrong();
@@ -368,9 +401,7 @@ pub(crate) fn load(project: &Project, id: &str) -> Result<Run, Failure> {
     if run.state == State::Running {
         let free = File::open(folder.join("lock")).is_ok_and(|lock| lock.try_lock_shared().is_ok());
         if free {
-            (run.state, run.can_resume) = (State::Interrupted, true);
-            // What it had no time to keep in its report. What it was killed before had nothing else to tell.
-            let _ = checkpoint::figures(&folder, &mut run.report);
+            run = run.left(&folder);
         }
     }
     Ok(run)

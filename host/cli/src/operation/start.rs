@@ -155,8 +155,8 @@ pub(crate) async fn start(
         opened.as_ref().map_err(Failures::clone)?;
     }
     let folder = match input {
-        Some(Input { records: Records::Here(folder), .. }) => folder.keep()?,
-        _ => Unbegun::make(&session.project)?.keep()?,
+        Some(Input { records: Records::Here(folder), .. }) => folder.keep(),
+        _ => Unbegun::make(&session.project)?.keep(),
     };
     run.id.clone_from(&folder.id);
     let begun = opened.and_then(|(order, ready)| {

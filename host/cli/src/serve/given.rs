@@ -22,8 +22,10 @@ const LARGEST_JSON: usize = 1 << 20;
 const LARGEST_RECORDS: usize = 16 << 20;
 /// Largest body of records that are fed back to an operation, in bytes: they go into a file, and through memory piece by piece.
 const LARGEST_INPUT: u64 = 64 << 20;
-/// For a whole body to come: the largest one at 140 KB per second. Who sends half of one holds its place for as long.
+/// For a whole body to come: the largest one of a write at 140 KB per second. Who sends half of one holds its place for as long.
 const BODY: Duration = Duration::from_secs(120);
+/// The same for the largest body of records that are fed back.
+const INPUT: Duration = Duration::from_secs(480);
 /// Deepest JSON body, in lists and objects within each other.
 const DEEPEST_JSON: usize = 32;
 /// The same for a record.
@@ -91,8 +93,8 @@ pub(super) struct Coming(Body);
 impl Coming {
     /// Lays them into a new file, for its owner alone, as they come.
     pub(super) async fn keep(self, path: &Path) -> Result<(), Refusal> {
-        let Ok(kept) = tokio::time::timeout(BODY, self.keep_all(path, LARGEST_INPUT)).await else {
-            return Err(late(BODY));
+        let Ok(kept) = tokio::time::timeout(INPUT, self.keep_all(path, LARGEST_INPUT)).await else {
+            return Err(late(INPUT));
         };
         kept
     }
@@ -109,12 +111,15 @@ impl Coming {
             let piece = piece.map_err(|_| broken_off())?;
             length += piece.len() as u64;
             if length > largest {
-                return Err(too_large(largest));
+                let failure = larger(largest).hint("`connector run NAME --input FILE` takes a larger file");
+                return Err(Refusal::from(failure).under(StatusCode::PAYLOAD_TOO_LARGE));
             }
             depth.read(&piece);
             depth.check(DEEPEST_RECORD)?;
             file.write_all(&piece).await.map_err(failed)?;
         }
+        // The last write may be under way yet, and the one after it would tell what came of it.
+        file.flush().await.map_err(failed)?;
         file.sync_data().await.map_err(failed)
     }
 }
@@ -161,8 +166,11 @@ fn late(time: Duration) -> Refusal {
 }
 
 fn too_large(largest: u64) -> Refusal {
-    let message = format!("the body is larger than {} KiB", largest >> 10);
-    refusal("invalid-request", message).under(StatusCode::PAYLOAD_TOO_LARGE)
+    Refusal::from(larger(largest)).under(StatusCode::PAYLOAD_TOO_LARGE)
+}
+
+fn larger(largest: u64) -> Failure {
+    Failure::new(format!("the body is larger than {} KiB", largest >> 10)).with("kind", "invalid-request")
 }
 
 fn broken_off() -> Refusal {
@@ -234,6 +242,7 @@ mod tests {
                 LARGEST_INPUT >> 20
             ),
             format!("| time for a whole body | {} s | 408 |", BODY.as_secs()),
+            format!("| time for records that are fed back | {} s | 408 |", INPUT.as_secs()),
         ] {
             assert!(page.contains(&row), "{row}");
         }

@@ -161,6 +161,9 @@ pub(super) struct FedBack {
     /// Also those that are `unknown`: what is in the target already may be there twice then.
     #[serde(default)]
     send_unknown: bool,
+    /// Writes nothing and answers the report. Without records, the body says it.
+    #[serde(default)]
+    dry_run: bool,
 }
 
 /// Starts a run; a dry run writes nothing and answers its report.
@@ -177,7 +180,7 @@ pub(super) struct FedBack {
 pub(super) async fn begin(
     State(server): State<Arc<Server>>,
     Path(name): Path<String>,
-    Parameters(FedBack { send_unknown }): Parameters<FedBack>,
+    Parameters(fed_back): Parameters<FedBack>,
     given: GivenOrRecords<Start>,
 ) -> Answer {
     let project = &server.session.project;
@@ -187,19 +190,18 @@ pub(super) async fn begin(
             files::runnable(project, &name)?;
             let folder = Unbegun::make(project)?;
             coming.keep(&folder.input()).await?;
-            Some(Input { records: Records::Here(folder), send_unknown })
+            let input = Input { records: Records::Here(folder), send_unknown: fed_back.send_unknown };
+            if fed_back.dry_run {
+                return tried(&server, &name, Some(input)).await;
+            }
+            Some(input)
         }
-        GivenOrRecords::Given(_) if send_unknown => {
-            let message = "`send_unknown` is for records that are fed back, and the body holds none";
-            return Err(refusal("invalid-request", message));
+        GivenOrRecords::Given(_) if fed_back.send_unknown || fed_back.dry_run => {
+            let message = "`send_unknown` and `dry_run` are for records that are fed back, and the body holds none";
+            let hint = "without records, the body says it: {\"dry_run\": true}";
+            return Err(Failure::new(message).hint(hint).with("kind", "invalid-request").into());
         }
-        GivenOrRecords::Given(Start { dry_run: true }) => {
-            let saved = files::runnable(project, &name)?;
-            let (_stop, interrupt) = Interrupt::by_hand();
-            // It leaves no run to look at, so whoever wants it waits for it.
-            let (run, _) = dry_run(&server.session, &saved, None, interrupt).await?.run().await;
-            return Ok((StatusCode::OK, Json(run)).into_response());
-        }
+        GivenOrRecords::Given(Start { dry_run: true }) => return tried(&server, &name, None).await,
         GivenOrRecords::Given(Start { dry_run: false }) => None,
     };
     let Launched { id, refused, .. } = launch(&server, &name, input).await?;
@@ -207,6 +209,14 @@ pub(super) async fn begin(
         return Err(Refusal::from(failures).with("run", id));
     }
     Ok((StatusCode::ACCEPTED, Json(BegunRun { id })).into_response())
+}
+
+/// A dry run, which leaves no run to look at: whoever wants it waits for it.
+async fn tried(server: &Server, name: &str, input: Option<Input>) -> Answer {
+    let saved = files::runnable(&server.session.project, name)?;
+    let (_stop, interrupt) = Interrupt::by_hand();
+    let (run, _) = dry_run(&server.session, &saved, input, interrupt).await?.run().await;
+    Ok((StatusCode::OK, Json(run)).into_response())
 }
 
 /// Which runs are wanted.
@@ -301,8 +311,13 @@ pub(super) async fn show(State(server): State<Arc<Server>>, Path(id): Path<Strin
     if let Some(active) = server.running.find(&id) {
         run.report = active.figures.borrow().clone();
     }
-    run.errors = told(&server.session.project, &run).0.iter().map(Failure::to_json).collect();
+    run.errors = errors(&server, &run);
     Ok(Json(run))
+}
+
+/// What there is to say of a run, its rejected records included.
+fn errors(server: &Server, run: &Run) -> Vec<Value> {
+    told(&server.session.project, run).0.iter().map(Failure::to_json).collect()
 }
 
 #[utoipa::path(
@@ -333,8 +348,9 @@ pub(super) async fn cancel(State(server): State<Arc<Server>>, Path(id): Path<Str
     responses((status = OK, body = Run)),
 )]
 pub(super) async fn settle(State(server): State<Arc<Server>>, Path(id): Path<String>) -> Answer<Json<Run>> {
-    let Resolved { run, stop, .. } = resolve(&server.session, &id).await?;
+    let Resolved { mut run, stop, .. } = resolve(&server.session, &id).await?;
     stop?;
+    run.errors = errors(&server, &run);
     Ok(Json(run))
 }
 

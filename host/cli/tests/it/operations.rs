@@ -37,7 +37,7 @@ fn counted(report: &Value) -> [u64; 3] {
 }
 
 /// Waits until a run's journal has announced so many calls.
-fn until_announced(project: &Project, id: &str, calls: usize) {
+pub(crate) fn until_announced(project: &Project, id: &str, calls: usize) {
     let began = std::time::Instant::now();
     let path = project.path(&format!("runs/{id}/journal.ndjson"));
     while std::fs::read_to_string(&path).unwrap_or_default().matches("{\"sending\"").count() < calls {

@@ -1,9 +1,11 @@
 //! Runs over HTTP: records are fed back to an operation, and whoever watches a run follows it to its end, whichever process runs it.
 
+use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::operations::until_announced;
 use crate::serving::{NDJSON, Serving};
 use crate::support::Project;
 
@@ -39,7 +41,13 @@ fn records_that_failed_are_mended_and_fed_back_over_http() {
     assert!(serving.get(&format!("/v1/runs/{id}/rejected")).1.contains(&rejected));
     let mended = rejected.replace("\"record\":{}", "\"record\":{\"name\":\"B\"}");
 
-    // What may be in the target is not sent again by mistake.
+    // It can be tried first, and nothing stays of that.
+    let (status, tried) = serving.feed("add/runs?dry_run=true&send_unknown=true", &mended);
+    assert_eq!((status, &tried["report"]["read"], &tried["report"]["applied"]), (200, &json!(2), &json!(0)), "{tried}");
+
+    // What may be in the target is not sent again by mistake, whatever somebody has noted beside it.
+    let noted = mended.replace("{\"row\"", "{\"note\":\"seen\",\"row\"");
+    assert_eq!(serving.feed("add/runs", &noted).0, 409);
     let (status, refused) = serving.feed("add/runs", &mended);
     assert_eq!(status, 409, "{refused}");
     let words = refused.to_string();
@@ -47,6 +55,8 @@ fn records_that_failed_are_mended_and_fed_back_over_http() {
         assert!(words.contains(part), "{part}: {refused}");
     }
     assert_eq!(serving.feed("add/runs", &"[".repeat(200)).0, 400);
+    let (status, refused) = serving.feed("add/runs", "\n");
+    assert_eq!((status, &refused["detail"]), (400, &json!("the body holds no records")), "{refused}");
     let (status, refused) = serving.feed("add/runs", "{\"name\":\"A\"}\n{\"name\"\n");
     assert!(
         status == 400 && refused["detail"].as_str().unwrap().starts_with("cannot read the body, row 2"),
@@ -78,6 +88,46 @@ fn records_that_failed_are_mended_and_fed_back_over_http() {
         assert_eq!(std::os::unix::fs::PermissionsExt::mode(&told) & 0o777, mode, "{path}");
     }
     serving.stop();
+}
+
+#[test]
+fn nothing_is_removed_that_nobody_else_has_or_that_is_about_to_be_a_run() {
+    let project = Project::with_people();
+    project.write("in.ndjson", "{\"how\":\"wait\"}\n");
+    project.operation(
+        "wait",
+        "[source]\nfile = \"in.ndjson\"\n[target]\nconnection = \"people\"\nverb = \"create\"\nobject = \"trials\"\n",
+    );
+    let mut child = project.start(&["run", "wait"]);
+    let id = project.first_run();
+    until_announced(&project, &id, 1);
+    child.kill().unwrap();
+    crate::support::finish(child);
+    // What was under way is told by its journal alone; whether it is in the target, only a run that goes on finds out.
+    project
+        .run(&["runs", "remove", &id])
+        .bad(1, &["keeps what nothing else has: 1 record may or may not have been done"]);
+    let shown = project.run(&["runs", "show", &id]).good().stdout;
+    assert!(shown.contains("--resume") && !shown.contains("--resolve") && !shown.contains("--input"), "{shown}");
+    project.run(&["runs", "remove", &id, "--rejected"]).good();
+
+    // Records that are on their way.
+    let serving = Serving::start(&project, &[]);
+    let mut upload = std::net::TcpStream::connect(serving.address).unwrap();
+    let head = "POST /v1/operations/wait/runs HTTP/1.1\r\nhost: 127.0.0.1\r\n";
+    write!(upload, "{head}content-type: application/x-ndjson\r\ncontent-length: 100\r\n\r\n{{").unwrap();
+    let folders = || std::fs::read_dir(project.path("runs")).unwrap().count();
+    let began = Instant::now();
+    while folders() == 0 {
+        assert!(began.elapsed() < Duration::from_secs(60), "no folder");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    std::thread::sleep(Duration::from_millis(1100));
+    project.run(&["runs", "remove", "--older-than", "1s"]).good();
+    assert_eq!(folders(), 1);
+    drop(upload);
+    serving.stop();
+    assert_eq!(folders(), 0, "nothing stays of what broke off");
 }
 
 #[test]

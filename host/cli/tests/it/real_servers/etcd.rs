@@ -171,7 +171,7 @@ fn a_coordinator_with_users_and_a_certificate_of_its_own_is_asked_with_both_and_
     let user = "user = \"agent\", password = \"[etcd_password]\"";
     let coordinator = |rest: &str| format!("{{ {url}{rest} }}");
     for (password, rest, words) in [
-        (PASSWORD, format!(", {user}"), "cannot be reached"),
+        (PASSWORD, format!(", {user}"), "certificate"),
         (PASSWORD, ", ca-file = \"etcd.pem\"".to_owned(), "wants a user"),
         ("s3cret-wrong", format!(", {user}, ca-file = \"etcd.pem\""), "does not take the user `agent`"),
         (PASSWORD, format!(", {user}, ca-file = \"etcd.pem\""), ""),
