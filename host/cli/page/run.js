@@ -45,8 +45,9 @@ export async function run({ id = "" }) {
   }
 
   async function resume() {
-    const { operation_changed: changed } = await api.post(`${path}/resume`, {});
-    if (changed) await tell("The operation has changed since", [h("p", {}, "This run goes on as it was started. Run the operation anew for what it says now.")]);
+    const { operation_changed: changed, operation_gone: gone } = await api.post(`${path}/resume`, {});
+    if (changed) await tell("The operation has changed since", [h("p", {}, "This run goes on as it was started. Run the operation anew for what it does now.")]);
+    if (gone) await tell("The operation is not there any more", [h("p", {}, "This run goes on as it was started.")]);
     go(`#/runs/${api.part(id)}`);
   }
 

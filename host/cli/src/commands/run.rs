@@ -11,7 +11,7 @@ use crate::looking_up;
 use crate::operation::chain::{self, Worker};
 use crate::operation::conclusion::{conclusion, rejected, told};
 use crate::operation::runs::{self, Run};
-use crate::operation::{Begun, Input, Records, Resolved, dry_run, files, resolve, resume, start};
+use crate::operation::{Begun, Input, Meanwhile, Records, Resolved, dry_run, files, resolve, resume, start};
 use crate::output::table::{base, terminal_width};
 use crate::progress::{Progress, counted, grouped};
 use crate::session::Session;
@@ -24,11 +24,13 @@ pub(super) async fn run(session: &Session, arguments: Arguments) -> Result<()> {
     let begun = match (&arguments.name, &arguments.resume) {
         (_, Some(id)) => {
             let begun = resume(session, id, interrupt).await?;
-            if begun.changed_since {
-                session.note(format!(
-                    "the operation {} says something else by now; the run goes on as it was started",
-                    begun.operation
-                ));
+            let told = match begun.meanwhile {
+                Meanwhile::Same => None,
+                Meanwhile::Changed => Some("does something else by now"),
+                Meanwhile::Gone => Some("is not there any more"),
+            };
+            if let Some(told) = told {
+                session.note(format!("the operation {} {told}; the run goes on as it was started", begun.operation));
             }
             begun
         }

@@ -344,7 +344,7 @@ impl Work {
     fn count(&self, tally: Tally, skipped: u64) {
         self.engine.progress.send_modify(|report| {
             (report.applied, report.failed, report.unknown) = (tally.applied, tally.failed, tally.unknown);
-            report.skipped = skipped;
+            (report.skipped, report.not_reached) = (skipped, 0);
         });
     }
 

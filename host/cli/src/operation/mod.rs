@@ -4,6 +4,7 @@
 //! The command line and the HTTP API start runs by [`start()`], have them and those that follow worked at by [`chain`], and look at
 //! them by [`runs`].
 
+mod as_started;
 pub(crate) mod chain;
 pub(crate) mod changes;
 mod checkpoint;
@@ -27,6 +28,7 @@ mod start;
 mod target;
 mod target_file;
 
+pub(crate) use as_started::Meanwhile;
 pub(crate) use preview::preview;
 pub(crate) use resolving::{Resolved, resolve};
 pub(crate) use start::{Begun, Input, Records, check, dry_run, resume, start};

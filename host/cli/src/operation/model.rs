@@ -34,7 +34,7 @@ pub(crate) struct Operation {
 }
 
 /// Where records come from, or go.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     /// An activity that a connection keeps: the connection, and the activity's name.
     Kept { connection: String, activity: String },

@@ -7,6 +7,7 @@ use connector_host::Connection;
 use serde_json::Value;
 use tokio::sync::watch;
 
+use super::as_started::{Meanwhile, meanwhile, written_out};
 use super::checkpoint;
 use super::engine::Engine;
 use super::files::Saved;
@@ -58,8 +59,8 @@ pub(crate) struct Begun {
     pub rows: Option<u64>,
     /// Whose requests are counted.
     pub connections: Vec<Connection>,
-    /// Whether the operation says something else by now than what goes on.
-    pub changed_since: bool,
+    /// What became of the operation since a run that goes on was started.
+    pub meanwhile: Meanwhile,
     work: Work,
     /// Holds the folder of a dry run, which leaves nothing.
     _temporary: Option<tempfile::TempDir>,
@@ -85,7 +86,7 @@ impl Begun {
             progress,
             rows,
             connections: engine.connections.clone(),
-            changed_since: false,
+            meanwhile: Meanwhile::Same,
             work: Work::Engine(Box::new(engine)),
             _temporary: None,
         }
@@ -100,7 +101,7 @@ impl Begun {
             progress: watch::channel(Report::default()).1,
             rows: None,
             connections: Vec::new(),
-            changed_since: false,
+            meanwhile: Meanwhile::Same,
             work: Work::Refused(Box::new((run, failures))),
             _temporary: None,
         }
@@ -159,13 +160,13 @@ pub(crate) async fn start(
         _ => Unbegun::make(&session.project)?.keep(),
     };
     run.id.clone_from(&folder.id);
-    let begun = opened.and_then(|(order, ready)| {
+    let begun = opened.and_then(|(operation, order, ready)| {
         let target = ready.target(&folder, &operation)?;
         folder.write_order(&order)?;
-        Ok((ready, target))
+        Ok((operation, ready, target))
     });
     match begun {
-        Ok((ready, target)) => {
+        Ok((operation, ready, target)) => {
             folder.write_run(&run)?;
             Ok(ready.begin(folder, run, operation, target, interrupt))
         }
@@ -188,8 +189,7 @@ pub(crate) async fn dry_run(
     input: Option<Input>,
     interrupt: Interrupt,
 ) -> Result<Begun> {
-    let operation = saved.operation()?;
-    let (_, ready) = open_run(session, saved, &operation, input.as_ref(), Purpose::Try).await?;
+    let (operation, _, ready) = open_run(session, saved, &saved.operation()?, input.as_ref(), Purpose::Try).await?;
     let temporary = tempfile::tempdir().map_err(|e| Failure::new("cannot make a temporary folder").causes_of(&e))?;
     let folder = Folder::at(temporary.path().to_owned())?;
     let target = ready.target(&folder, &operation)?;
@@ -197,26 +197,29 @@ pub(crate) async fn dry_run(
     Ok(Begun { _temporary: Some(temporary), ..begun })
 }
 
-/// Opens what a run needs, from the beginning.
+/// Opens what a run needs, from the beginning: with the operation's activities as they are now, and as they stay for this run.
 async fn open_run(
     session: &Session,
     saved: &Saved,
     operation: &Operation,
     input: Option<&Input>,
     purpose: Purpose,
-) -> Result<(Order, Ready)> {
+) -> Result<(Operation, Order, Ready)> {
     let path = input.map(|input| input.records.path());
     if let Some(made) = TargetFile::of(session, operation, path.as_deref()) {
         made.check_all().map_err(|failure| saved.place(failure.into()))?;
     }
+    let program = program(&session.project, operation).map_err(|failure| saved.place(failure.into()))?;
+    let whole = written_out(session, &saved.value, operation, path.is_none());
+    let (whole, operation) = whole.map_err(|failures| saved.place(failures))?;
     let order = Order {
         name: saved.name.clone(),
-        operation: saved.value.clone(),
-        program: program(&session.project, operation).map_err(|failure| saved.place(failure.into()))?,
-        digest: file_of(session, operation, path.as_deref()).as_deref().map(source::digest).transpose()?,
+        operation: whole,
+        program,
+        digest: file_of(session, &operation, path.as_deref()).as_deref().map(source::digest).transpose()?,
         input: path,
     };
-    let ready = prepare(session, operation, &order, purpose).await;
+    let ready = prepare(session, &operation, &order, purpose).await;
     let mut ready = ready.map_err(|failures| match input.map(|input| &input.records) {
         Some(Records::Here(folder)) => of_the_body(saved.place(failures), &folder.input()),
         _ => saved.place(failures),
@@ -224,7 +227,7 @@ async fn open_run(
     if let Some(input @ Input { send_unknown: false, .. }) = input {
         ready.refuse_unknown(&input.records)?;
     }
-    Ok((order, ready))
+    Ok((operation, order, ready))
 }
 
 /// Tells what is wrong with records that came as a body of them, and not of the file that they were laid into.
@@ -283,20 +286,13 @@ pub(crate) async fn resume(session: &Session, id: &str, interrupt: Interrupt) ->
         let failure = Failure::new(format!("`{}` has changed since the run {id} began", file.display()));
         return Err(failure.hint("restore it, or start another run").with("kind", "conflict").into());
     }
-    let changed_since = has_changed(session, &order);
+    let meanwhile = meanwhile(session, &order);
     let ready = prepare(session, &operation, &order, purpose).await?;
     let target = ready.target(&folder, &operation)?;
     (run.state, run.ended, run.can_resume) = (State::Running, None, false);
     run.errors.clear();
     folder.write_run(&run)?;
-    Ok(Begun { changed_since, ..ready.begin(folder, run, operation, target, interrupt) })
-}
-
-/// Whether an operation says something else by now than when a run of it was started. One that is gone says nothing.
-fn has_changed(session: &Session, order: &Order) -> bool {
-    let Ok(saved) = super::files::load(&session.project, &order.name) else { return true };
-    let program = saved.operation().map(|operation| program(&session.project, &operation));
-    saved.value != order.operation || !matches!(program, Ok(Ok(program)) if program == order.program)
+    Ok(Begun { meanwhile, ..ready.begin(folder, run, operation, target, interrupt) })
 }
 
 /// Everything that is wrong with an operation, as far as it can be told without writing: its mapping, its activities, its chain, and

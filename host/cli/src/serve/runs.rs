@@ -27,7 +27,7 @@ use crate::operation::chain::{self, Worker};
 use crate::operation::conclusion::told;
 use crate::operation::report::Report;
 use crate::operation::runs::{Run, Unbegun};
-use crate::operation::{Begun, Input, Records, Resolved, dry_run, files, resolve, resume, runs, start};
+use crate::operation::{Begun, Input, Meanwhile, Records, Resolved, dry_run, files, resolve, resume, runs, start};
 
 /// How often whoever watches is told.
 const TICK: Duration = Duration::from_millis(500);
@@ -358,8 +358,10 @@ pub(super) async fn settle(State(server): State<Arc<Server>>, Path(id): Path<Str
 #[derive(Serialize, ToSchema)]
 pub(super) struct ResumedRun {
     id: String,
-    /// Whether the operation says something else by now. The run goes on as it was started.
+    /// Whether the operation does something else by now. The run goes on as it was started.
     operation_changed: bool,
+    /// Whether the operation is not there any more. The run goes on all the same.
+    operation_gone: bool,
 }
 
 #[utoipa::path(
@@ -373,9 +375,10 @@ pub(super) struct ResumedRun {
 pub(super) async fn go_on(State(server): State<Arc<Server>>, Path(id): Path<String>) -> Answer {
     let (stop, interrupt) = Interrupt::by_hand();
     let begun = resume(&server.session, &id, interrupt).await?;
-    let operation_changed = begun.changed_since;
+    let (operation_changed, operation_gone) =
+        (begun.meanwhile == Meanwhile::Changed, begun.meanwhile == Meanwhile::Gone);
     spawn(&server, stop, begun);
-    Ok((StatusCode::ACCEPTED, Json(ResumedRun { id, operation_changed })).into_response())
+    Ok((StatusCode::ACCEPTED, Json(ResumedRun { id, operation_changed, operation_gone })).into_response())
 }
 
 #[utoipa::path(

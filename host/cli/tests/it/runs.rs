@@ -163,10 +163,72 @@ fn a_run_of_another_process_is_followed_to_its_end() {
     });
     crate::support::finish(child).says(&["stopped, as you asked"]);
     let file = project.read("operations/wait.toml");
-    project.operation("wait", &format!("description = \"Waits\"\n{file}"));
-    let (status, resumed) = serving.json("POST", &format!("/v1/runs/{id}/resume"), &json!({}));
-    assert_eq!((status, &resumed), (202, &json!({ "id": id, "operation_changed": true })));
+    project.operation("wait", &format!("{file}[run]\nbatch_size = 7\n"));
+    let resume = || serving.json("POST", &format!("/v1/runs/{id}/resume"), &json!({}));
+    assert_eq!(resume(), (202, json!({ "id": id, "operation_changed": true, "operation_gone": false })));
+    assert_eq!(serving.json("POST", &format!("/v1/runs/{id}/cancel"), &json!({})).0, 202);
+    assert_eq!(serving.end_of(&id)["state"], "cancelled");
+    std::fs::remove_file(project.path("operations/wait.toml")).unwrap();
+    assert_eq!(resume(), (202, json!({ "id": id, "operation_changed": false, "operation_gone": true })));
     serving.stop();
+}
+
+#[test]
+fn a_run_goes_on_with_the_activities_that_it_was_started_with() {
+    let project = Project::with_people();
+    let add = |name: &str, settings: &[&str]| {
+        project.run(&[&["activity", "add", name, "--object", "people"], settings].concat()).good();
+    };
+    add("people/six", &["--where", "id <= 6", "--order", "id", "--page-size", "2"]);
+    add("people/new", &["--verb", "create", "--batch", "1"]);
+    // The second record fails and stops the run; the sixth is there already.
+    let program = "if .id == 2 then {} elif .id == 6 then {id: 1, name} else {name} end";
+    let operation = format!(
+        "[source]\nactivity = \"people/six\"\n[mapping]\njq = '{program}'\n[target]\nactivity = \"people/new\"\n"
+    );
+    project.operation("copy", &operation);
+    assert_eq!(project.run(&["run", "copy"]).code, 1);
+    let id = project.runs().remove(0);
+    let resume = |id: &str| {
+        let ran = project.run(&["run", "--resume", id]);
+        let report = project.run(&["runs", "show", id, "--json"]).good().json()["report"].clone();
+        (ran, ["read", "applied", "failed", "not_reached"].map(|figure| report[figure].as_u64().unwrap()))
+    };
+    // The same in other words.
+    project.operation("copy", &format!("# A copy.\ndescription = \"A copy\"\n{operation}[run]\nbatch_size = 1\n"));
+    let before = ["report.json", "checkpoint", "journal.ndjson", "rejected.ndjson"]
+        .map(|name| format!("runs/{id}/{name}"))
+        .map(|path| (project.read(&path), path));
+    let (ran, figures) = resume(&id);
+    assert!(figures == [6, 4, 2, 0] && !ran.stderr.contains("by now"), "{ran:#?}");
+
+    // Edited between the stop and the rest, which is as before.
+    for (text, path) in &before {
+        project.write(path, text);
+    }
+    project.run(&["activity", "edit", "people/six", "--limit", "4"]).good();
+    project.run(&["activity", "edit", "people/new", "--upsert", "--batch", "5"]).good();
+    let (ran, figures) = resume(&id);
+    assert_eq!(figures, [6, 4, 2, 0], "{ran:#?}");
+    ran.says(&["the operation copy does something else by now; the run goes on as it was started"]);
+    std::fs::remove_file(project.path("operations/copy.toml")).unwrap();
+    resume(&id).0.says(&["the operation copy is not there any more; the run goes on as it was started"]);
+
+    // A run of which only their names were kept goes on with them as they are.
+    project.operation("copy", &operation);
+    assert_eq!(project.run(&["run", "copy"]).code, 1);
+    let id = project.runs().remove(0);
+    let path = format!("runs/{id}/operation.json");
+    let mut order: Value = serde_json::from_str(&project.read(&path)).unwrap();
+    assert_eq!(order["operation"]["target"]["mode"], "upsert", "{order}");
+    order["operation"] = json!({
+        "source": { "activity": "people/six" },
+        "mapping": { "jq": program },
+        "target": { "activity": "people/new" },
+    });
+    project.write(&path, order.to_string());
+    let (ran, figures) = resume(&id);
+    assert!(figures == [4, 3, 1, 0] && !ran.stderr.contains("by now"), "{ran:#?}");
 }
 
 #[test]
