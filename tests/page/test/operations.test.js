@@ -160,7 +160,7 @@ test("a run goes on while another version takes over, is cancelled and resumed, 
   await inspect(w, "run-cancelled");
 
   const operation = await (await page.request.get("/v1/operations/prices")).json();
-  await page.request.put("/v1/operations/prices", { data: { ...operation, description: "Prices, as they were" } });
+  await page.request.put("/v1/operations/prices", { data: { ...operation, run: { ...operation.run, batch_size: 10 } } });
   await page.getByRole("button", { name: "Resume" }).click();
   const changed = page.getByRole("dialog", { name: "The operation has changed since" });
   await changed.getByText("This run goes on as it was started.").waitFor();
