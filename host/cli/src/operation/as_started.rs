@@ -57,8 +57,7 @@ pub(super) fn meanwhile(session: &Session, order: &Order) -> Meanwhile {
     let saved = match files::load(&session.project, &order.name) {
         Ok(saved) => saved,
         Err(failures) => {
-            let kind = failures.0.first().and_then(|failure| failure.detail.get("kind"));
-            let is_gone = kind.and_then(Value::as_str) == Some("not-found");
+            let is_gone = failures.0.first().and_then(Failure::kind) == Some("not-found");
             return if is_gone { Meanwhile::Gone } else { Meanwhile::Changed };
         }
     };

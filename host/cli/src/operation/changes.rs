@@ -34,7 +34,9 @@ impl<'a> Changes<'a> {
     pub(crate) fn begin(project: &'a Project) -> Result<Self, Failure> {
         let folder = project.resolve(Path::new("operations"));
         let failed = |e: &std::io::Error| {
-            Failure::new(format!("cannot write into the folder `{}`", folder.display())).causes_of(e)
+            Failure::new(format!("cannot write into the folder `{}`", folder.display()))
+                .causes_of(e)
+                .with("kind", "storage")
         };
         std::fs::create_dir_all(&folder).map_err(|e| failed(&e))?;
         let lock = File::options().create(true).truncate(false).write(true).open(folder.join(".lock"));
@@ -93,7 +95,9 @@ impl<'a> Changes<'a> {
             return Ok(changed);
         }
         let (from, to) = (self.project.resolve(&file_of(name)), self.project.resolve(&file_of(new_name)));
-        let failed = |e: &std::io::Error| Failure::new(format!("cannot rename `{}`", from.display())).causes_of(e);
+        let failed = |e: &std::io::Error| {
+            Failure::new(format!("cannot rename `{}`", from.display())).causes_of(e).with("kind", "storage")
+        };
         std::fs::rename(&from, &to).map_err(|e| failed(&e))?;
         load(self.project, new_name)
     }
@@ -117,7 +121,9 @@ impl<'a> Changes<'a> {
         load(self.project, name)?;
         self.check_unnamed(name)?;
         let path = self.project.resolve(&file_of(name));
-        let failed = |e: &std::io::Error| Failure::new(format!("cannot delete `{}`", path.display())).causes_of(e);
+        let failed = |e: &std::io::Error| {
+            Failure::new(format!("cannot delete `{}`", path.display())).causes_of(e).with("kind", "storage")
+        };
         Ok(std::fs::remove_file(&path).map_err(|e| failed(&e))?)
     }
 

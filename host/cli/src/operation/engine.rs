@@ -398,7 +398,7 @@ async fn map(engine: &mut Engine, writing: &mut Writing, first: u64, ndjson: &[u
         let line = std::str::from_utf8(line).map_err(|_| Failure::defect("a record is no UTF-8"))?;
         let back = if engine.fed_back { serde_json::from_str::<Line>(line).ok() } else { None };
         let (row, record, stage) = match back {
-            Some(back) => (back.row, back.record.get().to_owned(), back.stage),
+            Some(back) => (back.row.unwrap_or(row), back.record.get().to_owned(), back.stage),
             None => (row, line.to_owned(), Stage::Mapping),
         };
         if stage == Stage::Mapping && engine.mapper.is_some() {

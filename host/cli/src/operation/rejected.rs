@@ -37,12 +37,11 @@ pub(super) struct Rejected {
     path: PathBuf,
 }
 
-/// A line of such a file, fed back in. Whoever mended it may have noted something beside, or taken its numbers for idle: it is one all the
-/// same, for what is unknown must not pass for a record like any other.
+/// A line of such a file, fed back in. Whoever mended it may have noted something beside, or left its numbers out: it is one all the same,
+/// for what is unknown must not pass for a record like any other.
 #[derive(Deserialize)]
 pub(super) struct Line {
-    #[serde(default)]
-    pub row: u64,
+    pub row: Option<u64>,
     #[serde(default)]
     item: u64,
     pub stage: Stage,
@@ -116,7 +115,7 @@ pub(super) fn settle(folder: &Path, before: u64, outcomes: &BTreeMap<u64, Settle
             bytes.clear();
             if settled.word != Word::Applied {
                 let error = settled.error.as_deref().unwrap_or("null");
-                let (row, item, record) = (known.row, known.item, known.record.get());
+                let (row, item, record) = (known.row.unwrap_or_default(), known.item, known.record.get());
                 bytes.extend_from_slice(line(row, item, known.stage, settled.word, error, record).as_bytes());
             }
         }

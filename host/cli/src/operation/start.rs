@@ -216,7 +216,13 @@ async fn open_run(
         name: saved.name.clone(),
         operation: whole,
         program,
-        digest: file_of(session, &operation, path.as_deref()).as_deref().map(source::digest).transpose()?,
+        digest: match file_of(session, &operation, path.as_deref()) {
+            Some(file) => Some(source::digest(&file).map_err(|failure| match &path {
+                Some(_) => failure.into(),
+                None => saved.place(failure.with("pointer", "/source/file").into()),
+            })?),
+            None => None,
+        },
         input: path,
     };
     let ready = prepare(session, &operation, &order, purpose).await;

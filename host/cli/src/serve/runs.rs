@@ -25,9 +25,10 @@ use crate::error::{Failure, Failures, Result};
 use crate::interrupt::Interrupt;
 use crate::operation::chain::{self, Worker};
 use crate::operation::conclusion::told;
+use crate::operation::files::{self, Saved};
 use crate::operation::report::Report;
 use crate::operation::runs::{Run, Unbegun};
-use crate::operation::{Begun, Input, Meanwhile, Records, Resolved, dry_run, files, resolve, resume, runs, start};
+use crate::operation::{Begun, Input, Meanwhile, Records, Resolved, dry_run, resolve, resume, runs, start};
 
 /// How often whoever watches is told.
 const TICK: Duration = Duration::from_millis(500);
@@ -126,14 +127,13 @@ pub(super) struct Launched {
     pub(super) refused: Option<Failures>,
 }
 
-/// Starts a run of an operation as it is now.
+/// Starts a run of an operation as it was read.
 ///
 /// # Errors
 /// Whatever stands in its way, and leaves no run.
-pub(super) async fn launch(server: &Arc<Server>, name: &str, input: Option<Input>) -> Result<Launched> {
-    let saved = files::runnable(&server.session.project, name)?;
+pub(super) async fn launch(server: &Arc<Server>, saved: &Saved, input: Option<Input>) -> Result<Launched> {
     let (stop, interrupt) = Interrupt::by_hand();
-    let begun = start(&server.session, &saved, input, interrupt).await?;
+    let begun = start(&server.session, saved, input, interrupt).await?;
     let (id, figures, refused) = (begun.id.clone(), begun.progress.clone(), begun.refusal().cloned());
     spawn(server, stop, begun);
     Ok(Launched { id, figures, refused })
@@ -184,15 +184,16 @@ pub(super) async fn begin(
     given: GivenOrRecords<Start>,
 ) -> Answer {
     let project = &server.session.project;
-    server.reach.check(&server.session, &files::load(project, &name)?.operation()?)?;
+    // What was looked at here is what runs, however long records take to come.
+    let saved = files::runnable(project, &name)?;
+    server.reach.check(&server.session, &saved.operation()?)?;
     let input = match given {
         GivenOrRecords::Records(coming) => {
-            files::runnable(project, &name)?;
             let folder = Unbegun::make(project)?;
             coming.keep(&folder.input()).await?;
             let input = Input { records: Records::Here(folder), send_unknown: fed_back.send_unknown };
             if fed_back.dry_run {
-                return tried(&server, &name, Some(input)).await;
+                return tried(&server, &saved, Some(input)).await;
             }
             Some(input)
         }
@@ -201,10 +202,10 @@ pub(super) async fn begin(
             let hint = "without records, the body says it: {\"dry_run\": true}";
             return Err(Failure::new(message).hint(hint).with("kind", "invalid-request").into());
         }
-        GivenOrRecords::Given(Start { dry_run: true }) => return tried(&server, &name, None).await,
+        GivenOrRecords::Given(Start { dry_run: true }) => return tried(&server, &saved, None).await,
         GivenOrRecords::Given(Start { dry_run: false }) => None,
     };
-    let Launched { id, refused, .. } = launch(&server, &name, input).await?;
+    let Launched { id, refused, .. } = launch(&server, &saved, input).await?;
     if let Some(failures) = refused {
         return Err(Refusal::from(failures).with("run", id));
     }
@@ -212,10 +213,9 @@ pub(super) async fn begin(
 }
 
 /// A dry run, which leaves no run to look at: whoever wants it waits for it.
-async fn tried(server: &Server, name: &str, input: Option<Input>) -> Answer {
-    let saved = files::runnable(&server.session.project, name)?;
+async fn tried(server: &Server, saved: &Saved, input: Option<Input>) -> Answer {
     let (_stop, interrupt) = Interrupt::by_hand();
-    let (run, _) = dry_run(&server.session, &saved, input, interrupt).await?.run().await;
+    let (run, _) = dry_run(&server.session, saved, input, interrupt).await?.run().await;
     Ok((StatusCode::OK, Json(run)).into_response())
 }
 

@@ -15,8 +15,8 @@ use super::state::Server;
 use crate::agents::Group;
 use crate::agents::coordinator::{Claim, Coordinator, Lease};
 use crate::error::Result;
-use crate::operation::due;
 use crate::operation::schedule::{Missed, Schedule, now, words};
+use crate::operation::{due, files};
 use crate::variables::host_name;
 
 /// How often the files of operations are looked at.
@@ -204,7 +204,11 @@ async fn see_to(server: &Arc<Server>, claims: &Claims, time: &Time) -> Result<Op
 /// Starts the run; the group hears of it as long as it is at work. One that could not start is kept, too, and is not the run of this
 /// time.
 async fn launched(server: &Arc<Server>, operation: &str, lease: Option<Lease>) -> Result<String, String> {
-    let reason = match (runs::launch(server, operation, None).await, lease) {
+    let launched = match files::runnable(&server.session.project, operation) {
+        Ok(saved) => runs::launch(server, &saved, None).await,
+        Err(failures) => Err(failures),
+    };
+    let reason = match (launched, lease) {
         (Ok(Launched { id, mut figures, refused: None }), lease) => {
             if let Some(lease) = lease {
                 let counted = server.closing.begins();

@@ -50,7 +50,12 @@ fn an_operation_that_cannot_start_is_a_failed_run_and_what_follows_a_failure_run
     assert!(!project.path("c1b.ndjson").exists(), "nothing succeeded before it");
     assert!(ran.stdout.contains("of c1: done") && ran.stdout.contains("of c3: done"), "{ran:#?}");
     assert_eq!(ran.stderr.matches("cannot read the input file").count(), 1, "told once: {ran:#?}");
-    let ran = ran.says(&["then the operation c2", "then the operation c3", "c2 failed, as told above"]);
+    let ran = ran.says(&[
+        "then the operation c2",
+        "c2.toml:2: cannot read",
+        "then the operation c3",
+        "c2 failed, as told above",
+    ]);
 
     // The run says why, and that there is nothing to go on with.
     let failed = project.run(&["runs", "list", "c2", "--json"]).good().json()["items"][0].clone();

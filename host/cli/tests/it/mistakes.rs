@@ -199,3 +199,14 @@ fn over_http_a_connection_trusts_no_file_out_of_reach() {
     assert_eq!(serving.json("POST", "/v1/connections", &with("b", path)).0, 201);
     serving.stop().good();
 }
+
+#[test]
+fn what_the_project_cannot_keep_is_500_and_not_the_fault_of_who_asks() {
+    let project = Project::with_people();
+    project.write("operations", "no folder");
+    let serving = Serving::start(&project, &[]);
+    let operation = json!({ "source": { "file": "in.ndjson" }, "target": { "file": "out.ndjson" } });
+    let (status, told) = problem(&serving, "PUT", "/v1/operations/copy", &[JSON], &operation.to_string());
+    assert_eq!((status, &told["type"]), (500, &json!("about:blank#storage")), "{told}");
+    serving.stop();
+}
